@@ -1,0 +1,70 @@
+"""A data set is arrays: sizes, three splits by user, one feature matrix per modality."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, eq=False)
+class Interactions:
+    """One split in compressed rows: the items of user u are `items[indptr[u]:indptr[u + 1]]`, ascending.
+
+    `indptr` (n_users + 1,) int64; `items` (n,) int64. Each (user, item) pair occurs once.
+    """
+
+    indptr: NDArray[np.int64]
+    items: NDArray[np.int64]
+
+    @classmethod
+    def from_pairs(cls, users: NDArray[np.integer], items: NDArray[np.integer], n_users: int) -> "Interactions":
+        """Sort (n,) users and (n,) items into compressed rows."""
+        order = np.lexsort((items, users))
+        indptr = np.zeros(n_users + 1, dtype=np.int64)
+        np.cumsum(np.bincount(users, minlength=n_users), out=indptr[1:])
+        return cls(indptr, np.ascontiguousarray(items[order], dtype=np.int64))
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    @property
+    def counts(self) -> NDArray[np.int64]:
+        """Number of items of each user, (n_users,)."""
+        return np.diff(self.indptr)
+
+    @property
+    def users(self) -> NDArray[np.int64]:
+        """The user of each entry of `items`, (n,) ascending."""
+        return np.repeat(np.arange(len(self.indptr) - 1, dtype=np.int64), self.counts)
+
+
+@dataclass(frozen=True, eq=False)
+class RecDataset:
+    """Everything a model may know. No torch and no device, so that one copy serves every process of a node.
+
+    `features`: modality name -> float32 (n_items, dim), row i belongs to item i; may be empty.
+    `fingerprint`: hex digest of the content. Two data sets are equal if and only if their fingerprints are.
+    """
+
+    name: str
+    n_users: int
+    n_items: int
+    train: Interactions
+    valid: Interactions
+    test: Interactions
+    features: Mapping[str, NDArray[np.float32]] = field(repr=False)
+    fingerprint: str
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, RecDataset) and self.fingerprint == other.fingerprint
+
+    def __hash__(self) -> int:
+        return hash(self.fingerprint)
+
+    def __str__(self) -> str:
+        widths = ", ".join(f"{name} {matrix.shape[1]}" for name, matrix in self.features.items()) or "no features"
+        return (
+            f"{self.name}: {self.n_users:,} users x {self.n_items:,} items, "
+            f"{len(self.train):,} / {len(self.valid):,} / {len(self.test):,} interactions, {widths}"
+        )

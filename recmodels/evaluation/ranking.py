@@ -1,0 +1,58 @@
+"""Full ranking of all items for the users of a split, in blocks of users, so that memory stays bounded."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from recmodels.data.dataset import Interactions
+from recmodels.evaluation.metrics import METRICS
+
+BLOCK_SCORES = 2**24
+"""Scores held at a time: 64 MiB of float32."""
+
+
+class Evaluator:
+    """Ranks one split by full ranking with the training items masked; every metric at every k.
+
+    Averages over the users that have positives in the split, each with equal weight (the benchmark's protocol).
+    """
+
+    def __init__(self, train: Interactions, split: Interactions, n_items: int, ks: Sequence[int]):
+        self.train, self.split, self.n_items, self.ks = train, split, n_items, tuple(ks)
+
+    @torch.no_grad()
+    def __call__(self, users: Tensor, items: Tensor) -> dict[str, float]:
+        """Metrics such as "recall@20" from final embeddings (U, D) and (I, D)."""
+        hits, n_positives = self.hits(users, items)
+        return {
+            f"{name}@{k}": float(metric(hits, n_positives, k).mean())
+            for name, metric in METRICS.items()
+            for k in self.ks
+        }
+
+    @torch.no_grad()
+    def hits(self, users: Tensor, items: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, K) bool hits by rank and (B,) number of positives, for the users evaluated, K = min(max k, items)."""
+        device = users.device
+        counts = torch.from_numpy(self.split.counts)
+        evaluated = counts.nonzero().squeeze(1).to(device)  # (B,)
+        positives = torch.from_numpy(self.split.users * self.n_items + self.split.items).to(device)  # ascending
+        found = []
+        for block in evaluated.split(max(1, BLOCK_SCORES // self.n_items)):
+            ranked = self.top(users, items, block)
+            keys = block.unsqueeze(1) * self.n_items + ranked
+            place = torch.searchsorted(positives, keys).clamp_(max=len(positives) - 1)
+            found.append(positives[place] == keys)
+        return torch.cat(found), counts.to(device)[evaluated]
+
+    def top(self, users: Tensor, items: Tensor, block: Tensor) -> Tensor:
+        """The best unseen items of the users in `block` (b,), best first, (b, K)."""
+        scores = users.index_select(0, block) @ items.t()
+        indptr = torch.from_numpy(self.train.indptr).to(block.device)
+        start, count = indptr[block], indptr[block + 1] - indptr[block]
+        row = torch.repeat_interleave(torch.arange(len(block), device=block.device), count)
+        within = torch.arange(len(row), device=block.device) - (count.cumsum(0) - count)[row]
+        seen = torch.from_numpy(self.train.items).to(block.device)[start[row] + within]
+        scores[row, seen] = -torch.inf
+        return scores.topk(min(max(self.ks), self.n_items), dim=1).indices

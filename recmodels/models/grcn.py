@@ -1,0 +1,105 @@
+"""GRCN: Wei, Wang, Nie, He, Chua, Graph-Refined Convolutional Network for Multimedia Recommendation, ACM MM 2020."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from recmodels.data.dataset import RecDataset
+from recmodels.graphs import UserItemEdges, constant
+from recmodels.losses import bpr
+from recmodels.models.base import Recommender, modalities, xavier_normal
+
+VISUAL = "image"
+
+
+class Content(nn.Module):
+    """One modality: its view of users and items, and how much each edge agrees with it."""
+
+    features: Tensor
+
+    def __init__(self, data: RecDataset, name: str, size: int):
+        super().__init__()
+        width = data.features[name].shape[1]
+        self.preference = xavier_normal(data.n_users, size)  # (U, C)
+        self.weight = xavier_normal(size, width)  # (C, F)
+        self.bias = nn.Parameter(torch.empty(size).uniform_(-(width**-0.5), width**-0.5))
+        self.register_buffer("features", constant(data.features[name]), persistent=False)
+
+    def forward(self, edges: UserItemEdges) -> tuple[tuple[Tensor, Tensor], Tensor, Tensor]:
+        """Users (U, C) and items (I, C) refined by their neighbours; edge shares (E,) to the user and to the item."""
+        items = F.normalize(F.leaky_relu(F.linear(self.features, self.weight, self.bias), 0.01))
+        users = F.normalize(self.preference)
+        affinity = edges.dot(users, items)  # cosines
+        to_user, to_item = edges.softmax_by_user(affinity), edges.softmax_by_item(affinity)
+        refined = users + edges.sum_to_users(to_user, items), items + edges.sum_to_items(to_item, users)
+        return refined, to_user, to_item
+
+
+class GRCN(Recommender):
+    """Ids propagated over edges that the item features confirm, beside each modality's own view of user and item.
+
+    The benchmark's form: its routing rounds leave the preferences unchanged and are left out, the visual preference is
+    penalised over all users and over the batch. Edges whose weight is not positive are pruned.
+    """
+
+    def __init__(
+        self, data: RecDataset, *, embedding_size: int = 64, latent_embedding: int = 64, reg_weight: float = 1e-3
+    ):
+        super().__init__()
+        names = modalities(data, "GRCN", first=VISUAL)
+        self.sizes, self.reg_weight = [data.n_users, data.n_items], reg_weight
+        self.ids = xavier_normal(sum(self.sizes), embedding_size)  # (U + I, D)
+        self.confidence = xavier_normal(sum(self.sizes), len(names))  # (U + I, modalities)
+        self.content = nn.ModuleDict({name: Content(data, name, latent_embedding) for name in names})
+        self.edges = UserItemEdges(data)
+
+    def embed(self) -> tuple[Tensor, Tensor]:
+        users, items = zip(*self._views(), strict=True)
+        return torch.cat(users, dim=1), torch.cat(items, dim=1)
+
+    def loss(self, batch: Tensor) -> dict[str, Tensor]:
+        users, positives, negatives = batch
+        positive, negative = torch.zeros(2, 1, dtype=self.ids.dtype, device=self.ids.device)
+        for user_view, item_view in self._views():  # the score of [id | content | ...] is the sum of the views' scores
+            user = user_view.index_select(0, users)
+            positive = positive + (user * item_view.index_select(0, positives)).sum(-1)
+            negative = negative + (user * item_view.index_select(0, negatives)).sum(-1)
+        return {"bpr": bpr(positive, negative), "reg": self.reg_weight * self._penalty(users, positives, negatives)}
+
+    def _views(self) -> list[tuple[Tensor, Tensor]]:
+        """(users, items) of the id branch and of each modality."""
+        refined, to_user, to_item = zip(*[content(self.edges) for content in self.content.values()], strict=True)
+        return [self._propagate(*self._edge_weights(to_user, to_item)), *refined]
+
+    def _edge_weights(self, to_user: tuple[Tensor, ...], to_item: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
+        """Per direction the most confident modality's share, with the confidence of the sending node; (E,) each."""
+        of_user, of_item = self.confidence.split(self.sizes)
+        from_item = of_item.index_select(0, self.edges.edge_items)
+        from_user = of_user.index_select(0, self.edges.edge_users)
+        return (
+            (torch.stack(to_user, dim=1) * from_item).amax(dim=1).relu(),
+            (torch.stack(to_item, dim=1) * from_user).amax(dim=1).relu(),
+        )
+
+    def _propagate(self, to_user: Tensor, to_item: Tensor) -> tuple[Tensor, Tensor]:
+        """Two hops of the normalised ids over the refined edges, summed with the ids."""
+        user, item = F.normalize(self.ids).split(self.sizes)
+        users, items = user, item
+        for _ in range(2):
+            user, item = self.edges.sum_to_users(to_user, item), self.edges.sum_to_items(to_item, user)
+            users, items = users + user, items + item
+        return users, items
+
+    def _penalty(self, users: Tensor, positives: Tensor, negatives: Tensor) -> Tensor:
+        user_ids, item_ids = self.ids.split(self.sizes)
+        penalty = (
+            user_ids.index_select(0, users).square().mean()
+            + item_ids.index_select(0, positives).square().mean() / 2
+            + item_ids.index_select(0, negatives).square().mean() / 2
+        )
+        for name, content in self.content.items():
+            preference = content.get_parameter("preference")
+            penalty = penalty + preference.index_select(0, users).square().mean()
+            if name == VISUAL:
+                penalty = penalty + preference.square().mean()
+        return penalty

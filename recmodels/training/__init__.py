@@ -1,0 +1,7 @@
+"""Training one model with one strategy."""
+
+from recmodels.training.loop import EpochReport, TrainingState, train
+from recmodels.training.optimizers import OPTIMIZERS, make_optimizer
+from recmodels.training.strategies import STRATEGIES, Strategy
+
+__all__ = ["OPTIMIZERS", "STRATEGIES", "EpochReport", "Strategy", "TrainingState", "make_optimizer", "train"]
