@@ -19,7 +19,6 @@ from torch.autograd.function import once_differentiable
 
 from recmodels.data.dataset import RecDataset
 
-
 # torch says once per process that its CSR support is in beta; the products used here are tested against dense ones.
 warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta state")
 

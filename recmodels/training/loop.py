@@ -97,7 +97,10 @@ class _BatchLoss:
 def train(
     state: TrainingState, data: RecDataset, *, batch_size: int, max_epochs: int, evaluator: Evaluator
 ) -> Iterator[EpochReport]:
-    """Train from the epoch after `state.epoch` to `max_epochs`, evaluating after each. TrainingDiverged on NaN or inf."""
+    """Train from the epoch after `state.epoch` to `max_epochs`, evaluating after each.
+
+    TrainingDiverged if a loss is NaN or infinite.
+    """
     sampler = BatchSampler(data, batch_size)
     device = next(state.model.parameters()).device
     while state.epoch < max_epochs:

@@ -6,7 +6,7 @@ import torch
 from recmodels.data.dataset import Interactions, RecDataset
 from recmodels.graphs import NormalisedAdjacency, UserItemEdges
 
-U, I, D = 7, 5, 3
+U, I, D = 7, 5, 3  # noqa: E741
 
 
 def made() -> tuple[RecDataset, torch.Tensor]:

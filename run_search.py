@@ -1,0 +1,212 @@
+"""The door: arguments -> SearchSpec -> search; prints what to do next. `python run_search.py --help`."""
+
+import logging
+import os
+import signal
+import sys
+import warnings
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.logging import RichHandler
+from rich.table import Table
+
+from recmodels.errors import UserError
+from tuning.options import RESUMABLE, new_spec, option, parser, with_options
+from tuning.parameters import did_you_mean
+from tuning.spec import SearchSpec
+
+# Heavy imports (torch, ray, mlflow) wait until an argument needs them: --help answers at once.
+if TYPE_CHECKING:
+    from recmodels.data.dataset import RecDataset
+    from tuning.folder import SearchFolder
+    from tuning.session import Outcome
+    from tuning.spaces import Space
+
+MODES = ("resume", "replay", "list_models", "list_datasets", "list_strategies")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Exit code: 0 done, 1 no trial succeeded or a replay differs, 2 bad input, 130 interrupted."""
+    argv = list(sys.argv[1:] if argv is None else argv)
+    # Where nobody looks at a terminal a table need not fit into 80 columns.
+    console = Console(width=None if sys.stdout.isatty() else 120)
+    logger = logging.getLogger("mirrortune")
+    logger.addHandler(RichHandler(console=console, show_time=False, show_path=False, show_level=False))
+    logger.setLevel(logging.INFO)
+    warnings.filterwarnings("ignore", module=r"(ray|optuna|mlflow)\b")
+    try:
+        return run(parser().parse(argv), argv, console)
+    except UserError as error:
+        print(f"run_search.py: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("run_search.py: interrupted", file=sys.stderr)
+        return 130
+
+
+def run(given: dict[str, Any], argv: Sequence[str], console: Console) -> int:
+    modes = [mode for mode in MODES if mode in given]
+    if len(modes) > 1:
+        raise UserError(f"{' and '.join(map(option, modes))}: expected one of them, not several")
+    if "replay" in given:
+        return replay_export(given, console)
+    if "resume" in given:
+        return resume_search(given, argv, console)
+    if modes:
+        return list_names(modes[0], given)
+    return new_search(given, argv, console)
+
+
+def list_names(mode: str, given: dict[str, Any]) -> int:
+    from recmodels.data import known_datasets
+    from recmodels.models import MODELS
+    from recmodels.training import STRATEGIES
+
+    names: dict[str, Collection[str]] = {
+        "list_models": MODELS,
+        "list_datasets": known_datasets(directory(given, "data_dir")),
+        "list_strategies": STRATEGIES,
+    }
+    print("\n".join(sorted(names[mode])))
+    return 0
+
+
+def new_search(given: dict[str, Any], argv: Sequence[str], console: Console) -> int:
+    from tuning.folder import SearchFolder
+    from tuning.spaces import Space
+
+    spec = new_spec(given)
+    if "dry_run" in given:
+        return dry_run(spec, Space.from_data(spec.space), console)
+    folder = SearchFolder((Path(given["output_dir"]) / spec.name).resolve())
+    if folder.exists():
+        raise UserError(f"--name {spec.name}: this search exists in {folder.path.parent}; --resume {spec.name} goes on")
+    data = load(spec)
+    console.print(f"{data}\nsearch {spec.name}: {spec.model}, {spec.strategy}", markup=False, highlight=False)
+    return search(spec, folder, data, argv, console)
+
+
+def resume_search(given: dict[str, Any], argv: Sequence[str], console: Console) -> int:
+    from tuning.folder import SearchFolder
+
+    root, name = Path(given["output_dir"]), given["resume"]
+    folder = SearchFolder((root / name).resolve())
+    if not folder.exists():
+        known = [path.parent.name for path in root.glob("*/spec.yaml")]
+        raise UserError(f"--resume {name}: no such search in {root}{did_you_mean(name, known)}")
+    for fixed in given.keys() - RESUMABLE - {"resume"}:
+        raise UserError(f"{option(fixed)}: cannot be changed by --resume, start a new search instead")
+    spec = with_options(folder.spec().model_dump(), given)
+    data = load(spec)
+    expected = folder.environment().get("data", {}).get("fingerprint", data.fingerprint)
+    if data.fingerprint != expected:
+        raise UserError(
+            f"{spec.dataset}: not the data this search started with (fingerprint {data.fingerprint[:12]}, "
+            f"expected {expected[:12]})"
+        )
+    return search(spec, folder, data, argv, console)
+
+
+def search(spec: SearchSpec, folder: "SearchFolder", data: "RecDataset", argv: Sequence[str], console: Console) -> int:
+    from tuning.live import LiveTable
+    from tuning.report import resume_command
+    from tuning.session import Session
+
+    # A polite kill ends a search as Ctrl-C does.
+    signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGINT))
+    table = LiveTable(spec.budget.trials, spec.training.metric, knobs=searched(spec), console=console)
+    try:
+        outcome = Session(spec, folder, data, table, ["run_search.py", *argv]).run()
+    except KeyboardInterrupt:
+        if folder.exists():
+            console.print(f"interrupted; go on with: {resume_command(spec)}", markup=False, soft_wrap=True)
+        return 130
+    return show(spec, outcome, console)
+
+
+def searched(spec: SearchSpec) -> list[str]:
+    """The parameters that get a column: the strategy's, and what is searched besides."""
+    from tuning.spaces import Space
+
+    space = Space.from_data(spec.space)
+    others = [p.name for p in space.parameters if p.section != "strategy" and p.name in dict(space.dimensions)]
+    return [*spec.space.get("strategy", {}), *others]
+
+
+def show(spec: SearchSpec, outcome: "Outcome", console: Console) -> int:
+    from tuning import report
+    from tuning.selection import baseline
+
+    def line(text: str) -> None:
+        console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    console.print(report.best_table(outcome.records, spec.training.metric))
+    gain = report.baseline_gain(outcome.winner, baseline(outcome.records), spec.training.metric)
+    if gain:
+        line(gain)
+    if outcome.interrupted:
+        line(f"interrupted; go on with: {report.resume_command(spec)}")
+    if outcome.export is None:
+        failed = next((record.reason for record in outcome.records if record.status == "failed"), None)
+        line("no trial has a result" + (f"; the first failed with: {failed}" if failed else ""))
+        return 130 if outcome.interrupted else 1
+    line("next:")
+    for step in report.next_steps(spec, outcome.export):
+        line(f"  {step}")
+    line(f"best configuration: {outcome.export}")
+    return 130 if outcome.interrupted else 0
+
+
+def dry_run(spec: SearchSpec, space: "Space", console: Console) -> int:
+    print(spec.to_yaml(), end="")
+    table = Table("section", "parameter", "values")
+    for row in space.describe():
+        table.add_row(*row)
+    console.print(table)
+    points = space.grid_size()
+    print(f"grid points: {'not finite, a parameter is continuous' if points is None else f'{points:,}'}")
+    return 0
+
+
+def replay_export(given: dict[str, Any], console: Console) -> int:
+    from tuning.export import read_export
+    from tuning.replay import replay
+
+    extra = given.keys() - {"replay", "data_dir", "cache_dir", "output_dir"}
+    if extra:
+        raise UserError(f"{option(min(extra))}: has no meaning with --replay, whose file says everything")
+    export = read_export(given["replay"])
+    data = load_data(export.dataset, given)
+    if data.fingerprint != export.data_fingerprint:
+        console.print(f"warning: {export.dataset} is not the data of the export; other metrics are to be expected")
+    valid, test = replay(export, data, console)
+    table = Table("metric", "exported", "replayed")
+    same = True
+    for split, exported, replayed in (("valid", export.metrics.valid, valid), ("test", export.metrics.test, test)):
+        for name, value in exported.items():
+            table.add_row(f"{split} {name}", f"{value:.6f}", f"{replayed[name]:.6f}")
+            same = same and value == replayed[name]
+    console.print(table)
+    print("the metrics are the same, digit by digit" if same else "the metrics differ")
+    return 0 if same else 1
+
+
+def load(spec: SearchSpec) -> "RecDataset":
+    return load_data(spec.dataset, {"data_dir": spec.data_dir, "cache_dir": spec.cache_dir})
+
+
+def load_data(name: str, given: dict[str, Any]) -> "RecDataset":
+    from recmodels.data import load_dataset
+
+    return load_dataset(name, directory(given, "data_dir"), directory(given, "cache_dir"))
+
+
+def directory(given: dict[str, Any], name: str) -> Path | None:
+    return Path(given[name]) if given.get(name) else None
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,173 @@
+"""What one parameter of a search space may be: a fixed value, one of several, or a range of numbers."""
+
+import sys
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+Scalar = bool | int | float | str
+
+
+@dataclass(frozen=True)
+class Fixed:
+    """One value. ValueError if it is not text, true, false or a finite number."""
+
+    value: Scalar
+
+    def __post_init__(self) -> None:
+        _check_scalar("value", self.value)
+
+    def __str__(self) -> str:
+        return str(self.value)
+
+    @property
+    def default(self) -> Scalar:
+        return self.value
+
+    def to_data(self) -> dict[str, Any]:
+        return {"type": "fixed", "value": self.value}
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One of `values`. ValueError for none at all, equal ones (1, 1.0 and true are), or a default that is not there."""
+
+    values: tuple[Scalar, ...]
+    default: Scalar | None = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.values, list | tuple) or not self.values:
+            raise ValueError(f"values must be a list with at least one value, but got {self.values!r}")
+        for value in self.values:
+            _check_scalar("each of values", value)
+        if len(set(self.values)) < len(self.values):
+            raise ValueError(f"values must differ from each other, but got {list(self.values)}")
+        if self.default is not None and self.default not in self.values:
+            raise ValueError(f"default must be one of {list(self.values)}, but got {self.default!r}")
+        object.__setattr__(self, "values", tuple(self.values))
+
+    def __str__(self) -> str:
+        return f"one of {', '.join(map(str, self.values))}{_default(self.default)}"
+
+    @property
+    def size(self) -> int:
+        return len(self.values)
+
+    def at(self, index: int) -> Scalar:
+        return self.values[index]
+
+    def to_data(self) -> dict[str, Any]:
+        return _without_none({"type": "categorical", "values": list(self.values), "default": self.default})
+
+
+@dataclass(frozen=True)
+class Range:
+    """Numbers from `low` to `high`, both included; `whole`: integers; `step` None: continuous.
+
+    Where `step` does not divide the range, `high` becomes the last value that it reaches, as in Optuna. ValueError
+    unless they are finite numbers, low < high, low > 0 if `log`, 0 < step <= high - low, and the default is a value.
+    """
+
+    low: float
+    high: float
+    step: float | None = None
+    log: bool = False
+    whole: bool = False
+    default: float | None = None
+
+    def __post_init__(self) -> None:
+        for key in ("low", "high", "step", "default"):
+            if (value := getattr(self, key)) is not None:
+                object.__setattr__(self, key, _number(key, value, self.whole))
+        if not isinstance(self.log, bool):
+            raise ValueError(f"log must be true or false, but got {self.log!r}")
+        if self.low >= self.high:
+            raise ValueError(f"low < high must hold, but got low={self.low}, high={self.high}")
+        if self.log and self.low <= 0:
+            raise ValueError(f"low > 0 must hold on a log scale, but got low={self.low}")
+        self._fit_step()
+        if self.default is not None and not self._contains(self.default):
+            raise ValueError(f"default must lie in {self._numbers()}, but got {self.default}")
+
+    def _fit_step(self) -> None:
+        if self.step is None:
+            object.__setattr__(self, "step", 1 if self.whole else None)
+            return
+        if self.log:
+            raise ValueError(f"a log scale takes no step, but got step={self.step}")
+        if self.step <= 0 or (size := self.size) is None or size < 2:
+            raise ValueError(f"0 < step <= high - low must hold, but got {self._numbers()}")
+        object.__setattr__(self, "high", self.at(size - 1))
+
+    def __str__(self) -> str:
+        kind = f"{'log ' if self.log else ''}{'integer' if self.whole else 'uniform'}"
+        return f"{kind}, {self._numbers()}{_default(self.default)}"
+
+    @property
+    def size(self) -> int | None:
+        """How many values there are; None: a continuum."""
+        if self.step is None:
+            return None
+        return int((_exact(self.high) - _exact(self.low)) // _exact(self.step)) + 1
+
+    def at(self, index: int) -> float:
+        """The value `index` steps above low, without the drift of adding up 0.1s."""
+        value = _exact(self.low) + index * _exact(self.step or 0)
+        return int(value) if self.whole else float(value)
+
+    def to_data(self) -> dict[str, Any]:
+        data = {"low": self.low, "high": self.high, "step": self.step, "default": self.default}
+        if not self.whole:
+            return _without_none({"type": "loguniform" if self.log else "uniform", **data})
+        return _without_none({"type": "int", **data, **({"step": None, "log": True} if self.log else {})})
+
+    def _contains(self, value: float) -> bool:
+        on_step = self.step is None or (_exact(value) - _exact(self.low)) % _exact(self.step) == 0
+        return self.low <= value <= self.high and on_step
+
+    def _numbers(self) -> str:
+        step = "" if self.step is None or (self.whole and self.step == 1) else f" in steps of {self.step}"
+        return f"{self.low} to {self.high}{step}"
+
+
+Distribution = Fixed | Choice | Range
+
+
+def bounds(distribution: Distribution) -> tuple[float, float]:
+    """Smallest and largest value. ValueError if some value is not a number."""
+    if isinstance(distribution, Range):
+        return distribution.low, distribution.high
+    values = distribution.values if isinstance(distribution, Choice) else (distribution.value,)
+    numbers = [_number("a value", value) for value in values]
+    return min(numbers), max(numbers)
+
+
+def _number(key: str, value: Any, whole: bool = False) -> float:
+    if whole and (not isinstance(value, int) or isinstance(value, bool)):
+        raise ValueError(f"{key} must be a whole number, but got {value!r}")
+    if not _is_finite(value):
+        raise ValueError(f"{key} must be a finite number, but got {value!r}")
+    return int(value) if whole else float(value)
+
+
+def _check_scalar(key: str, value: Any) -> None:
+    if not isinstance(value, str | bool) and not _is_finite(value):
+        raise ValueError(f"{key} must be text, true, false or a finite number, but got {value!r}")
+
+
+def _is_finite(value: Any) -> bool:
+    """False for nan too, and for integers beyond the range of float."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
+
+
+def _exact(value: float) -> Fraction:
+    """The decimal number that was written, so that 0.3 - 0.1 holds exactly two steps of 0.1."""
+    return Fraction(str(value))
+
+
+def _default(value: Scalar | None) -> str:
+    return "" if value is None else f", default {value}"
+
+
+def _without_none(data: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in data.items() if value is not None}

@@ -1,0 +1,105 @@
+"""When trials stop early: Ray's schedulers by name, and what a search adds to them."""
+
+import time
+from dataclasses import dataclass
+from typing import Any, cast
+
+from ray import tune
+from ray.tune.experiment import Trial
+from ray.tune.schedulers import AsyncHyperBandScheduler, FIFOScheduler, MedianStoppingRule, TrialScheduler
+
+from tuning.folder import BASELINE, SearchFolder, TrialFolder
+from tuning.spec import SearchSpec
+
+
+def scheduler(spec: SearchSpec) -> TrialScheduler:
+    """Ray's scheduler for the spec, bare: metric and mode come from the TuneConfig."""
+    epochs, grace = spec.training.max_epochs, max(1, round(spec.scheduler.grace * spec.training.max_epochs))
+    if spec.scheduler.name == "none":
+        return FIFOScheduler()
+    if spec.scheduler.name == "median":
+        # The large time slice: never pause a trial to let others catch up.
+        return MedianStoppingRule(
+            time_attr="epoch", grace_period=grace, min_samples_required=3, min_time_slice=10**9, hard_stop=True
+        )
+    return AsyncHyperBandScheduler(
+        time_attr="epoch",
+        max_t=epochs,
+        grace_period=grace,
+        reduction_factor=spec.scheduler.reduction,
+        brackets=3 if spec.scheduler.name == "hyperband" else 1,
+        stop_last_trials=False,
+    )
+
+
+class Pruning(FIFOScheduler):
+    """A scheduler that spares the baseline and the last epoch, and remembers which trials it stopped."""
+
+    def __init__(self, inner: TrialScheduler, max_epochs: int):
+        super().__init__()
+        inner.set_search_properties("best", "max")
+        self.inner, self.max_epochs = inner, max_epochs
+        self.stopped: dict[str, int] = {}  # trial name -> epoch
+
+    def set_search_properties(self, metric: str | None, mode: str | None, **spec: Any) -> bool:
+        return True  # the inner scheduler has had them from the start
+
+    def remember(self, trial: TrialFolder) -> None:
+        """Show the inner scheduler a trial of an earlier start, so that a resumed search prunes as an unbroken one."""
+        inner, past, row = cast(Any, self.inner), _Past(trial.name), {}  # schedulers read no more of a trial
+        inner.on_trial_add(None, past)
+        for row in trial.epochs():
+            if row["epoch"] < self.max_epochs and inner.on_trial_result(None, past, row) == TrialScheduler.STOP:
+                break
+        inner.on_trial_complete(None, past, row)
+
+    def on_trial_add(self, tune_controller: Any, trial: Trial) -> None:
+        if _searched(trial):
+            self.inner.on_trial_add(tune_controller, trial)
+
+    def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
+        if not _searched(trial) or result["epoch"] >= self.max_epochs:
+            return TrialScheduler.CONTINUE
+        decision = self.inner.on_trial_result(tune_controller, trial, result)
+        if decision == TrialScheduler.STOP:
+            self.stopped[trial.config["trial"]] = result["epoch"]
+        return decision
+
+    def on_trial_complete(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> None:
+        if _searched(trial):
+            self.inner.on_trial_complete(tune_controller, trial, result)
+
+    def on_trial_remove(self, tune_controller: Any, trial: Trial) -> None:
+        if _searched(trial):
+            self.inner.on_trial_remove(tune_controller, trial)
+
+    def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
+        if _searched(trial):
+            self.inner.on_trial_error(tune_controller, trial)
+
+
+@dataclass(frozen=True, eq=False)
+class _Past:
+    """What schedulers read of a trial."""
+
+    trial_id: str
+
+
+def _searched(trial: Trial) -> bool:
+    return trial.config["trial"] != BASELINE
+
+
+class OutOfBudget(tune.Stopper):
+    """Stops everything when the spec's seconds (from this start) or epochs (of the whole search) are used up."""
+
+    def __init__(self, spec: SearchSpec, folder: SearchFolder):
+        self.end = time.monotonic() + spec.budget.seconds if spec.budget.seconds else float("inf")
+        done = sum(len(trial.epochs()) for trial in folder.trials()) if spec.budget.epochs else 0
+        self.epochs_left = spec.budget.epochs - done if spec.budget.epochs else float("inf")
+
+    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
+        self.epochs_left -= 1
+        return False
+
+    def stop_all(self) -> bool:
+        return self.epochs_left <= 0 or time.monotonic() > self.end

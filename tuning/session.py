@@ -1,0 +1,129 @@
+"""A search from start to export: hold the folder, run what is left, choose the winner, keep MLflow up to date."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from recmodels.data.dataset import RecDataset
+from recmodels.errors import UserError
+from recmodels.training.checkpoint import load_weights
+from tuning import report, search
+from tuning.environment import environment
+from tuning.export import check_mmrec, export_best
+from tuning.folder import BASELINE, SearchFolder, TrialRecord, unfinished
+from tuning.live import LiveTable
+from tuning.recording import recover
+from tuning.selection import winner
+from tuning.spaces import Space
+from tuning.spec import SearchSpec
+from tuning.study import Study, choose_sampler
+from tuning.tracking import NullTracker, Tracker, make_tracker
+from tuning.trial import best_file, build, test_metrics
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a start of a search came to. `waiting`: MLflow runs whose records wait on disk."""
+
+    records: list[TrialRecord]
+    winner: TrialRecord | None
+    export: Path | None
+    interrupted: bool
+    waiting: int
+
+
+class Session:
+    """One start of a search; `run` in a resumed folder goes on with what is left."""
+
+    def __init__(self, spec: SearchSpec, folder: SearchFolder, data: RecDataset, table: LiveTable, argv: Sequence[str]):
+        self.folder, self.data, self.table, self.argv = folder, data, table, argv
+        self.space = Space.from_data(spec.space)
+        if spec.baseline and self.space.base_defaults() is None:
+            raise UserError("--baseline: expected a default for every train and model parameter, but one has none")
+        sampler = choose_sampler(self.space, spec.budget.trials) if spec.sampler == "auto" else spec.sampler
+        if sampler == "grid" and self.space.grid_size() is None:
+            raise UserError("--sampler grid: expected a finite space, but a parameter is continuous (give it a step)")
+        if spec.export_format == "mmrec":
+            check_mmrec(spec)
+        self.spec = spec.model_copy(update={"sampler": sampler})
+        self.tracker: Tracker | NullTracker = NullTracker()
+
+    def run(self) -> Outcome:
+        """Search until the budget ends or the user interrupts; the best so far is exported in either case."""
+        with self.folder.locked():
+            self.folder.write_spec(self.spec)
+            self._show_history()
+            if self.folder.environment() and not self._work_left():
+                return self._finish(interrupted=False)
+            with search.cluster(self.spec.resources.ray_address):
+                return self._finish(interrupted=not self._explore())
+
+    def running(self, trial: str, params: dict[str, Any], epoch: int, best: float | None) -> None:
+        self.table.update(trial, "running", epoch, params, best)
+
+    def ended(self, record: TrialRecord) -> None:
+        self.table.update(record.trial, record.status, record.epochs, record.params, record.value)
+        self.tracker.poke()
+
+    def run_id(self, trial: str) -> str | None:
+        return self.tracker.run_id(trial)
+
+    def _explore(self) -> bool:
+        resources = search.slot(self.spec)
+        before = self.folder.environment()
+        self.folder.write_environment(environment(self.data, self.argv, resources.cpus, before))
+        study = Study(self.folder, self.space, self.spec.sampler, self.spec.training.seed)
+        recover(self.folder, study, self)
+        self._track()
+        with self.table:
+            return search.explore(self.spec, self.folder, self.space, study, self.data, resources, self)
+
+    def _finish(self, interrupted: bool) -> Outcome:
+        records = list(self.folder.ledger().values())
+        best, path = winner(records), None
+        try:
+            if best:
+                best = self._tested(best)
+                path = export_best(self.spec, best, self.folder.environment(), self.folder.path)
+        finally:
+            if isinstance(self.tracker, NullTracker):
+                self._track()
+            waiting = self.tracker.close(interrupted)
+        return Outcome(records, best, path, interrupted, waiting)
+
+    def _track(self) -> None:
+        self.tracker = make_tracker(self.spec, self.folder, self.table.say, self._summary)
+        self.tracker.start()
+
+    def _summary(self) -> str:
+        return report.summary_markdown(self.spec, self.folder.ledger().values(), self.folder.environment())
+
+    def _show_history(self) -> None:
+        for record in self.folder.ledger().values():
+            self.table.update(record.trial, record.status, record.epochs, record.params, record.value)
+
+    def _work_left(self) -> bool:
+        trials, ledger = self.folder.trials(), self.folder.ledger()
+        names = {trial.name for trial in trials}
+        started = len(names - {BASELINE})
+        return (
+            bool(unfinished(trials, ledger))
+            or started < min(self.spec.budget.trials, self._points())
+            or (self.spec.baseline and BASELINE not in names)
+        )
+
+    def _points(self) -> float:
+        points = self.space.grid_size() if self.spec.sampler == "grid" else None
+        return float("inf") if points is None else points
+
+    def _tested(self, record: TrialRecord) -> TrialRecord:
+        """A winner that was pruned has no test metrics yet: take them from its best weights."""
+        trial = self.folder.trial(record.trial)
+        if record.test or record.best_epoch is None or not best_file(trial, record.best_epoch).exists():
+            return record
+        state = build(trial.plan() or {}, self.spec.model, self.data, torch.device("cpu"))
+        weights = load_weights(best_file(trial, record.best_epoch))
+        return replace(record, test=test_metrics(state.model, weights, self.data, self.spec.training))

@@ -1,0 +1,119 @@
+"""SearchSpec: a whole search as one checked value. Resume, replay and report start from it and from nothing else."""
+
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from recmodels.errors import UserError
+
+METRICS = ("recall", "precision", "map", "ndcg", "hit")
+Section = Literal["strategy", "train", "model"]
+Params = dict[str, dict[str, Any]]
+"""A trial's parameters by section: {"strategy": {"alpha": 1.0, ...}, "train": {...}, "model": {...}}."""
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Budget(_Part):
+    """When a search ends: whichever comes first. `seconds` and `epochs` stop running trials where they are."""
+
+    trials: Annotated[int, Field(ge=1)] = 40
+    seconds: Annotated[float, Field(gt=0)] | None = None
+    epochs: Annotated[int, Field(ge=1)] | None = None
+
+
+class Training(_Part):
+    """What every trial does alike. `patience`: evaluations without improvement that are tolerated."""
+
+    max_epochs: Annotated[int, Field(ge=1)] = 1000
+    patience: Annotated[int, Field(ge=0)] = 20
+    metric: str = "recall@20"
+    ks: tuple[Annotated[int, Field(ge=1)], ...] = (5, 10, 20, 50)
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 999
+
+    @field_validator("metric")
+    @classmethod
+    def _known_metric(cls, value: str) -> str:
+        if not re.fullmatch(rf"({'|'.join(METRICS)})@[1-9]\d*", value):
+            raise ValueError(f"expected one of {', '.join(METRICS)} and a cut-off, like recall@20, but got {value!r}")
+        return value
+
+    @property
+    def cutoffs(self) -> tuple[int, ...]:
+        """Every k that is evaluated, ascending: `ks` and the metric's own."""
+        return tuple(sorted({*self.ks, int(self.metric.split("@")[1])}))
+
+
+class Scheduler(_Part):
+    """Early stopping of weak trials. `grace`: share of `max_epochs` before which no trial is stopped."""
+
+    name: Literal["asha", "hyperband", "median", "none"] = "asha"
+    grace: Annotated[float, Field(gt=0, le=1)] = 0.5
+    reduction: Annotated[float, Field(gt=1)] = 2.0
+
+
+class Resources(_Part):
+    """What one trial gets; None means chosen from the machine. `ray_address`: an existing cluster."""
+
+    cpus_per_trial: Annotated[int, Field(ge=1)] | None = None
+    gpus_per_trial: Annotated[float, Field(ge=0)] | None = None
+    max_concurrent: Annotated[int, Field(ge=1)] | None = None
+    ray_address: str | None = None
+
+
+class Tracking(_Part):
+    """Where MLflow records go; `uri` None means no tracking at all."""
+
+    uri: str | None = "sqlite:///mlflow.db"
+    experiment: Annotated[str, Field(min_length=1)] = "mirrortune"
+
+
+class SearchSpec(_Part):
+    """One search of one (model, dataset, strategy). `space` is the resolved space as plain data (`Space.to_data`)."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
+    model: str
+    dataset: str
+    strategy: str = "mg"
+    data_dir: str | None = None
+    cache_dir: str | None = None
+    space: dict[str, Any]
+    sampler: Literal["auto", "gp", "tpe", "cmaes", "random", "qmc", "grid", "nsga2"] = "auto"
+    scheduler: Scheduler = Scheduler()
+    budget: Budget = Budget()
+    training: Training = Training()
+    resources: Resources = Resources()
+    tracking: Tracking = Tracking()
+    baseline: bool = False
+    output_dir: str = "searches"
+    export_dir: str = "best_configs"
+    export_format: Literal["mirrortune", "mmrec"] = "mirrortune"
+
+    def to_yaml(self) -> str:
+        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+    @classmethod
+    def read(cls, path: Path) -> "SearchSpec":
+        """The spec in a YAML file. UserError if it is missing or not a spec."""
+        try:
+            return cls.model_validate(yaml.safe_load(path.read_text()))
+        except FileNotFoundError:
+            raise UserError(f"{path}: no such file, expected the spec of a search") from None
+        except yaml.YAMLError as error:
+            raise UserError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
+        except ValidationError as error:
+            raise UserError(f"{path}: {first_fault(error)}") from None
+
+
+def first_fault(error: ValidationError) -> str:
+    """The first fault of a validation as one line: `budget.trials: Input should be ..., but got 0`."""
+    # A misspelt key is two faults, an unknown key and a missing one: the unknown one says more.
+    fault = min(error.errors(), key=lambda fault: fault["type"] != "extra_forbidden")
+    where = ".".join(str(part) for part in fault["loc"]) or "spec"
+    got = "" if fault["type"] == "missing" else f", but got {fault['input']!r}"
+    return f"{where}: {fault['msg']}{got}"

@@ -1,0 +1,121 @@
+"""The Optuna side of a search: samplers by name, and a study that agrees with the search's ledger. Imports optuna."""
+
+from collections.abc import Callable, Sequence
+from itertools import islice
+from typing import Any
+
+import optuna
+from optuna.samplers import BaseSampler
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
+from optuna.trial import TrialState, create_trial
+
+from tuning.folder import SearchFolder, TrialRecord
+from tuning.spaces import Space, optuna_distributions
+
+GP_LIMIT = 200
+"""A Gaussian process costs time cubic in the trials; beyond this budget `auto` takes TPE."""
+
+SAMPLERS: dict[str, Callable[[int], BaseSampler]] = {
+    "gp": lambda seed: optuna.samplers.GPSampler(seed=seed),
+    "tpe": lambda seed: optuna.samplers.TPESampler(seed=seed, multivariate=True, constant_liar=True),
+    "cmaes": lambda seed: optuna.samplers.CmaEsSampler(seed=seed, warn_independent_sampling=False),
+    "random": lambda seed: optuna.samplers.RandomSampler(seed=seed),
+    "qmc": lambda seed: optuna.samplers.QMCSampler(seed=seed, scramble=True, warn_independent_sampling=False),
+    "nsga2": lambda seed: optuna.samplers.NSGAIISampler(seed=seed),
+    "grid": lambda seed: optuna.samplers.RandomSampler(seed=seed),  # never asked: every point is enqueued
+}
+
+
+def choose_sampler(space: Space, trials: int) -> str:
+    """What `auto` means: the grid where the budget covers it, else a Gaussian process, TPE for large budgets."""
+    points = space.grid_size()
+    if points is not None and points <= trials:
+        return "grid"
+    return "gp" if trials <= GP_LIMIT else "tpe"
+
+
+class Study:
+    """One search's study in a journal. Trials go by the search's names ("0003"); Optuna's numbers stay in here.
+
+    Optuna state RUNNING means that the trial is unfinished; an orderly interruption ends it as FAIL and a resume opens
+    a new one with the same parameters, so that nothing stays RUNNING for ever.
+    """
+
+    def __init__(self, folder: SearchFolder, space: Space, sampler: str, seed: int):
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
+        journal = str(folder.journal)
+        for stale in folder.path.glob(f"{folder.journal.name}.lock*"):
+            stale.unlink()  # of a killed driver: the search's own lock is held by now
+        self.storage = JournalStorage(JournalFileBackend(journal, lock_obj=JournalFileOpenLock(journal)))
+        self.space, self.distributions = space, optuna_distributions(space)
+        self.grid = sampler == "grid"
+        self.study = optuna.create_study(
+            study_name=folder.name, storage=self.storage, direction="maximize", load_if_exists=True
+        )
+        self.study_id = self.storage.get_study_id_from_name(folder.name)
+        # A resumed sampler must not propose once more what its seed proposed first; QMC counts in the study itself.
+        done = 0 if sampler == "qmc" else len(self.study.get_trials(deepcopy=False))
+        self.study.sampler = SAMPLERS[sampler](seed + done)
+        self.numbers: dict[str, int] = {}
+
+    def reconcile(self, ledger: dict[str, TrialRecord], unfinished: dict[str, dict[str, Any]]) -> None:
+        """Bring the study up to the ledger; `unfinished`: trial name -> point, each RUNNING when this returns."""
+        for trial in self.study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
+            self.storage.set_trial_state_values(self._id(trial.number), TrialState.FAIL)  # enqueued, never asked for
+        for trial in self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+            name = trial.user_attrs.get("trial", "")
+            self.numbers[name] = trial.number
+            if name in ledger:
+                self.tell(ledger[name])
+            elif name not in unfinished:  # killed between the proposal and the plan
+                self._end(name, TrialState.FAIL)
+        for name in unfinished.keys() - self.numbers.keys():
+            self._reopen(name, unfinished[name])
+
+    def ask(self, name: str, index: int) -> dict[str, Any] | None:
+        """The sampler's next point, for the `index`-th trial of the search, called `name`; None: no point is left."""
+        for point in self._planned(index):
+            self.study.enqueue_trial(point)
+        if self.grid and not self.study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
+            return None
+        trial = self.study.ask(self.distributions)
+        trial.set_user_attr("trial", name)
+        self.numbers[name] = trial.number
+        return trial.params
+
+    def report(self, name: str, epoch: int, best: float) -> None:
+        """The best value so far after an epoch."""
+        self.storage.set_trial_intermediate_value(self._id(self.numbers[name]), epoch, best)
+
+    def tell(self, record: TrialRecord) -> None:
+        """Finished with its best value, pruned with the best so far, failed as failed."""
+        if record.trial not in self.numbers:
+            return
+        if record.status == "finished":
+            self.study.tell(self.numbers[record.trial], record.value)
+        else:
+            self._end(record.trial, TrialState.PRUNED if record.status == "pruned" else TrialState.FAIL)
+
+    def interrupt(self, name: str) -> None:
+        if name in self.numbers:
+            self._end(name, TrialState.FAIL)
+
+    def _planned(self, index: int) -> Sequence[dict[str, Any]]:
+        if self.grid:
+            return list(islice(self.space.grid() or (), index, index + 1))
+        default = self.space.default_point()
+        return [default] if index == 0 and default else []
+
+    def _end(self, name: str, state: TrialState) -> None:
+        self.study.tell(self.numbers[name], state=state)
+
+    def _reopen(self, name: str, point: dict[str, Any]) -> None:
+        template = create_trial(
+            state=TrialState.RUNNING, params=point, distributions=self.distributions, user_attrs={"trial": name}
+        )
+        trial_id = self.storage.create_new_trial(self.study_id, template)
+        self.numbers[name] = self.storage.get_trial_number_from_id(trial_id)
+
+    def _id(self, number: int) -> int:
+        return self.storage.get_trial_id_from_study_id_trial_number(self.study_id, number)
