@@ -121,6 +121,7 @@ def to_mmrec(export: Export) -> str:
     """The winner in the keys of the reference toolbox. UserError if that cannot train it as it was trained here."""
     settings, left_out = _mmrec_parameters(export)
     training = export.training
+    check_mmrec(export.strategy, training.metric)
     _check_mmrec("optimizer", settings.get("learner", "adam"), MMREC_LEARNERS)
     metric, cutoff = training.metric.split("@")
     settings |= {"seed": [export.seed]}
@@ -203,10 +204,10 @@ def _mmrec_parameters(export: Export) -> tuple[dict[str, Any], list[str]]:
     return settings, left_out
 
 
-def check_mmrec(spec: SearchSpec) -> None:
+def check_mmrec(strategy: str, metric: str) -> None:
     """UserError if the reference toolbox knows no such strategy or metric."""
-    _check_mmrec("strategy", spec.strategy, MMREC_STRATEGIES)
-    _check_mmrec("metric", spec.training.metric.split("@")[0], _MMREC_METRICS)
+    _check_mmrec("strategy", strategy, MMREC_STRATEGIES)
+    _check_mmrec("metric", metric.split("@")[0], _MMREC_METRICS)
 
 
 def _check_mmrec(what: str, value: str, known: Collection[str]) -> None:

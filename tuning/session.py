@@ -47,7 +47,7 @@ class Session:
         if sampler == "grid" and self.space.grid_size() is None:
             raise UserError("--sampler grid: expected a finite space, but a parameter is continuous (give it a step)")
         if spec.export_format == "mmrec":
-            check_mmrec(spec)
+            check_mmrec(spec.strategy, spec.training.metric)
         self.spec = spec.model_copy(update={"sampler": sampler})
         self.tracker: Tracker | NullTracker = NullTracker()
 

@@ -84,7 +84,6 @@ def test_popularity_has_a_long_tail(n_items):
     data = synthetic("made", n_users=500, n_items=n_items, n_interactions=4000, dims={})
     counts = np.sort(np.bincount(all_pairs(data)[1]))[::-1]
     assert counts[: len(counts) // 10].sum() > 0.21 * counts.sum()
-    assert np.median(counts) < 0.9 * counts.mean()
 
 
 def test_features_tell_tastes_and_tastes_tell_interactions(demo):

@@ -25,6 +25,8 @@ WINNER = TrialRecord(
     },
     point={"alpha": 1.0, "beta/alpha": 0.1 + 0.2},
     seed=999,
+    threads=2,
+    device="cpu",
     epochs=57,
     best_epoch=36,
     value=math.nextafter(0.08, 1),
@@ -34,7 +36,6 @@ WINNER = TrialRecord(
 ENVIRONMENT: dict[str, Any] = {
     "data": {"fingerprint": "f00d"},
     "versions": {"python": "3.11.9", "torch": "2.13.0"},
-    "starts": [{"threads_per_trial": 8}, {"threads_per_trial": 2}],
 }
 
 
@@ -43,7 +44,8 @@ def a_spec(**fields: Any) -> SearchSpec:
 
 
 def exported(tmp_path: Path, spec: SearchSpec, record: TrialRecord = WINNER) -> Path:
-    return export_best(spec, record, ENVIRONMENT, tmp_path / "best_configs", tmp_path / "searches" / spec.name)
+    spec = spec.model_copy(update={"export_dir": str(tmp_path / "best_configs")})
+    return export_best(spec, record, ENVIRONMENT, tmp_path / "searches" / spec.name)
 
 
 def test_every_value_comes_back_exactly(tmp_path):
@@ -59,7 +61,7 @@ def test_every_value_comes_back_exactly(tmp_path):
     assert (export.training.metric, export.training.ks) == ("ndcg@7", (5, 7, 20))
     assert (export.training.max_epochs, export.training.patience) == (1000, 4)
     assert (export.data_fingerprint, export.versions) == ("f00d", ENVIRONMENT["versions"])
-    assert export.threads == 2  # of the last start
+    assert (export.threads, export.device) == (2, "cpu")
 
 
 def test_both_files_say_the_same_and_how_to_replay_themselves(tmp_path):

@@ -27,7 +27,17 @@ ENVIRONMENT: dict[str, Any] = {
 def record(trial: str, value: float | None, status: Any = "finished", **more: Any) -> TrialRecord:
     params = {"strategy": {"alpha": 1.0, "beta": 0.2, "interval": 3}, "train": {"lr": 0.1}, "model": {"reg": 0.5}}
     test = {METRIC: value / 2} if value is not None and status == "finished" else {}
-    fields = {"reason": None, "params": params, "point": {}, "seed": 7, "epochs": 9, "best_epoch": 5, "test": test}
+    fields = {
+        "reason": None,
+        "params": params,
+        "point": {},
+        "seed": 7,
+        "threads": 1,
+        "device": "cpu",
+        "epochs": 9,
+        "best_epoch": 5,
+        "test": test,
+    }
     valid = {} if value is None else {METRIC: value}
     return TrialRecord(**fields | {"trial": trial, "status": status, "value": value, "valid": valid} | more)
 

@@ -10,7 +10,16 @@ from tuning.selection import baseline, ranked, winner
 
 
 def record(trial: str, value: float | None, status: Any = "finished", **more: Any) -> TrialRecord:
-    fields = {"reason": None, "params": {}, "point": {}, "seed": 1, "epochs": 9, "best_epoch": 5} | more
+    fields = {
+        "reason": None,
+        "params": {},
+        "point": {},
+        "seed": 1,
+        "threads": 1,
+        "device": "cpu",
+        "epochs": 9,
+        "best_epoch": 5,
+    } | more
     return TrialRecord(trial=trial, status=status, value=value, **fields)
 
 
