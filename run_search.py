@@ -112,7 +112,10 @@ def resume_search(given: dict[str, Any], argv: Sequence[str], console: Console) 
 
 def search(spec: SearchSpec, folder: "SearchFolder", data: "RecDataset", argv: Sequence[str], console: Console) -> int:
     from tuning.live import LiveTable
+    from tuning.ray_settings import prepare
     from tuning.report import resume_command
+
+    prepare(spec.resources.ray_address)
     from tuning.session import Session
 
     # A polite kill ends a search as Ctrl-C does.

@@ -23,13 +23,6 @@ from recmodels.data.dataset import RecDataset
 warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta state")
 
 
-def constant(array: NDArray[Any]) -> Tensor:
-    """A tensor over the array's own memory, never to be written to: the array may be shared with other processes."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
-        return torch.from_numpy(array)
-
-
 def _csr(indptr: Tensor, indices: Tensor, values: Tensor, n_columns: int) -> Tensor:
     size = (len(indptr) - 1, n_columns)
     return torch.sparse_csr_tensor(indptr, indices, values, size=size, check_invariants=False)

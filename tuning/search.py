@@ -5,7 +5,6 @@ resumed search is a new Tuner over what remains; Ray's own state is never read a
 """
 
 import logging
-import os
 import shutil
 import time
 from collections.abc import Iterator
@@ -28,14 +27,6 @@ from tuning.spec import Params, SearchSpec
 from tuning.study import Study
 from tuning.trial import run_trial
 
-SETTINGS = {
-    "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_AUTH_MODE": "disabled",  # else 2.59+ warns at each local start and writes a token file
-    "RAY_AIR_NEW_OUTPUT": "0",  # the new output prints a banner however quiet it is told to be
-    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
-    "TUNE_GLOBAL_CHECKPOINT_S": "3600",  # nothing is ever restored from Ray's snapshots
-}
-"""Environment variables of Ray, set where the user has not."""
 MAX_CPU_TRIALS = 8
 """Trials at a time where the number is not given: a sequential sampler learns little from many parallel ones."""
 
@@ -55,9 +46,7 @@ class Slot:
 
 @contextmanager
 def cluster(address: str | None) -> Iterator[None]:
-    """Ray, on this machine or on the cluster at `address`, quiet."""
-    for name, value in SETTINGS.items():
-        os.environ.setdefault(name, value)
+    """Ray, on this machine or on the cluster at `address`, quiet. After `ray_settings.prepare`."""
     local: dict[str, Any] = {} if address else {"include_dashboard": False}
     ray.init(address=address or "local", log_to_driver=False, logging_level=logging.ERROR, **local)
     try:

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from recmodels.data.dataset import Interactions
 from recmodels.evaluation.metrics import METRICS
+from recmodels.tensors import constant
 
 BLOCK_SCORES = 2**24
 """Scores held at a time: 64 MiB of float32."""
@@ -35,7 +36,7 @@ class Evaluator:
     def hits(self, users: Tensor, items: Tensor) -> tuple[Tensor, Tensor]:
         """(B, K) bool hits by rank and (B,) number of positives, for the users evaluated, K = min(max k, items)."""
         device = users.device
-        counts = torch.from_numpy(self.split.counts)
+        counts = constant(self.split.counts)
         evaluated = counts.nonzero().squeeze(1).to(device)  # (B,)
         positives = torch.from_numpy(self.split.users * self.n_items + self.split.items).to(device)  # ascending
         found = []
@@ -49,10 +50,10 @@ class Evaluator:
     def top(self, users: Tensor, items: Tensor, block: Tensor) -> Tensor:
         """The best unseen items of the users in `block` (b,), best first, (b, K)."""
         scores = users.index_select(0, block) @ items.t()
-        indptr = torch.from_numpy(self.train.indptr).to(block.device)
+        indptr = constant(self.train.indptr).to(block.device)
         start, count = indptr[block], indptr[block + 1] - indptr[block]
         row = torch.repeat_interleave(torch.arange(len(block), device=block.device), count)
         within = torch.arange(len(row), device=block.device) - (count.cumsum(0) - count)[row]
-        seen = torch.from_numpy(self.train.items).to(block.device)[start[row] + within]
+        seen = constant(self.train.items).to(block.device)[start[row] + within]
         scores[row, seen] = -torch.inf
         return scores.topk(min(max(self.ks), self.n_items), dim=1).indices

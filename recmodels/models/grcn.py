@@ -5,9 +5,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from recmodels.data.dataset import RecDataset
-from recmodels.graphs import UserItemEdges, constant
+from recmodels.graphs import UserItemEdges
 from recmodels.losses import bpr
 from recmodels.models.base import Recommender, modalities, xavier_normal
+from recmodels.tensors import constant, unit_rows
 
 VISUAL = "image"
 
@@ -27,8 +28,8 @@ class Content(nn.Module):
 
     def forward(self, edges: UserItemEdges) -> tuple[tuple[Tensor, Tensor], Tensor, Tensor]:
         """Users (U, C) and items (I, C) refined by their neighbours; edge shares (E,) to the user and to the item."""
-        items = F.normalize(F.leaky_relu(F.linear(self.features, self.weight, self.bias), 0.01))
-        users = F.normalize(self.preference)
+        items = unit_rows(F.leaky_relu(F.linear(self.features, self.weight, self.bias), 0.01))
+        users = unit_rows(self.preference)
         affinity = edges.dot(users, items)  # cosines
         to_user, to_item = edges.softmax_by_user(affinity), edges.softmax_by_item(affinity)
         refined = users + edges.sum_to_users(to_user, items), items + edges.sum_to_items(to_item, users)
@@ -83,7 +84,7 @@ class GRCN(Recommender):
 
     def _propagate(self, to_user: Tensor, to_item: Tensor) -> tuple[Tensor, Tensor]:
         """Two hops of the normalised ids over the refined edges, summed with the ids."""
-        user, item = F.normalize(self.ids).split(self.sizes)
+        user, item = unit_rows(self.ids).split(self.sizes)
         users, items = user, item
         for _ in range(2):
             user, item = self.edges.sum_to_users(to_user, item), self.edges.sum_to_items(to_item, user)

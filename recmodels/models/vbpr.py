@@ -5,9 +5,9 @@ import torch
 from torch import Tensor, nn
 
 from recmodels.data.dataset import RecDataset
-from recmodels.graphs import constant
 from recmodels.losses import batch_norms, bpr
 from recmodels.models.base import Recommender, modalities, xavier_normal, xavier_uniform
+from recmodels.tensors import constant
 
 
 class VBPR(Recommender):

@@ -64,14 +64,6 @@ def test_a_line_that_lacks_only_its_end_counts(tmp_path: Path) -> None:
     assert read_lines(path) == [{"epoch": 1}, {"epoch": 2}]
 
 
-def test_a_line_torn_inside_a_character_is_left_out(tmp_path: Path) -> None:
-    path = tmp_path / "ledger.jsonl"
-    append_line(path, {"epoch": 1})
-    with open(path, "ab") as file:
-        file.write('{"reason": "ü'.encode()[:-1])
-    assert read_lines(path) == [{"epoch": 1}]
-
-
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_what_json_cannot_say_is_refused_before_it_reaches_the_file(tmp_path: Path, value: float) -> None:
     path = tmp_path / "epochs.jsonl"

@@ -5,17 +5,18 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import mlflow
 import optuna
+import psutil
 import pytest
 from mlflow.tracking import MlflowClient
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
+from tests.tuning.mlflow_server import Server, until
 from tuning.folder import SearchFolder
 
 DOOR = Path(__file__).parents[2] / "run_search.py"
@@ -42,12 +43,15 @@ def finish(process: subprocess.Popen[str], code: int = 0) -> str:
 
 
 def wait_for(condition: Callable[[], bool], process: subprocess.Popen[str]) -> None:
-    for _ in range(1200):
-        if condition():
-            return
-        assert process.poll() is None, process.communicate()[0]
-        time.sleep(0.05)
-    raise AssertionError("nothing happened within a minute")
+    until(lambda: condition() or process.poll() is not None, 120)
+    assert process.poll() is None, process.communicate()[0]
+
+
+def listening(pid: int) -> set[str]:
+    """The addresses at which a process and its descendants accept connections."""
+    process = psutil.Process(pid)
+    sockets = [each for p in (process, *process.children(recursive=True)) for each in p.net_connections("inet")]
+    return {each.laddr.ip.removeprefix("::ffff:") for each in sockets if each.status == psutil.CONN_LISTEN}
 
 
 def states(folder: SearchFolder) -> list[str]:
@@ -58,7 +62,11 @@ def states(folder: SearchFolder) -> list[str]:
 
 def runs(where: Path) -> dict[str, mlflow.entities.Run]:
     """MLflow run name -> run."""
-    client = MlflowClient(tracking_uri=f"sqlite:///{where / 'mlflow.db'}")
+    return runs_at(f"sqlite:///{where / 'mlflow.db'}")
+
+
+def runs_at(uri: str) -> dict[str, mlflow.entities.Run]:
+    client = MlflowClient(tracking_uri=uri)
     experiment = client.get_experiment_by_name("mirrortune")
     assert experiment is not None
     found = client.search_runs([experiment.experiment_id])
@@ -71,6 +79,7 @@ def test_a_killed_search_goes_on_where_it_was(tmp_path: Path) -> None:
     first = door(tmp_path, *SMALL, "--trials", "6", "--max-epochs", "12", "--scheduler", "none")
     wait_for(lambda: len(folder.ledger()) >= 2, first)
     wait_for(lambda: any(t.epochs() and not t.result() for t in folder.trials()), first)
+    assert listening(first.pid) == {"127.0.0.1"}
     os.killpg(first.pid, signal.SIGKILL)
     first.communicate()
     before = folder.ledger()
@@ -129,6 +138,33 @@ def test_trials_that_fail_are_recorded_and_stop_nothing(tmp_path: Path) -> None:
     assert states(folder) == ["COMPLETE", "FAIL"]
     assert runs(tmp_path)["0001"].info.status == "FAILED"
     assert "against plain training" in output
+
+
+def test_a_search_outlives_its_tracking_server(tmp_path: Path) -> None:
+    folder = SearchFolder(tmp_path / "searches" / "s")
+    server = Server(tmp_path)
+    server.start()
+    try:
+        options = ("--trials", "5", "--max-epochs", "12", "--scheduler", "none", "--tracking-uri", server.uri)
+        process = door(tmp_path, *SMALL, *options)
+        wait_for(lambda: len(folder.ledger()) >= 2, process)
+        server.kill()
+        output = finish(process)
+        assert "best configuration" in output
+        assert output.count("the search goes on, its records are delivered later") == 1
+        assert "--resume s delivers them" in output
+        server.start()
+        finish(door(tmp_path, "--resume", "s"))
+        recorded = runs_at(server.uri)
+        client = MlflowClient(tracking_uri=server.uri)
+        assert len(recorded) == 6
+        assert {run.info.status for run in recorded.values()} == {"FINISHED"}
+        for record in folder.ledger().values():
+            curve = client.get_metric_history(recorded[record.trial].info.run_id, "valid/recall_at_20")
+            assert [point.step for point in curve] == list(range(1, 13))
+            assert recorded[record.trial].data.metrics["test/recall_at_20"] == record.test["recall@20"]
+    finally:
+        server.kill()
 
 
 @pytest.mark.parametrize("scheduler", ["asha", "median", "hyperband"])

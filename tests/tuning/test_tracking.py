@@ -1,21 +1,19 @@
 """The tracker against MLflow itself: on SQLite, on a server that is killed, and on one that never answers."""
 
-import os
 import shutil
-import signal
 import socket
 import subprocess
 import sys
 import threading
 import time
-import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.tuning.made import end_trial, made_folder, made_row, made_spec, made_trial
+from tests.tuning.mlflow_server import Server, free_port, until
 from tests.tuning.test_delivery import FakeStore
 from tuning.folder import SearchFolder, read_lines
 from tuning.tracking import MlflowStore, NullTracker, Tracker, make_tracker
@@ -48,13 +46,6 @@ def started(folder: SearchFolder, said: list[str] | None = None) -> Tracker:
 def deliver(folder: SearchFolder, interrupted: bool = False) -> None:
     """One process' life."""
     assert started(folder).close(interrupted) == 0
-
-
-def until(condition: Callable[[], Any], seconds: float = 20) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.02)
 
 
 def client(uri: str) -> Any:
@@ -233,44 +224,6 @@ def test_files_that_cannot_be_stored_are_mentioned_once(tmp_path, uri):
     assert len(said) == 1
     assert "files were not stored" in said[0]
     assert runs(uri)["made"].info.status == "FINISHED"
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-class Server:
-    """`mlflow server` on a loopback port."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.port = folder, free_port()
-        self.uri = f"http://127.0.0.1:{self.port}"
-        self.process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(self.port)]
-        command += ["--workers", "1", "--backend-store-uri", f"sqlite:///{self.folder / 'mlflow.db'}"]
-        command += ["--artifacts-destination", str(self.folder / "artifacts")]
-        environment = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}  # halves the 16 s of the start
-        with open(self.folder / "server.log", "ab") as log:
-            self.process = subprocess.Popen(
-                command, stdout=log, stderr=log, cwd=self.folder, env=environment, start_new_session=True
-            )
-        until(self.healthy, 60)
-
-    def healthy(self) -> bool:
-        try:
-            return urllib.request.urlopen(f"{self.uri}/health", timeout=1).status == 200
-        except OSError:
-            return False
-
-    def kill(self) -> None:
-        if self.process:
-            os.killpg(self.process.pid, signal.SIGKILL)
-            self.process.wait()
-            self.process = None
 
 
 @pytest.fixture

@@ -1,0 +1,140 @@
+"""A search as one checked value: what it refuses, what it says on disk, and what comes back."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from recmodels.errors import UserError
+from tests.tuning.made import made_spec
+from tuning.spec import METRICS, SearchSpec, Training, first_fault
+
+
+def fault(**changes: Any) -> str:
+    with pytest.raises(ValidationError) as error:
+        made_spec(**changes)
+    return first_fault(error.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"modle": "VBPR"}, "modle: Extra inputs are not permitted, but got 'VBPR'"),
+        ({"budget": {"trails": 3}}, "budget.trails: Extra inputs are not permitted, but got 3"),
+        ({"scheduler": {"name": "asha", "gracce": 0.5}}, "scheduler.gracce: Extra inputs"),
+        ({"sampler": "gpp"}, "sampler: Input should be 'auto', 'gp'"),
+        ({"scheduler": {"name": "pbt"}}, "scheduler.name: Input should be 'asha', 'hyperband', 'median' or 'none'"),
+        ({"name": "../other"}, "name: String should match pattern"),
+        ({"name": "a/b"}, "name: String should match pattern"),
+        ({"name": "x" * 101}, "name: String should match pattern"),
+        ({"budget": {"trials": 0}}, "budget.trials: Input should be greater than or equal to 1, but got 0"),
+        ({"budget": {"seconds": 0}}, "budget.seconds: Input should be greater than 0, but got 0"),
+        ({"budget": {"epochs": 1.5}}, "budget.epochs: Input should be a valid integer"),
+        ({"training": {"max_epochs": "many"}}, "training.max_epochs: Input should be a valid integer"),
+        ({"training": {"patience": -1}}, "training.patience: Input should be greater than or equal to 0"),
+        ({"training": {"ks": [5, 0]}}, "training.ks.1: Input should be greater than or equal to 1, but got 0"),
+        ({"training": {"seed": 2**31}}, "training.seed: Input should be less than 2147483648"),
+        ({"scheduler": {"grace": 0}}, "scheduler.grace: Input should be greater than 0"),
+        ({"scheduler": {"grace": 1.1}}, "scheduler.grace: Input should be less than or equal to 1"),
+        ({"scheduler": {"reduction": 1}}, "scheduler.reduction: Input should be greater than 1"),
+        ({"resources": {"gpus_per_trial": -0.5}}, "resources.gpus_per_trial: Input should be greater than or equal"),
+        ({"tracking": {"experiment": ""}}, "tracking.experiment: String should have at least 1 character"),
+    ],
+)
+def test_a_fault_is_one_line_with_its_place(changes: dict[str, Any], message: str) -> None:
+    found = fault(**changes)
+    assert found.startswith(message)
+    assert "\n" not in found
+
+
+@pytest.mark.parametrize("place", ["budget.seconds", "scheduler.reduction", "resources.gpus_per_trial"])
+@pytest.mark.parametrize("value", ["nan", "inf"])
+def test_a_number_that_is_not_finite_is_refused(place: str, value: str) -> None:
+    section, field = place.split(".")
+    assert fault(**{section: {field: value}}).startswith(f"{place}: ")
+
+
+def test_a_misspelt_key_is_named_before_the_missing_one() -> None:
+    with pytest.raises(ValidationError) as error:
+        SearchSpec.model_validate({"name": "s", "modell": "VBPR", "dataset": "demo", "space": {}})
+    assert len(error.value.errors()) == 2
+    assert first_fault(error.value) == "modell: Extra inputs are not permitted, but got 'VBPR'"
+
+
+def test_a_missing_key_quotes_no_input_and_no_mapping_is_a_fault_of_the_spec() -> None:
+    with pytest.raises(ValidationError) as error:
+        SearchSpec.model_validate({"name": "s", "dataset": "demo", "space": {}})
+    assert first_fault(error.value) == "model: Field required"
+    with pytest.raises(ValidationError) as error:
+        SearchSpec.model_validate(["name"])
+    assert first_fault(error.value).startswith("spec: ")
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_every_metric_with_a_cutoff_is_known(name: str) -> None:
+    assert Training(metric=f"{name}@7").cutoffs == (5, 7, 10, 20, 50)
+
+
+@pytest.mark.parametrize(
+    "metric", ["recall", "recall@", "recall@0", "recall@05", "Recall@20", "auc@20", "recall@2x", ""]
+)
+def test_a_metric_needs_a_known_name_and_a_cutoff(metric: str) -> None:
+    assert f"and a cut-off, like recall@20, but got {metric!r}" in fault(training={"metric": metric})
+
+
+def test_cutoffs_ascend_without_repeats() -> None:
+    assert Training(ks=(50, 5, 5), metric="ndcg@5").cutoffs == (5, 50)
+    assert Training(ks=(), metric="ndcg@3").cutoffs == (3,)
+
+
+def test_a_spec_cannot_be_changed() -> None:
+    spec = made_spec()
+    with pytest.raises(ValidationError, match="frozen"):
+        spec.budget.trials = 3  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {
+            "space": {"strategy": {"alpha": {"type": "uniform", "low": 0.6, "high": 0.1 + 0.2 + 0.5}, "interval": 3}},
+            "budget": {"trials": 7, "seconds": 0.1, "epochs": 9},
+            "training": {"ks": [3, 1], "metric": "map@7", "seed": 0},
+            "resources": {"gpus_per_trial": 0.25},
+            "tracking": {"uri": None, "experiment": "größer: #1"},
+            "data_dir": "1e-4",
+            "output_dir": "no",
+            "baseline": True,
+        },
+    ],
+)
+def test_yaml_says_the_whole_spec(tmp_path: Path, changes: dict[str, Any]) -> None:
+    spec = made_spec(**changes)
+    path = tmp_path / "spec.yaml"
+    path.write_text(spec.to_yaml(), encoding="utf-8")
+    assert SearchSpec.read(path) == spec
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("name: s\nmodel: [VBPR", "not YAML: "),
+        ("name: s\nnmae: t\n", "nmae: Extra inputs"),
+        ("", "spec: "),
+        ("just text", "spec: "),
+    ],
+)
+def test_a_file_that_is_no_spec_is_one_line_with_its_name(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "spec.yaml"
+    path.write_text(text)
+    with pytest.raises(UserError) as error:
+        SearchSpec.read(path)
+    assert str(error.value).startswith(f"{path}: {message}")
+    assert "\n" not in str(error.value)
+
+
+def test_a_missing_file_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"spec\.yaml: no such file, expected the spec of a search$"):
+        SearchSpec.read(tmp_path / "spec.yaml")
