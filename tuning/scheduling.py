@@ -18,10 +18,7 @@ def scheduler(spec: SearchSpec) -> TrialScheduler:
     if spec.scheduler.name == "none":
         return FIFOScheduler()
     if spec.scheduler.name == "median":
-        # The large time slice: never pause a trial to let others catch up.
-        return MedianStoppingRule(
-            time_attr="epoch", grace_period=grace, min_samples_required=3, min_time_slice=10**9, hard_stop=True
-        )
+        return MedianStoppingRule(time_attr="epoch", grace_period=grace, min_samples_required=3, hard_stop=True)
     return AsyncHyperBandScheduler(
         time_attr="epoch",
         max_t=epochs,
@@ -46,12 +43,12 @@ class Pruning(FIFOScheduler):
 
     def remember(self, trial: TrialFolder) -> None:
         """Show the inner scheduler a trial of an earlier start, so that a resumed search prunes as an unbroken one."""
-        inner, past, row = cast(Any, self.inner), _Past(trial.name), {}  # schedulers read no more of a trial
-        inner.on_trial_add(None, past)
+        inner, nobody, past, row = cast(Any, self.inner), _Nobody(), _Past(trial.name), {}
+        inner.on_trial_add(nobody, past)
         for row in trial.epochs():
-            if row["epoch"] < self.max_epochs and inner.on_trial_result(None, past, row) == TrialScheduler.STOP:
+            if row["epoch"] < self.max_epochs and inner.on_trial_result(nobody, past, row) == TrialScheduler.STOP:
                 break
-        inner.on_trial_complete(None, past, row)
+        inner.on_trial_complete(nobody, past, row)
 
     def on_trial_add(self, tune_controller: Any, trial: Trial) -> None:
         if _searched(trial):
@@ -61,12 +58,13 @@ class Pruning(FIFOScheduler):
         if not _searched(trial) or result["epoch"] >= self.max_epochs:
             return TrialScheduler.CONTINUE
         decision = self.inner.on_trial_result(tune_controller, trial, result)
-        if decision == TrialScheduler.STOP:
-            self.stopped[trial.config["trial"]] = result["epoch"]
+        if decision != TrialScheduler.STOP:
+            return TrialScheduler.CONTINUE  # never pause, as the median rule would to let others catch up
+        self.stopped[trial.config["trial"]] = result["epoch"]
         return decision
 
     def on_trial_complete(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> None:
-        if _searched(trial):
+        if _searched(trial) and "best" in result:  # a trial that failed in its first epoch has reported nothing
             self.inner.on_trial_complete(tune_controller, trial, result)
 
     def on_trial_remove(self, tune_controller: Any, trial: Trial) -> None:
@@ -76,6 +74,13 @@ class Pruning(FIFOScheduler):
     def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
         if _searched(trial):
             self.inner.on_trial_error(tune_controller, trial)
+
+
+class _Nobody:
+    """A controller without trials."""
+
+    def get_live_trials(self) -> list[Trial]:
+        return []
 
 
 @dataclass(frozen=True, eq=False)

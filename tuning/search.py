@@ -47,6 +47,7 @@ class Slot:
 @contextmanager
 def cluster(address: str | None) -> Iterator[None]:
     """Ray, on this machine or on the cluster at `address`, quiet. After `ray_settings.prepare`."""
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # a failed trial's reason stands in the ledger
     local: dict[str, Any] = {} if address else {"include_dashboard": False}
     ray.init(address=address or "local", log_to_driver=False, logging_level=logging.ERROR, **local)
     try:

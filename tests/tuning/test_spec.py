@@ -91,7 +91,7 @@ def test_cutoffs_ascend_without_repeats() -> None:
 def test_a_spec_cannot_be_changed() -> None:
     spec = made_spec()
     with pytest.raises(ValidationError, match="frozen"):
-        spec.budget.trials = 3  # type: ignore[misc]
+        spec.budget.trials = 3
 
 
 @pytest.mark.parametrize(

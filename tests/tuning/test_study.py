@@ -107,7 +107,7 @@ def test_a_seed_fixes_the_proposals_and_another_changes_them(tmp_path: Path, sam
     proposals = []
     for number, seed in enumerate((1, 1, 2)):
         (tmp_path / str(number)).mkdir()
-        proposals.append(propose(opened(SearchFolder(tmp_path / str(number)), MG, sampler, seed), 4))
+        proposals.append(propose(opened(SearchFolder(tmp_path / str(number)), MG, sampler, seed), 12))
     assert proposals[0] == proposals[1]
     assert proposals[0][1:] != proposals[2][1:]
 

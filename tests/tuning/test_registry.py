@@ -1,0 +1,69 @@
+"""The names that a command line or a space file may use."""
+
+from typing import Any
+
+import pytest
+
+from recmodels.models import MODELS
+from recmodels.training import OPTIMIZERS, STRATEGIES
+from tuning.registry import TRAIN, check_training, known_parameters
+from tuning.spaces import Space, SpaceError, load_space
+
+USUAL: dict[str, Any] = {"optimizer": "adam", "learning_rate": 1e-3, "batch_size": 64, "weight_decay": 0.0}
+
+
+def test_names_come_from_the_signatures() -> None:
+    assert known_parameters("LightGCN", "mg") == {
+        "strategy": ["alpha", "beta", "interval"],
+        "train": TRAIN,
+        "model": ["embedding_size", "n_layers", "reg_weight"],
+    }
+    assert known_parameters("LightGCN", "plain")["strategy"] == []
+
+
+@pytest.mark.parametrize("strategy", sorted(STRATEGIES))
+@pytest.mark.parametrize("model", sorted(MODELS))
+@pytest.mark.parametrize("tune", ["strategy", "base", "all"])
+def test_every_built_in_space_says_all_that_a_trial_needs(model: str, strategy: str, tune: Any) -> None:
+    known = known_parameters(model, strategy)
+    space = load_space(model, strategy, "demo", tune=tune, known=known)
+    check_training(space)
+    params = space.resolve(space.default_point() or {})
+    assert {section: set(names) for section, names in params.items()} == {k: set(v) for k, v in known.items()}
+
+
+@pytest.mark.parametrize("missing", TRAIN)
+def test_a_missing_training_parameter_is_named(missing: str) -> None:
+    space = Space.from_data({"train": {name: value for name, value in USUAL.items() if name != missing}})
+    with pytest.raises(SpaceError, match=f"^train: {missing} is missing, expected in the model's file or --set$"):
+        check_training(space)
+
+
+@pytest.mark.parametrize("optimizer", [*OPTIMIZERS, {"type": "categorical", "values": list(OPTIMIZERS)}])
+def test_every_optimiser_is_accepted(optimizer: Any) -> None:
+    check_training(Space.from_data({"train": USUAL | {"optimizer": optimizer}}))
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "found"),
+    [
+        ("adma", "'adma'"),
+        (3, "3"),
+        ({"type": "categorical", "values": ["adam", "lion"]}, "'lion'"),
+        ({"type": "int", "low": 1, "high": 3}, "'integer, 1 to 3'"),
+    ],
+)
+def test_an_unknown_optimiser_is_one_line_with_the_known_ones(optimizer: Any, found: str) -> None:
+    space = Space.from_data({"train": USUAL | {"optimizer": optimizer}})
+    with pytest.raises(SpaceError) as error:
+        check_training(space)
+    assert str(error.value) == f"train.optimizer: expected one of {', '.join(OPTIMIZERS)}, but got {found}"
+
+
+def test_a_parameter_before_the_star_is_no_hyper_parameter(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Odd:
+        def __init__(self, data: Any, hidden: int = 1, *, shown: float = 0.5, **others: Any):
+            pass
+
+    monkeypatch.setitem(MODELS, "Odd", Odd)
+    assert known_parameters("Odd", "plain")["model"] == ["shown"]
