@@ -15,7 +15,7 @@ from tuning.environment import environment
 from tuning.export import check_mmrec, export_best
 from tuning.folder import BASELINE, SearchFolder, TrialRecord, unfinished
 from tuning.live import LiveTable
-from tuning.recording import recover
+from tuning.recording import record_of, recover
 from tuning.selection import winner
 from tuning.spaces import Space
 from tuning.spec import SearchSpec
@@ -83,7 +83,7 @@ class Session:
 
     def _finish(self, interrupted: bool) -> Outcome:
         records = list(self.folder.ledger().values())
-        best, path = winner(records), None
+        best, path = winner(records) or winner(self._cut_short()), None
         try:
             if best:
                 best = self._tested(best)
@@ -93,6 +93,12 @@ class Session:
                 self._track()
             waiting = self.tracker.close(interrupted)
         return Outcome(records, best, path, interrupted, waiting)
+
+    def _cut_short(self) -> list[TrialRecord]:
+        """The trials that the end of the budget or the user stopped, as they stand: better than no result at all."""
+        stopped = unfinished(self.folder.trials(), self.folder.ledger())
+        trials = [trial for trial in stopped if trial.name != BASELINE and trial.epochs()]
+        return [record_of(trial, ("pruned", "the search was stopped"), None) for trial in trials]
 
     def _track(self) -> None:
         self.tracker = make_tracker(self.spec, self.folder, self.table.say, self._summary)
