@@ -56,10 +56,15 @@ class Session:
         with self.folder.locked():
             self.folder.write_spec(self.spec)
             self._show_history()
-            if self.folder.environment() and not self._work_left():
+            if self.folder.environment() and not self._work_left():  # nothing but MLflow may be behind
                 return self._finish(interrupted=False)
             with search.cluster(self.spec.resources.ray_address):
-                return self._finish(interrupted=not self._explore())
+                try:
+                    complete = self._explore()
+                except BaseException:  # a second Ctrl-C, or Ray itself failed: a resume goes on
+                    self.tracker.close(interrupted=True, timeout=5)
+                    raise
+                return self._finish(interrupted=not complete)
 
     def running(self, trial: str, params: dict[str, Any], epoch: int, best: float | None) -> None:
         self.table.update(trial, "running", epoch, params, best)
