@@ -74,6 +74,12 @@ def race(pruning: Any, curves: Curves, order: Iterable[str] = (), folder: Search
     return ended
 
 
+def remember(pruning: Any, folder: SearchFolder, names: Iterable[str]) -> None:
+    """Show the trials of an earlier start to a new one."""
+    for name in names:
+        pruning.remember(folder.trial(name))
+
+
 def flat(*values: float, first: int = 0) -> dict[str, list[float]]:
     """Trials 0000, 0001, ... with one value each; a mean of 0.75s is 0.75, one of 0.9s is not quite 0.9."""
     return {f"{first + number:04}": [value] * EPOCHS for number, value in enumerate(values)}
@@ -175,8 +181,7 @@ def test_a_resumed_search_stops_the_trials_that_an_unbroken_one_stops(tmp_path: 
     assert len(unbroken.stopped) > 3 or name == "none"
 
     resumed = pruning(name)
-    for trial in list(curves)[:7]:
-        resumed.remember(folder.trial(trial))
+    remember(resumed, folder, list(curves)[:7])
     assert resumed.stopped == {}  # an earlier start recorded those
     race(resumed, dict(list(curves.items())[7:]))
     assert resumed.stopped == {trial: epoch for trial, epoch in unbroken.stopped.items() if trial >= "0007"}
@@ -194,8 +199,7 @@ def test_a_resumed_search_remembers_trials_that_ran_side_by_side(tmp_path: Any) 
     ended = race(unbroken, curves, order, folder)
     assert ended == ["0001", "0000"]
     assert unbroken.stopped == {}
-    for trial in ended:
-        resumed.remember(folder.trial(trial))
+    remember(resumed, folder, ended)
     race(unbroken, later)
     race(resumed, later)
     assert unbroken.stopped == resumed.stopped == {}
@@ -206,7 +210,7 @@ def test_a_trial_without_epochs_is_remembered_as_nothing(tmp_path: Any, name: st
     folder = SearchFolder(tmp_path)
     made_trial(folder, "0000", epochs=0)
     made = pruning(name)
-    made.remember(folder.trial("0000"))
+    remember(made, folder, ["0000"])
     race(made, flat(0.1, first=1))
     assert made.stopped == {}
 
