@@ -21,6 +21,7 @@ from tests.recmodels.made import checkerboard
 from tests.tuning.made import end_trial, made_folder, made_spec, made_trial
 from tuning import ray_settings, search
 from tuning.folder import SearchFolder, TrialFolder
+from tuning.options import seconds
 from tuning.session import Outcome
 from tuning.spec import SearchSpec, Training
 from tuning.trial import run_trial
@@ -315,6 +316,13 @@ def test_every_option_reaches_the_spec(capsys: Any) -> None:
         "export_dir": "x",
         "export_format": "mmrec",
     }
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"), [("90", 90), ("90s", 90), ("15m", 900), ("1.5h", 5400), ("1d", 86400), ("1e3", 1000)]
+)
+def test_a_time_has_a_unit(text: str, expected: float) -> None:
+    assert seconds(text) == expected
 
 
 @pytest.mark.parametrize("dataset", ["synthetic:clothing", "my set", "größe"])

@@ -60,16 +60,6 @@ def ignore(row: dict[str, Any]) -> None:
     pass
 
 
-def at(epoch: int, error: BaseException) -> Callable[[dict[str, Any]], None]:
-    """A report that raises at an epoch."""
-
-    def report(row: dict[str, Any]) -> None:
-        if row["epoch"] == epoch:
-            raise error
-
-    return report
-
-
 def run(
     path: Path, data: RecDataset, report: Callable[[dict[str, Any]], None] = ignore, **how: Any
 ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
@@ -78,8 +68,9 @@ def run(
     path.mkdir(exist_ok=True)
     how = {"model": "LightGCN", "training": TRAINING, "plan": plan()} | how
     run_trial(how.pop("plan"), data=data, folder=folder, report=report, **how)
-    result = folder.result()
+    result, lines = folder.result(), (path / "epochs.jsonl").read_text().splitlines()
     assert result is not None
+    assert len(lines) == len(folder.epochs())
     return [{key: row[key] for key in row.keys() - CLOCKS} for row in folder.epochs()], result
 
 
@@ -156,13 +147,21 @@ def test_weights_of_a_killed_start_are_not_taken_for_those_of_this_one(tmp_path:
 def test_a_trial_that_is_stopped_and_goes_on_is_the_unbroken_one(tmp_path: Path, data: RecDataset, model: str) -> None:
     """Ray stops a trial by SystemExit; here three times, in a process that trains something else in between."""
     unbroken = run(tmp_path / "a", data, model=model)
+    reported: list[int] = []
+
+    def stop(row: dict[str, Any]) -> None:
+        reported.append(row["epoch"])
+        if row["epoch"] == epoch:
+            raise SystemExit
+
     for epoch in (1, 3, 8):
         with pytest.raises(SystemExit):
-            run(tmp_path / "b", data, at(epoch, SystemExit()), model=model)
+            run(tmp_path / "b", data, stop, model=model)
         assert [row["epoch"] for row in TrialFolder(tmp_path / "b").epochs()] == list(range(1, epoch + 1))
         assert "result.json" not in files(tmp_path / "b")
         run(tmp_path / f"c{epoch}", data, plan=plan(seed=epoch))
-    assert run(tmp_path / "b", data, model=model) == unbroken
+    assert run(tmp_path / "b", data, stop, model=model) == unbroken
+    assert reported == [1, 2, 3, 4, 5, 6, 7, 8]
     assert files(tmp_path / "b") == files(tmp_path / "a")
     assert evaluate(tmp_path / "b", data, data.valid, model) == evaluate(tmp_path / "a", data, data.valid, model)
 
@@ -235,9 +234,9 @@ def test_a_trial_gets_its_plan(tmp_path: Path, data: RecDataset, monkeypatch: py
 
     monkeypatch.setitem(STRATEGIES, "noted", Noted)
     threads: list[int] = []
-    run(tmp_path, data, lambda row: threads.append(torch.get_num_threads()), plan=plan(threads=2, strategy="noted"))
+    run(tmp_path, data, lambda row: threads.append(torch.get_num_threads()), plan=plan(threads=3, strategy="noted"))
     assert made == [{"alpha": 1.2, "beta": 0.3, "interval": 2}]
-    assert set(threads) == {2}
+    assert set(threads) == {3}
 
 
 @pytest.mark.parametrize(
