@@ -35,7 +35,7 @@ def write_whole(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}-{uuid.uuid4().hex}")
     try:
-        with temporary.open("w") as file:
+        with temporary.open("w", encoding="utf-8") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
@@ -202,6 +202,8 @@ class SearchFolder:
             lock.acquire(timeout=0)
         except Timeout:
             raise UserError(f"{self.path}: this search is running in another process") from None
+        except OSError as error:
+            raise UserError(f"{self.path}: {error.strerror}, expected a folder to write to") from None
         try:
             yield
         finally:

@@ -1,6 +1,7 @@
 """The command line: its options, and how they become a SearchSpec. Light: heavy imports wait until they are needed."""
 
 import argparse
+import re
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -180,7 +181,7 @@ def new_spec(given: dict[str, Any]) -> SearchSpec:
     )
     check_training(space)
     stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
-    name = f"{model}-{given['dataset'].replace(':', '-')}-{strategy}-{stamp}"
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", f"{model}-{given['dataset']}-{strategy}-{stamp}")
     return with_options({"name": name, "space": space.to_data()}, given)
 
 

@@ -1,6 +1,7 @@
 """When trials stop early: Ray's schedulers by name, and what a search adds to them."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -41,14 +42,23 @@ class Pruning(FIFOScheduler):
     def set_search_properties(self, metric: str | None, mode: str | None, **spec: Any) -> bool:
         return True  # the inner scheduler has had them from the start
 
-    def remember(self, trial: TrialFolder) -> None:
-        """Show the inner scheduler a trial of an earlier start, so that a resumed search prunes as an unbroken one."""
-        inner, nobody, past, row = cast(Any, self.inner), _Nobody(), _Past(trial.name), {}
-        inner.on_trial_add(nobody, past)
-        for row in trial.epochs():
-            if row["epoch"] < self.max_epochs and inner.on_trial_result(nobody, past, row) == TrialScheduler.STOP:
-                break
-        inner.on_trial_complete(nobody, past, row)
+    def remember(self, trials: Sequence[TrialFolder]) -> None:
+        """Show the inner scheduler the trials of earlier starts, epoch by epoch as they came, so that a resumed search
+        prunes as an unbroken one."""
+        inner, nobody = cast(Any, self.inner), _Nobody()
+        running = {trial.name: _Past(trial.name) for trial in trials if trial.epochs()}
+        for past in running.values():
+            inner.on_trial_add(nobody, past)
+        last = {trial.name: trial.epochs()[-1] for trial in trials if trial.name in running}
+        rows = [(trial.name, row) for trial in trials for row in trial.epochs()]
+        for name, row in sorted(rows, key=lambda each: each[1]["time"]):
+            if name not in running:
+                continue
+            ends = row == last[name]
+            if row["epoch"] < self.max_epochs:
+                ends |= inner.on_trial_result(nobody, running[name], row) == TrialScheduler.STOP
+            if ends:
+                inner.on_trial_complete(nobody, running.pop(name), row)
 
     def on_trial_add(self, tune_controller: Any, trial: Trial) -> None:
         if _searched(trial):

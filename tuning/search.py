@@ -86,9 +86,7 @@ def explore(
     Trials that the end of the budget or the user stopped have no line in the ledger: a resume goes on with them.
     """
     pruning = Pruning(scheduler(spec), spec.training.max_epochs)
-    for name in folder.ledger():
-        if name != BASELINE:
-            pruning.remember(folder.trial(name))
+    pruning.remember([folder.trial(name) for name in folder.ledger() if name != BASELINE])
     trainable = tune.with_resources(
         tune.with_parameters(_ray_trial, data=data, spec=spec, folder=folder),
         {"cpu": resources.cpus, "gpu": resources.gpus},

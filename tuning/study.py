@@ -1,10 +1,14 @@
 """The Optuna side of a search: samplers by name, and a study that agrees with the search's ledger. Imports optuna."""
 
+import os
+import warnings
 from collections.abc import Callable, Sequence
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import optuna
+from optuna import samplers
 from optuna.samplers import BaseSampler
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
@@ -16,15 +20,22 @@ from tuning.spaces import Space, optuna_distributions
 GP_LIMIT = 200
 """A Gaussian process costs time cubic in the trials; beyond this budget `auto` takes TPE."""
 
-SAMPLERS: dict[str, Callable[[int], BaseSampler]] = {
-    "gp": lambda seed: optuna.samplers.GPSampler(seed=seed),
-    "tpe": lambda seed: optuna.samplers.TPESampler(seed=seed, multivariate=True, constant_liar=True),
-    "cmaes": lambda seed: optuna.samplers.CmaEsSampler(seed=seed, warn_independent_sampling=False),
-    "random": lambda seed: optuna.samplers.RandomSampler(seed=seed),
-    "qmc": lambda seed: optuna.samplers.QMCSampler(seed=seed, scramble=True, warn_independent_sampling=False),
-    "nsga2": lambda seed: optuna.samplers.NSGAIISampler(seed=seed),
-    "grid": lambda seed: optuna.samplers.RandomSampler(seed=seed),  # never asked: every point is enqueued
+SAMPLERS: dict[str, Callable[[int, int], BaseSampler]] = {
+    "gp": lambda seed, done: samplers.GPSampler(seed=seed + done),
+    "tpe": lambda seed, done: samplers.TPESampler(seed=seed + done, multivariate=True, constant_liar=True),
+    "cmaes": lambda seed, done: samplers.CmaEsSampler(seed=seed + done, warn_independent_sampling=False),
+    "random": lambda seed, done: samplers.RandomSampler(seed=seed + done),
+    "qmc": lambda seed, done: samplers.QMCSampler(
+        seed=seed,  # it counts in the study itself, but for categoricals and its first points
+        independent_sampler=samplers.RandomSampler(seed=seed + done),
+        scramble=True,
+        warn_independent_sampling=False,
+    ),
+    "nsga2": lambda seed, done: samplers.NSGAIISampler(seed=seed + done),
+    "grid": lambda seed, done: samplers.RandomSampler(seed=seed + done),  # never asked: every point is enqueued
 }
+"""Name -> sampler from the seed and the number of trials so far: a resumed sampler must not propose once more what its
+seed proposed first."""
 
 
 def choose_sampler(space: Space, trials: int) -> str:
@@ -44,6 +55,7 @@ class Study:
 
     def __init__(self, folder: SearchFolder, space: Space, sampler: str, seed: int):
         optuna.logging.set_verbosity(optuna.logging.ERROR)
+        _drop_torn_line(folder.journal)
         journal = str(folder.journal)
         for stale in folder.path.glob(f"{folder.journal.name}.lock*"):
             stale.unlink()  # of a killed driver: the search's own lock is held by now
@@ -54,9 +66,9 @@ class Study:
             study_name=folder.name, storage=self.storage, direction="maximize", load_if_exists=True
         )
         self.study_id = self.storage.get_study_id_from_name(folder.name)
-        # A resumed sampler must not propose once more what its seed proposed first; QMC counts in the study itself.
-        done = 0 if sampler == "qmc" else len(self.study.get_trials(deepcopy=False))
-        self.study.sampler = SAMPLERS[sampler](seed + done)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            self.study.sampler = SAMPLERS[sampler](seed, len(self.study.get_trials(deepcopy=False)))
         self.numbers: dict[str, int] = {}
 
     def reconcile(self, ledger: dict[str, TrialRecord], unfinished: dict[str, dict[str, Any]]) -> None:
@@ -70,8 +82,9 @@ class Study:
                 self.tell(ledger[name])
             elif name not in unfinished:  # killed between the proposal and the plan
                 self._end(name, TrialState.FAIL)
-        for name in unfinished.keys() - self.numbers.keys():
-            self._reopen(name, unfinished[name])
+        for name, point in unfinished.items():
+            if name not in self.numbers:
+                self._reopen(name, point)
 
     def ask(self, name: str, index: int) -> dict[str, Any] | None:
         """The sampler's next point, for the `index`-th trial of the search, called `name`; None: no point is left."""
@@ -119,3 +132,9 @@ class Study:
 
     def _id(self, number: int) -> int:
         return self.storage.get_trial_id_from_study_id_trial_number(self.study_id, number)
+
+
+def _drop_torn_line(journal: Path) -> None:
+    """A power cut may leave half a line at the end, which Optuna would never read past."""
+    if journal.exists():
+        os.truncate(journal, journal.read_bytes().rfind(b"\n") + 1)

@@ -89,6 +89,10 @@ class _Run:
             self.state.load_state_dict(saved)
             self.scores = saved["scores"]
             self.best_weights = load_weights(best_file(folder, self.best_epoch))
+        # Whatever else a killed start left may be of another machine or another number of threads.
+        for stale in folder.path.glob("best-*.safetensors"):
+            if not self.scores or stale != best_file(folder, self.best_epoch):
+                stale.unlink()
         folder.forget_epochs_after(self.state.epoch)
 
     @property

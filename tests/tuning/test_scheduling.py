@@ -76,8 +76,7 @@ def race(pruning: Any, curves: Curves, order: Iterable[str] = (), folder: Search
 
 def remember(pruning: Any, folder: SearchFolder, names: Iterable[str]) -> None:
     """Show the trials of an earlier start to a new one."""
-    for name in names:
-        pruning.remember(folder.trial(name))
+    pruning.remember([folder.trial(name) for name in names])
 
 
 def flat(*values: float, first: int = 0) -> dict[str, list[float]]:
