@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from recmodels.errors import UserError
 from tuning.folder import BASELINE, SearchFolder, Status, TrialRecord, write_whole
-from tuning.spec import SearchSpec, first_fault
+from tuning.spec import SearchSpec, read_model
 
 MMREC_LEARNERS = ("adam", "sgd", "rmsprop", "adagrad")
 MMREC_STRATEGIES = ("plain", "mg")
@@ -107,14 +107,7 @@ def export_best(spec: SearchSpec, record: TrialRecord, environment: dict[str, An
 
 def read_export(path: Path) -> Export:
     """The winner in a YAML file. UserError if the file is missing or not an export."""
-    try:
-        return Export.model_validate(yaml.safe_load(path.read_bytes()))
-    except OSError as error:
-        raise UserError(f"{path}: {error.strerror}, expected an exported configuration") from None
-    except yaml.YAMLError as error:
-        raise UserError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
-    except ValidationError as error:
-        raise UserError(f"{path}: {first_fault(error)}") from None
+    return read_model(path, Export, "an exported configuration")
 
 
 def to_mmrec(export: Export) -> str:

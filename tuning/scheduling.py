@@ -1,7 +1,7 @@
 """When trials stop early: Ray's schedulers by name, and what a search adds to them."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -42,19 +42,19 @@ class Pruning(FIFOScheduler):
     def set_search_properties(self, metric: str | None, mode: str | None, **spec: Any) -> bool:
         return True  # the inner scheduler has had them from the start
 
-    def remember(self, trials: Sequence[TrialFolder]) -> None:
+    def remember(self, trials: Iterable[TrialFolder]) -> None:
         """Show the inner scheduler the trials of earlier starts, epoch by epoch as they came, so that a resumed search
         prunes as an unbroken one."""
         inner, nobody = cast(Any, self.inner), _Nobody()
-        running = {trial.name: _Past(trial.name) for trial in trials if trial.epochs()}
+        curves = {trial.name: rows for trial in trials if (rows := trial.epochs())}
+        running = {name: _Past(name) for name in curves}
         for past in running.values():
             inner.on_trial_add(nobody, past)
-        last = {trial.name: trial.epochs()[-1] for trial in trials if trial.name in running}
-        rows = [(trial.name, row) for trial in trials for row in trial.epochs()]
-        for name, row in sorted(rows, key=lambda each: each[1]["time"]):
+        reports = [(name, row) for name, rows in curves.items() for row in rows]
+        for name, row in sorted(reports, key=lambda report: report[1]["time"]):
             if name not in running:
                 continue
-            ends = row == last[name]
+            ends = row is curves[name][-1]
             if row["epoch"] < self.max_epochs:
                 ends |= inner.on_trial_result(nobody, running[name], row) == TrialScheduler.STOP
             if ends:

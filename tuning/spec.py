@@ -2,7 +2,7 @@
 
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
@@ -100,14 +100,22 @@ class SearchSpec(_Part):
     @classmethod
     def read(cls, path: Path) -> "SearchSpec":
         """The spec in a YAML file. UserError if it is missing or not a spec."""
-        try:
-            return cls.model_validate(yaml.safe_load(path.read_text()))
-        except FileNotFoundError:
-            raise UserError(f"{path}: no such file, expected the spec of a search") from None
-        except yaml.YAMLError as error:
-            raise UserError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
-        except ValidationError as error:
-            raise UserError(f"{path}: {first_fault(error)}") from None
+        return read_model(path, cls, "the spec of a search")
+
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def read_model(path: Path, kind: type[Model], what: str) -> Model:
+    """A YAML file as a checked value. UserError, one line, if it is missing or not `what` it should be."""
+    try:
+        return kind.model_validate(yaml.safe_load(path.read_bytes()))
+    except OSError as error:
+        raise UserError(f"{path}: {error.strerror}, expected {what}") from None
+    except yaml.YAMLError as error:
+        raise UserError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
+    except ValidationError as error:
+        raise UserError(f"{path}: {first_fault(error)}") from None
 
 
 def first_fault(error: ValidationError) -> str:

@@ -136,5 +136,5 @@ def test_a_file_that_is_no_spec_is_one_line_with_its_name(tmp_path: Path, text: 
 
 
 def test_a_missing_file_is_one_line(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"spec\.yaml: no such file, expected the spec of a search$"):
+    with pytest.raises(UserError, match=r"spec\.yaml: No such file or directory, expected the spec of a search$"):
         SearchSpec.read(tmp_path / "spec.yaml")

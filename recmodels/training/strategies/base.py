@@ -1,5 +1,6 @@
 """A strategy decides how a loss becomes a step of the optimiser."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any
 
@@ -10,22 +11,22 @@ Closure = Callable[[], float]
 """Clear gradients, loss of the current batch at the current weights (same negatives at every call), backward, value."""
 
 
-class Strategy:
+class Strategy(ABC):
     """Constructor: `Strategy(*, knobs)`. At its neutral setting a strategy equals plain training bit for bit."""
 
-    def new_epoch(self) -> None:
+    def new_epoch(self) -> None:  # noqa: B027
         """Called before each epoch."""
 
+    @abstractmethod
     def step(self, closure: Closure, optimizer: Optimizer) -> float:
         """Train on one batch; returns the loss at the weights found on entry."""
-        raise NotImplementedError
 
     def state_dict(self) -> dict[str, Any]:
         """What a restored run needs between epochs."""
         return {}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        pass
+    def load_state_dict(self, state: dict[str, Any]) -> None:  # noqa: B027
+        """Take up what `state_dict` gave."""
 
 
 def scaled_step(optimizer: Optimizer, scale: float) -> None:
