@@ -2,9 +2,11 @@
 
 import difflib
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from recmodels.data.benchmark import load_benchmark
+from recmodels.data.cache import default_cache_dir
 from recmodels.data.dataset import Interactions, RecDataset
 from recmodels.data.sampling import BatchSampler
 from recmodels.data.synthetic import PAPER_SETS, demo, paper_sized
@@ -18,9 +20,14 @@ SYNTHETIC = "synthetic:"
 def load_dataset(name: str, data_dir: Path | None = None, cache_dir: Path | None = None) -> RecDataset:
     """`demo`, `synthetic:<name>` (made, with the sizes of that set), else the folder `<data_dir>/<name>`.
 
-    `cache_dir` keeps parsed interactions (default: the user's cache folder). Raises DataError for an unknown name, with
-    the nearest known one, and for whatever is wrong in the folder.
+    `cache_dir` keeps parsed interactions and graphs (default: the user's cache folder). Raises DataError for an unknown
+    name, with the nearest known one, and for whatever is wrong in the folder.
     """
+    cache_dir = cache_dir or default_cache_dir()
+    return replace(_load(name, data_dir, cache_dir), cache_dir=cache_dir)
+
+
+def _load(name: str, data_dir: Path | None, cache_dir: Path) -> RecDataset:
     if name == "demo":
         return demo()
     if name.startswith(SYNTHETIC) and name.removeprefix(SYNTHETIC) in PAPER_SETS:

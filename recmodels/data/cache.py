@@ -5,6 +5,7 @@ import os
 import uuid
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,14 +18,17 @@ def default_cache_dir() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")) / "mirrortune"
 
 
-def cached(path: Path, make: Callable[[], NDArray[np.int64]]) -> NDArray[np.int64]:
+Table = TypeVar("Table", bound=NDArray[np.integer])
+
+
+def cached(path: Path, make: Callable[[], Table]) -> Table:
     """The array in the .npz at `path`; where there is none that can be read, `make()`, which is stored there.
 
     The name `path` must follow from all that `make` depends on. A folder that cannot be written costs a log line.
     """
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
-            table: NDArray[np.int64] = stored["table"]
+            table: Table = stored["table"]
             return table
     except FileNotFoundError:
         pass
@@ -38,7 +42,7 @@ def cached(path: Path, make: Callable[[], NDArray[np.int64]]) -> NDArray[np.int6
     return table
 
 
-def _store(path: Path, table: NDArray[np.int64]) -> None:
+def _store(path: Path, table: NDArray[np.integer]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(f".{uuid.uuid4().hex}.tmp")
     try:

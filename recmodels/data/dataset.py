@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,6 +46,7 @@ class RecDataset:
 
     `features`: modality name -> float32 (n_items, dim), row i belongs to item i; may be empty.
     `fingerprint`: hex digest of the content. Two data sets are equal if and only if their fingerprints are.
+    `cache_dir`: where what is slow to derive from the data is kept; None: nowhere.
     """
 
     name: str
@@ -55,6 +57,7 @@ class RecDataset:
     test: Interactions
     features: Mapping[str, NDArray[np.float32]] = field(repr=False)
     fingerprint: str
+    cache_dir: Path | None = None
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, RecDataset) and self.fingerprint == other.fingerprint

@@ -10,18 +10,42 @@ from recmodels.errors import DataError, UserError
 
 
 class BatchSampler:
-    """Every training pair once an epoch, in random order, each with one negative.
+    """Every training pair once an epoch, in random order, each with one negative unless `negatives` is false.
 
-    A negative is uniform over the items with a training interaction, less the user's own training items.
-    Raises UserError for `batch_size` below 1, DataError for a user who has all training items.
+    Raises UserError for `batch_size` below 1, and what NegativeSampler raises.
     """
 
-    def __init__(self, data: RecDataset, batch_size: int) -> None:
+    def __init__(self, data: RecDataset, batch_size: int, *, negatives: bool = True) -> None:
         if batch_size < 1:
             raise UserError(f"batch_size must be at least 1, but got {batch_size}")
         self.batch_size = batch_size
         self.users, self.items = data.train.users, data.train.items  # (n,) each, by user and then by item
-        self.catalogue, ranks = np.unique(self.items, return_inverse=True)  # the distinct training items, ascending
+        self.negatives = NegativeSampler(data) if negatives else None
+
+    def __len__(self) -> int:
+        """Number of batches in an epoch; the last one may be smaller."""
+        return -(-len(self.users) // self.batch_size)
+
+    def epoch(self, rng: np.random.Generator) -> Iterator[NDArray[np.int64]]:
+        """Batches (3, B) int64 of users, positives and negatives, or (2, B) without negatives.
+
+        All is drawn from `rng` here, before the first batch.
+        """
+        order = rng.permutation(len(self.users))
+        drawn = [self.negatives.draw(rng)] if self.negatives else []
+        rows = np.stack([self.users, self.items, *drawn])[:, order]
+        return (rows[:, start : start + self.batch_size] for start in range(0, len(order), self.batch_size))
+
+
+class NegativeSampler:
+    """One negative for each training pair, uniform over the items with a training interaction less the user's own.
+
+    Raises DataError for a user who has all training items.
+    """
+
+    def __init__(self, data: RecDataset):
+        self.users, items = data.train.users, data.train.items  # (n,) each, by user and then by item
+        self.catalogue, ranks = np.unique(items, return_inverse=True)  # the distinct training items, ascending
         self.starts = data.train.indptr[self.users]
         self.n_others = len(self.catalogue) - data.train.counts[self.users]  # items the user has not, at least 1
         if not self.n_others.all():
@@ -34,19 +58,9 @@ class BatchSampler:
         others_below = ranks - (np.arange(len(ranks)) - self.starts)
         self.keys = self.users * len(self.catalogue) + others_below
 
-    def __len__(self) -> int:
-        """Number of batches in an epoch; the last one may be smaller."""
-        return -(-len(self.users) // self.batch_size)
-
-    def epoch(self, rng: np.random.Generator) -> Iterator[NDArray[np.int64]]:
-        """Batches (3, B) int64 of users, positives, negatives. All is drawn from `rng` here, before the first batch."""
-        order = rng.permutation(len(self.users))
-        triples = np.stack([self.users, self.items, self._negatives(rng)])[:, order]
-        return (triples[:, start : start + self.batch_size] for start in range(0, len(order), self.batch_size))
-
-    def _negatives(self, rng: np.random.Generator) -> NDArray[np.int64]:
-        """One for each training pair. The r-th item that a user has not is item r + c of the catalogue, where c counts
-        the user's items with at most r others below them."""
+    def draw(self, rng: np.random.Generator) -> NDArray[np.int64]:
+        """(n,), in the order of the training pairs. The r-th item that a user has not is item r + c of the catalogue,
+        where c counts the user's items with at most r others below them."""
         r = rng.integers(self.n_others)
         c = np.searchsorted(self.keys, self.users * len(self.catalogue) + r, side="right") - self.starts
         return self.catalogue[r + c]

@@ -1,10 +1,37 @@
 """The models by name."""
 
 from recmodels.models.base import Recommender
+from recmodels.models.bm3 import BM3
+from recmodels.models.bpr import BPR
+from recmodels.models.dragon import DRAGON
+from recmodels.models.dualgnn import DualGNN
+from recmodels.models.freedom import FREEDOM
 from recmodels.models.grcn import GRCN
+from recmodels.models.layergcn import LayerGCN
 from recmodels.models.lightgcn import LightGCN
+from recmodels.models.mmgcn import MMGCN
+from recmodels.models.popularity import Popularity
+from recmodels.models.selfcf import SelfCF
+from recmodels.models.slmrec import SLMRec
 from recmodels.models.vbpr import VBPR
 
-MODELS: dict[str, type[Recommender]] = {"GRCN": GRCN, "LightGCN": LightGCN, "VBPR": VBPR}
+MODELS: dict[str, type[Recommender]] = {
+    model.__name__: model
+    for model in (
+        BM3,
+        BPR,
+        DRAGON,
+        DualGNN,
+        FREEDOM,
+        GRCN,
+        LayerGCN,
+        LightGCN,
+        MMGCN,
+        Popularity,
+        SLMRec,
+        SelfCF,
+        VBPR,
+    )
+}
 
 __all__ = ["MODELS", "Recommender"]

@@ -1,16 +1,29 @@
 """What every model is: a loss of a batch and two matrices whose inner products rank."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Literal
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from recmodels.data.dataset import RecDataset
 from recmodels.errors import DataError
+from recmodels.tensors import constant
+
+VISUAL = "image"
+"""The modality that some models treat apart from the others."""
+Variant = Literal["benchmark", "paper"]
+"""What the field's reference code computes, from which the published tables come, or the paper's own form."""
 
 
 class Recommender(nn.Module, ABC):
     """Constructor: `Model(data, *, hyper-parameters)`. Its keywords are the model's hyper-parameters."""
+
+    needs_negatives = True
+    """Whether batches have a row of negatives."""
 
     @abstractmethod
     def loss(self, batch: Tensor) -> dict[str, Tensor]:
@@ -32,8 +45,44 @@ def xavier_normal(*shape: int) -> nn.Parameter:
     return nn.Parameter(nn.init.xavier_normal_(torch.empty(*shape)))
 
 
-def modalities(data: RecDataset, model: str, *, first: str) -> list[str]:
+def is_paper(variant: str) -> bool:
+    """ValueError unless it is a Variant."""
+    if variant not in ("benchmark", "paper"):
+        raise ValueError(f"variant must be benchmark or paper, but got {variant!r}")
+    return variant == "paper"
+
+
+def modalities(data: RecDataset, model: str, *, first: str = VISUAL) -> list[str]:
     """The data set's modalities, `first` in front and the rest by name. DataError if it has none."""
     if not data.features:
         raise DataError(f"{data.name}: {model} needs item features, but the data set has none (expected *_feat.npy)")
     return sorted(data.features, key=lambda name: (name != first, name))
+
+
+def image_weighted(names: list[str], image_weight: float) -> dict[str, float]:
+    """Shares of the modalities in their item graph: the images' own, the rest evenly; without images all alike."""
+    if VISUAL not in names or len(names) == 1:
+        return dict.fromkeys(names, 1 / len(names))
+    others = (1 - image_weight) / (len(names) - 1)
+    return {name: image_weight if name == VISUAL else others for name in names}
+
+
+def id_penalty(ids: Tensor, n_users: int, batch: Tensor) -> Tensor:
+    """Mean squares of the batch's rows of `ids` (U + I, D), each user once per item; MMGCN and GRCN."""
+    users, items = ids[:n_users], ids[n_users:]
+    user, positive, negative = (
+        rows.index_select(0, index).square().mean() for rows, index in zip((users, items, items), batch, strict=True)
+    )
+    return user + (positive + negative) / 2
+
+
+class Features(nn.Module):
+    """The features of each modality, as they are in the data set's memory; they move with the model, unsaved."""
+
+    def __init__(self, matrices: Mapping[str, NDArray[np.float32]]):
+        super().__init__()
+        for name, matrix in matrices.items():
+            self.register_buffer(name, constant(matrix), persistent=False)
+
+    def __getitem__(self, name: str) -> Tensor:
+        return self.get_buffer(name)

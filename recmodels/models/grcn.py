@@ -6,20 +6,22 @@ from torch import Tensor, nn
 
 from recmodels.data.dataset import RecDataset
 from recmodels.graphs import UserItemEdges
-from recmodels.losses import bpr
-from recmodels.models.base import Recommender, modalities, xavier_normal
+from recmodels.losses import bpr, margins
+from recmodels.models.base import VISUAL, Recommender, Variant, id_penalty, is_paper, modalities, xavier_normal
 from recmodels.tensors import constant, unit_rows
-
-VISUAL = "image"
 
 
 class Content(nn.Module):
-    """One modality: its view of users and items, and how much each edge agrees with it."""
+    """One modality: its view of users and items, and how much each edge agrees with it.
+
+    In each of `n_rounds` users move towards those of their items that agree with them (routing, eq. 3 to 5).
+    """
 
     features: Tensor
 
-    def __init__(self, data: RecDataset, name: str, size: int):
+    def __init__(self, data: RecDataset, name: str, size: int, n_rounds: int):
         super().__init__()
+        self.n_rounds = n_rounds
         width = data.features[name].shape[1]
         self.preference = xavier_normal(data.n_users, size)  # (U, C)
         self.weight = xavier_normal(size, width)  # (C, F)
@@ -30,6 +32,9 @@ class Content(nn.Module):
         """Users (U, C) and items (I, C) refined by their neighbours; edge shares (E,) to the user and to the item."""
         items = unit_rows(F.leaky_relu(F.linear(self.features, self.weight, self.bias), 0.01))
         users = unit_rows(self.preference)
+        for _ in range(self.n_rounds):
+            shares = edges.softmax_by_user(edges.dot(users, items))
+            users = unit_rows(users + edges.sum_to_users(shares, items))
         affinity = edges.dot(users, items)  # cosines
         to_user, to_item = edges.softmax_by_user(affinity), edges.softmax_by_item(affinity)
         refined = users + edges.sum_to_users(to_user, items), items + edges.sum_to_items(to_item, users)
@@ -39,19 +44,28 @@ class Content(nn.Module):
 class GRCN(Recommender):
     """Ids propagated over edges that the item features confirm, beside each modality's own view of user and item.
 
-    The benchmark's form: its routing rounds leave the preferences unchanged and are left out, the visual preference is
-    penalised over all users and over the batch. Edges whose weight is not positive are pruned.
+    Edges whose weight is not positive are pruned. In the benchmark the routing rounds leave the preferences unchanged;
+    `variant="paper"` has `n_layers` rounds that work. The visual preference is penalised over all users and over the
+    batch.
     """
 
     def __init__(
-        self, data: RecDataset, *, embedding_size: int = 64, latent_embedding: int = 64, reg_weight: float = 1e-3
+        self,
+        data: RecDataset,
+        *,
+        embedding_size: int = 64,
+        latent_embedding: int = 64,
+        n_layers: int = 3,
+        reg_weight: float = 1e-3,
+        variant: Variant = "benchmark",
     ):
         super().__init__()
-        names = modalities(data, "GRCN", first=VISUAL)
+        names = modalities(data, "GRCN")
+        n_rounds = n_layers if is_paper(variant) else 0
         self.sizes, self.reg_weight = [data.n_users, data.n_items], reg_weight
         self.ids = xavier_normal(sum(self.sizes), embedding_size)  # (U + I, D)
         self.confidence = xavier_normal(sum(self.sizes), len(names))  # (U + I, modalities)
-        self.content = nn.ModuleDict({name: Content(data, name, latent_embedding) for name in names})
+        self.content = nn.ModuleDict({name: Content(data, name, latent_embedding, n_rounds) for name in names})
         self.edges = UserItemEdges(data)
 
     def embed(self) -> tuple[Tensor, Tensor]:
@@ -59,13 +73,9 @@ class GRCN(Recommender):
         return torch.cat(users, dim=1), torch.cat(items, dim=1)
 
     def loss(self, batch: Tensor) -> dict[str, Tensor]:
-        users, positives, negatives = batch
-        positive, negative = torch.zeros(2, 1, dtype=self.ids.dtype, device=self.ids.device)
-        for user_view, item_view in self._views():  # the score of [id | content | ...] is the sum of the views' scores
-            user = user_view.index_select(0, users)
-            positive = positive + (user * item_view.index_select(0, positives)).sum(-1)
-            negative = negative + (user * item_view.index_select(0, negatives)).sum(-1)
-        return {"bpr": bpr(positive, negative), "reg": self.reg_weight * self._penalty(users, positives, negatives)}
+        # The score of [id | content | ...] is the sum of the views' scores.
+        margin = torch.stack([margins(*view, batch) for view in self._views()]).sum(0)
+        return {"bpr": bpr(margin), "reg": self.reg_weight * self._penalty(batch)}
 
     def _views(self) -> list[tuple[Tensor, Tensor]]:
         """(users, items) of the id branch and of each modality."""
@@ -91,16 +101,11 @@ class GRCN(Recommender):
             users, items = users + user, items + item
         return users, items
 
-    def _penalty(self, users: Tensor, positives: Tensor, negatives: Tensor) -> Tensor:
-        user_ids, item_ids = self.ids.split(self.sizes)
-        penalty = (
-            user_ids.index_select(0, users).square().mean()
-            + item_ids.index_select(0, positives).square().mean() / 2
-            + item_ids.index_select(0, negatives).square().mean() / 2
-        )
+    def _penalty(self, batch: Tensor) -> Tensor:
+        penalty = id_penalty(self.ids, self.sizes[0], batch)
         for name, content in self.content.items():
             preference = content.get_parameter("preference")
-            penalty = penalty + preference.index_select(0, users).square().mean()
+            penalty = penalty + preference.index_select(0, batch[0]).square().mean()
             if name == VISUAL:
                 penalty = penalty + preference.square().mean()
         return penalty

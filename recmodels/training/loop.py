@@ -99,13 +99,13 @@ def train(
 ) -> Iterator[EpochReport]:
     """Train from the epoch after `state.epoch` to `max_epochs`, evaluating after each.
 
-    TrainingDiverged if a loss is NaN or infinite.
+    A model without parameters has one epoch, of no batches. TrainingDiverged if a loss is NaN or infinite.
     """
-    sampler = BatchSampler(data, batch_size)
-    device = next(state.model.parameters()).device
-    while state.epoch < max_epochs:
+    sampler = BatchSampler(data, batch_size, negatives=state.model.needs_negatives)
+    weight = next(state.model.parameters(), None)
+    while state.epoch < (max_epochs if weight is not None else 1):
         start = time.perf_counter()
-        loss, terms = _train_epoch(state, sampler, device)
+        loss, terms = _train_epoch(state, sampler, weight.device) if weight is not None else (0.0, {})
         trained = time.perf_counter()
         state.model.eval()
         with torch.no_grad():

@@ -20,4 +20,5 @@ def make_optimizer(
     """ValueError for a name that is not in OPTIMIZERS."""
     if name not in OPTIMIZERS:
         raise ValueError(f"optimizer must be one of {', '.join(OPTIMIZERS)}, but got {name!r}")
-    return OPTIMIZERS[name](parameters, lr=learning_rate, weight_decay=weight_decay)
+    group = {"params": list(parameters)}  # torch takes an empty group, but no empty list
+    return OPTIMIZERS[name]([group], lr=learning_rate, weight_decay=weight_decay)

@@ -7,6 +7,7 @@ from scipy.stats import chisquare
 from recmodels.data import BatchSampler, Interactions, RecDataset
 from recmodels.errors import DataError, UserError
 from tests.recmodels import golden
+from tests.recmodels.made import checkerboard
 
 
 def dataset(train, n_users, n_items):
@@ -107,3 +108,11 @@ def test_a_user_with_all_training_items_is_refused():
 def test_batch_size_below_one_is_refused(protocol, batch_size):
     with pytest.raises(UserError, match=f"batch_size must be at least 1, but got {batch_size}"):
         BatchSampler(protocol[0], batch_size)
+
+
+def test_batches_without_negatives() -> None:
+    data = checkerboard()
+    rows = np.concatenate(list(BatchSampler(data, 16, negatives=False).epoch(np.random.default_rng(0))), axis=1)
+    assert sorted(zip(*rows.tolist(), strict=True)) == sorted(
+        zip(data.train.users.tolist(), data.train.items.tolist(), strict=True)
+    )

@@ -3,10 +3,11 @@
 import warnings
 
 import numpy as np
+import pytest
 import torch
 import torch.nn.functional as F
 
-from recmodels.tensors import constant, unit_rows
+from recmodels.tensors import Dropout, constant, frobenius, refined, unit_rows
 
 
 def test_unit_rows_is_normalize_with_its_gradient() -> None:
@@ -27,3 +28,38 @@ def test_constant_shares_the_memory_of_a_read_only_array_without_a_warning() -> 
         warnings.simplefilter("error")
         tensor = constant(array)
     assert tensor.data_ptr() == array.ctypes.data
+
+
+def test_frobenius_is_the_norm_and_flat_at_zero() -> None:
+    matrix = torch.randn(3, 4, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(frobenius, matrix)
+    torch.testing.assert_close(frobenius(matrix), matrix.norm())
+    zero = torch.zeros(3, 4, requires_grad=True)
+    frobenius(zero).backward()
+    assert (zero.grad == 0).all()
+
+
+def test_refined_rows_are_scaled_by_their_cosine() -> None:
+    matrix = torch.randn(5, 4, dtype=torch.float64, requires_grad=True)
+    ego = torch.randn(5, 4, dtype=torch.float64, requires_grad=True)
+    expected = torch.cosine_similarity(matrix, ego).unsqueeze(1) * matrix
+    torch.testing.assert_close(refined(matrix, unit_rows(ego)), expected)
+    assert torch.autograd.gradcheck(lambda a, b: refined(a, unit_rows(b)), (matrix, ego))
+
+
+def test_refined_zero_rows_stay_zero() -> None:
+    matrix, ego = torch.zeros(2, 3, requires_grad=True), torch.randn(2, 3, requires_grad=True)
+    out = refined(matrix, unit_rows(ego))
+    out.sum().backward()
+    assert (out == 0).all()
+    assert matrix.grad.isfinite().all()
+    assert (ego.grad == 0).all()
+
+
+def test_dropout_keeps_the_mean() -> None:
+    torch.manual_seed(0)
+    values = torch.ones(200, 200)
+    dropped = Dropout(0.25)(values)
+    assert dropped.mean() == pytest.approx(1, abs=0.02)
+    assert dropped.unique().tolist() == [0, pytest.approx(4 / 3)]
+    assert Dropout(0.0)(values) is values

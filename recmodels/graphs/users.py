@@ -1,0 +1,132 @@
+"""The user graph: each user's partners by the number of training items they share."""
+
+from functools import lru_cache
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy import sparse
+from torch import Tensor, nn
+
+from recmodels.data.cache import cached
+from recmodels.data.dataset import RecDataset
+from recmodels.graphs.sparse import Csr, Sparse
+
+PAIRS = 2**24
+"""Pairs of users with a common item that are counted at a time, about."""
+TIE_SEED = 999
+
+
+class UserGraph(nn.Module):
+    """(U, U): a user's row is a softmax over the counts of its k nearest partners, redrawn before each epoch.
+
+    A list of fewer than k is filled up as in a Polya urn: a uniform draw from the list so far is appended until there
+    are k. A user without partners has an empty row. Wang et al., DualGNN, IEEE TMM 2023, as the benchmark has it.
+    """
+
+    indptr: Tensor
+    partners: Tensor
+    values: Tensor
+    column_ptr: Tensor
+    column_users: Tensor
+    by_column: Tensor
+
+    def __init__(self, data: RecDataset, k: int):
+        super().__init__()
+        partners, self.counts = nearest_users(data, k)
+        listed = partners >= 0
+        lengths = listed.sum(1)
+        columns, users = partners[listed], np.repeat(np.arange(data.n_users), lengths)
+        by_column = np.argsort(columns, kind="stable")
+        for name, array in {
+            "indptr": np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32),
+            "partners": columns,
+            "column_ptr": np.concatenate([[0], np.cumsum(np.bincount(columns, minlength=data.n_users))]).astype(
+                np.int32
+            ),
+            "column_users": users[by_column].astype(np.int32),
+            "by_column": by_column,
+        }.items():
+            self.register_buffer(name, torch.from_numpy(array), persistent=False)
+        # Saved with the model: what it ranks depends on the draw.
+        self.register_buffer("values", torch.empty(len(columns)))
+        self.redraw()
+
+    def redraw(self) -> None:
+        """Fill up the short lists anew, by torch's generator."""
+        copies = _fill_up(self.counts)
+        shares = copies * np.exp(self.counts - self.counts.max(axis=1, initial=0, keepdims=True))
+        total = shares.sum(axis=1, keepdims=True)
+        weights = shares / np.where(total > 0, total, 1)
+        self.values.copy_(torch.from_numpy(weights[self.counts > 0]))
+
+    def forward(self, users: Tensor) -> Tensor:
+        """The weighted sum of each user's partners, (U, D)."""
+        rows = Csr(self.indptr, self.partners, self.values)
+        columns = Csr(self.column_ptr, self.column_users, self.values.index_select(0, self.by_column))
+        return Sparse(rows, columns) @ users
+
+
+def _fill_up(counts: NDArray[np.int32]) -> NDArray[np.int64]:
+    """How often each partner is in its user's list once that has k entries, (U, k)."""
+    k, lengths = counts.shape[1], (counts > 0).sum(axis=1)
+    copies = (counts > 0).astype(np.int64)
+    short = np.flatnonzero((lengths > 0) & (lengths < k))
+    length = lengths[short]
+    urn = np.tile(np.arange(k), (len(short), 1))  # place in the list -> place of the partner it is a copy of
+    draws = torch.rand(len(short), k, dtype=torch.float64).numpy()
+    for place in range(length.min(initial=k), k):
+        growing = np.flatnonzero(length <= place)
+        urn[growing, place] = urn[growing, (draws[growing, place] * place).astype(np.int64)]
+    drawn = (np.arange(len(short))[:, None] * k + urn).ravel()
+    copies[short] = np.bincount(drawn, minlength=len(short) * k).reshape(-1, k)
+    return copies
+
+
+@lru_cache(maxsize=2)
+def nearest_users(data: RecDataset, k: int) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """The up to k users who share most training items with each, and how many they share: (U, k) each, most first.
+
+    Where a user has fewer partners the places hold -1 and 0. Of equals those come first that a fixed random order of
+    the users puts first: ids are often ordered by something. Made once per data set, and kept in its cache.
+    """
+
+    def make() -> NDArray[np.int32]:
+        return _nearest(data, k)
+
+    if data.cache_dir is None:
+        partners, counts = make()
+    else:
+        partners, counts = cached(data.cache_dir / f"partners-v1-{data.fingerprint}-{k}.npz", make)
+    return partners, counts
+
+
+def _nearest(data: RecDataset, k: int) -> NDArray[np.int32]:
+    train = data.train
+    has = sparse.csr_array(
+        (np.ones(len(train), dtype=np.int32), train.items, train.indptr), (data.n_users, data.n_items)
+    )
+    order = np.random.default_rng(TIE_SEED).permutation(data.n_users)
+    others = has[order].T.tocsr()  # its columns are users in the order that decides between equals
+    cost = np.cumsum(np.concatenate([[0], has @ np.bincount(train.items, minlength=data.n_items)]))
+    lists = np.stack([np.full((data.n_users, k), -1, dtype=np.int32), np.zeros((data.n_users, k), dtype=np.int32)])
+    start = 0
+    while start < data.n_users:
+        end = max(start + 1, int(np.searchsorted(cost, cost[start] + PAIRS, side="right")) - 1)
+        end = min(end, start + 2**16)  # rows of a block fit the sort's 16 bits
+        shared = (has[start:end] @ others).tocsc().tocsr()  # there and back: columns ascend
+        rows = np.repeat(np.arange(end - start, dtype=np.uint16), np.diff(shared.indptr))
+        partners, counts = order[shared.indices], shared.data
+        real = partners != rows + np.int64(start)
+        rows, partners, counts = rows[real], partners[real], counts[real]
+        # Two stable sorts, by count and then by row, keep the order of the columns among equals.
+        most = np.argsort(-np.minimum(counts, 2**15 - 1).astype(np.int16), kind="stable")
+        most = most[np.argsort(rows[most], kind="stable")]
+        rows, partners, counts = rows[most], partners[most], counts[most]
+        first = np.searchsorted(rows, np.arange(end - start))
+        place = np.arange(len(rows)) - first[rows]
+        near = place < k
+        lists[0, start + rows[near].astype(np.int64), place[near]] = partners[near]
+        lists[1, start + rows[near].astype(np.int64), place[near]] = counts[near]
+        start = end
+    return lists

@@ -1,0 +1,34 @@
+"""BPR-MF: Rendle, Freudenthaler, Gantner, Schmidt-Thieme, Bayesian Personalized Ranking, UAI 2009, arXiv 1205.2618."""
+
+from torch import Tensor
+
+from recmodels.data.dataset import RecDataset
+from recmodels.losses import batch_norms, batch_squares, bpr
+from recmodels.models.base import Recommender, Variant, is_paper, xavier_normal
+
+
+class BPR(Recommender):
+    """Matrix factorisation without biases.
+
+    The benchmark penalises un-squared norms of the batch's embeddings over the batch size, the paper their squares.
+    """
+
+    def __init__(
+        self, data: RecDataset, *, embedding_size: int = 64, reg_weight: float = 1e-2, variant: Variant = "benchmark"
+    ):
+        super().__init__()
+        self.reg_weight = reg_weight
+        self.penalty = batch_squares if is_paper(variant) else batch_norms
+        self.user_emb = xavier_normal(data.n_users, embedding_size)
+        self.item_emb = xavier_normal(data.n_items, embedding_size)
+
+    def embed(self) -> tuple[Tensor, Tensor]:
+        return self.user_emb, self.item_emb
+
+    def loss(self, batch: Tensor) -> dict[str, Tensor]:
+        user = self.user_emb.index_select(0, batch[0])
+        positive, negative = self.item_emb.index_select(0, batch[1:].flatten()).chunk(2)
+        return {
+            "bpr": bpr((user * (positive - negative)).sum(-1), floor=1e-10),
+            "reg": self.reg_weight * self.penalty(user, positive, negative),
+        }

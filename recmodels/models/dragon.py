@@ -1,0 +1,59 @@
+"""DRAGON: Zhou, Zhou, Zhang, Shen, Enhancing Dyadic Relations with Homogeneous Graphs for Multimodal Recommendation,
+ECAI 2023, arXiv 2301.12097."""
+
+import math
+
+from torch import Tensor
+
+from recmodels.data.dataset import RecDataset
+from recmodels.graphs import UserGraph, item_graph
+from recmodels.losses import bpr, margins
+from recmodels.models.base import Recommender, image_weighted, modalities
+from recmodels.models.content import ModalityViews, modality_weights
+
+
+class DRAGON(Recommender):
+    """Each modality's view of users and items, side by side, smoothed over a user graph and an item graph.
+
+    `embedding_size` is the width per modality. The ranking loss has a base-2 logarithm, as in the benchmark. With one
+    modality users have no modality weights, which then would do nothing but shrink.
+    """
+
+    def __init__(
+        self,
+        data: RecDataset,
+        *,
+        embedding_size: int = 64,
+        n_mm_layers: int = 1,
+        knn_k: int = 10,
+        mm_image_weight: float = 0.1,
+        user_graph_k: int = 40,
+        reg_weight: float = 1e-3,
+    ):
+        super().__init__()
+        names = modalities(data, "DRAGON")
+        self.n_mm_layers, self.reg_weight = n_mm_layers, reg_weight
+        self.views = ModalityViews(data, names, embedding_size)
+        self.user_weights = modality_weights(data.n_users, len(names)) if len(names) > 1 else None
+        self.item_graph = item_graph(data, image_weighted(names, mm_image_weight), knn_k)
+        self.user_graph = UserGraph(data, user_graph_k)
+
+    def new_epoch(self) -> None:
+        self.user_graph.redraw()
+
+    def embed(self) -> tuple[Tensor, Tensor]:
+        users, items = self.views()
+        if self.user_weights is not None:
+            shape = (len(users), self.user_weights.shape[1], -1)
+            users = (users.view(shape) * self.user_weights.unsqueeze(2)).flatten(1)
+        smoothed = items
+        for _ in range(self.n_mm_layers):
+            smoothed = self.item_graph(smoothed)
+        return users + self.user_graph(users), items + smoothed
+
+    def loss(self, batch: Tensor) -> dict[str, Tensor]:
+        penalty = self.views.penalty(batch[0])
+        if self.user_weights is not None:
+            penalty = penalty + self.user_weights.square().mean()
+        ranking = bpr(margins(*self.embed(), batch)) / math.log(2)
+        return {"bpr": ranking, "reg": self.reg_weight * penalty}

@@ -1,0 +1,59 @@
+"""DualGNN: Wang, Wei, Yin, Wu, Song, Nie, DualGNN: Dual Graph Neural Network for Multimedia Recommendation,
+IEEE Transactions on Multimedia 25, 2023."""
+
+import math
+
+from torch import Tensor
+
+from recmodels.data.dataset import RecDataset
+from recmodels.graphs import UserGraph
+from recmodels.losses import bpr, margins
+from recmodels.models.base import Recommender, Variant, is_paper, modalities
+from recmodels.models.content import ModalityViews, modality_weights
+
+
+class DualGNN(Recommender):
+    """The sum of the modalities' views; users weigh theirs and then add those of their co-occurring users.
+
+    In the benchmark a user's first weight multiplies the sum of the views instead of the first view (images come
+    first); `variant="paper"` weighs each view by its own. Items' weights are penalised but not used. The ranking loss
+    has a base-2 logarithm. With one modality there are no weights, which then would do nothing but shrink.
+    """
+
+    def __init__(
+        self,
+        data: RecDataset,
+        *,
+        embedding_size: int = 64,
+        user_graph_k: int = 40,
+        reg_weight: float = 1e-2,
+        variant: Variant = "benchmark",
+    ):
+        super().__init__()
+        names = modalities(data, "DualGNN")
+        self.n_modalities, self.reg_weight, self.paper = len(names), reg_weight, is_paper(variant)
+        self.views = ModalityViews(data, names, embedding_size)
+        if self.n_modalities > 1:
+            self.user_weights = modality_weights(data.n_users, self.n_modalities)
+            self.item_weights = modality_weights(data.n_items, self.n_modalities)
+        self.user_graph = UserGraph(data, user_graph_k)
+
+    def new_epoch(self) -> None:
+        self.user_graph.redraw()
+
+    def embed(self) -> tuple[Tensor, Tensor]:
+        users, items = (nodes.view(len(nodes), self.n_modalities, -1) for nodes in self.views())
+        if self.n_modalities == 1:
+            fused = users.squeeze(1)
+        else:
+            fused = (users * self.user_weights.unsqueeze(2)).sum(1)
+            if not self.paper:
+                fused = fused + self.user_weights[:, :1] * users[:, 1:].sum(1)
+        return fused + self.user_graph(fused), items.sum(1)
+
+    def loss(self, batch: Tensor) -> dict[str, Tensor]:
+        penalty = self.views.penalty(batch[0])
+        if self.n_modalities > 1:
+            penalty = penalty + self.user_weights.square().mean() + self.item_weights.square().mean()
+        ranking = bpr(margins(*self.embed(), batch)) / math.log(2)
+        return {"bpr": ranking, "reg": self.reg_weight * penalty}

@@ -1,0 +1,68 @@
+"""FREEDOM: Zhou, Shen, A Tale of Two Graphs: Freezing and Denoising Graph Structures for Multimodal Recommendation,
+ACM MM 2023, arXiv 2211.06924."""
+
+from torch import Tensor, nn
+
+from recmodels.data.dataset import RecDataset
+from recmodels.graphs import PrunedGraph, UserItemGraph, item_graph
+from recmodels.losses import bpr, margins
+from recmodels.models.base import Recommender, Variant, image_weighted, is_paper, modalities, xavier_uniform
+from recmodels.models.content import FeatureTable
+
+
+class FREEDOM(Recommender):
+    """LightGCN on a user-item graph pruned anew before each epoch, plus items smoothed over a frozen item graph.
+
+    The item graph comes from the features of the data set. The benchmark then trains the features as tables;
+    `variant="paper"` leaves them as they are.
+    """
+
+    def __init__(
+        self,
+        data: RecDataset,
+        *,
+        embedding_size: int = 64,
+        n_ui_layers: int = 2,
+        n_mm_layers: int = 1,
+        knn_k: int = 10,
+        mm_image_weight: float = 0.1,
+        dropout: float = 0.8,
+        reg_weight: float = 1e-3,
+        variant: Variant = "benchmark",
+    ):
+        super().__init__()
+        names = modalities(data, "FREEDOM")
+        self.n_ui_layers, self.n_mm_layers = n_ui_layers, n_mm_layers
+        self.dropout, self.reg_weight = dropout, reg_weight
+        self.user_emb = xavier_uniform(data.n_users, embedding_size)
+        self.item_emb = xavier_uniform(data.n_items, embedding_size)
+        trained = not is_paper(variant)
+        self.content = nn.ModuleDict(
+            {name: FeatureTable(data, name, embedding_size, trained=trained) for name in names}
+        )
+        self.item_graph = item_graph(data, image_weighted(names, mm_image_weight), knn_k)
+        self.graph = PrunedGraph(data)
+
+    def new_epoch(self) -> None:
+        self.graph.prune(self.dropout)
+
+    def embed(self) -> tuple[Tensor, Tensor]:
+        return self._propagate(self.graph.full)
+
+    def loss(self, batch: Tensor) -> dict[str, Tensor]:
+        users, items = self._propagate(self.graph.pruned)
+        terms = {"bpr": bpr(margins(users, items, batch))}
+        if self.reg_weight:
+            user = users.index_select(0, batch[0])
+            distinct, place = batch[1:].flatten().unique(return_inverse=True)
+            for name, content in self.content.items():
+                positive, negative = content(distinct).index_select(0, place).chunk(2)
+                terms[name] = self.reg_weight * bpr((user * (positive - negative)).sum(-1))
+        return terms
+
+    def _propagate(self, graph: UserItemGraph) -> tuple[Tensor, Tensor]:
+        smoothed: Tensor = self.item_emb
+        for _ in range(self.n_mm_layers):
+            smoothed = self.item_graph(smoothed)
+        users, items = graph.mean_of_hops(self.user_emb, self.item_emb, self.n_ui_layers)
+        return users, items + smoothed

@@ -1,0 +1,65 @@
+"""LayerGCN: Zhou, Lin, Liu, Miao, Layer-refined Graph Convolutional Networks for Recommendation, ICDE 2023,
+arXiv 2207.11088."""
+
+import torch
+from torch import Tensor
+
+from recmodels.data.dataset import RecDataset
+from recmodels.graphs import PrunedGraph, UserItemGraph
+from recmodels.losses import half_squares, margins, summed_bpr
+from recmodels.models.base import Recommender, Variant, is_paper, xavier_uniform
+from recmodels.tensors import refined, unit_rows
+
+
+class LayerGCN(Recommender):
+    """Each hop is scaled, row by row, by its cosine with the embeddings themselves; the sum of the hops ranks.
+
+    Before each epoch a share `dropout` of the edges is pruned. The benchmark draws the kept ones by degree in one epoch
+    and uniformly in the next; the paper always by degree. Both loss terms are sums over the batch.
+    """
+
+    by_degree: Tensor
+
+    def __init__(
+        self,
+        data: RecDataset,
+        *,
+        embedding_size: int = 64,
+        n_layers: int = 4,
+        reg_weight: float = 1e-3,
+        dropout: float = 0.1,
+        variant: Variant = "benchmark",
+    ):
+        super().__init__()
+        self.n_layers, self.reg_weight, self.dropout = n_layers, reg_weight, dropout
+        self.paper = is_paper(variant)
+        self.user_emb = xavier_uniform(data.n_users, embedding_size)
+        self.item_emb = xavier_uniform(data.n_items, embedding_size)
+        self.graph = PrunedGraph(data)
+        self.register_buffer("by_degree", torch.tensor(True))  # how the next epoch prunes; saved
+
+    def new_epoch(self) -> None:
+        if self.dropout > 0:
+            self.graph.prune(self.dropout, by_degree=bool(self.by_degree))
+            self.by_degree ^= not self.paper
+
+    def embed(self) -> tuple[Tensor, Tensor]:
+        return self._propagate(self.graph.full)
+
+    def loss(self, batch: Tensor) -> dict[str, Tensor]:
+        positive, negative = self.item_emb.index_select(0, batch[1:].flatten()).chunk(2)
+        penalty = half_squares(self.user_emb.index_select(0, batch[0]), positive, negative)
+        margin = margins(*self._propagate(self.graph.pruned), batch)
+        return {"bpr": summed_bpr(margin), "reg": self.reg_weight * penalty}
+
+    def _propagate(self, graph: UserItemGraph) -> tuple[Tensor, Tensor]:
+        """The refined hops 1..`n_layers` summed, users (U, D) and items (I, D)."""
+        user: Tensor = self.user_emb
+        item: Tensor = self.item_emb
+        unit_users, unit_items = unit_rows(user), unit_rows(item)
+        users, items = torch.zeros_like(user), torch.zeros_like(item)
+        for _ in range(self.n_layers):
+            user, item = graph(user, item)
+            user, item = refined(user, unit_users), refined(item, unit_items)
+            users, items = users + user, items + item
+        return users, items

@@ -1,0 +1,152 @@
+"""MMGCN: Wei, Wang, Nie, He, Hong, Chua, MMGCN: Multi-modal Graph Convolution Network for Personalized Recommendation
+of Micro-video, ACM MM 2019."""
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from recmodels.data.dataset import RecDataset
+from recmodels.graphs import MeanGraph
+from recmodels.losses import bpr, margins
+from recmodels.models.base import VISUAL, Recommender, Variant, id_penalty, is_paper, modalities, xavier_normal
+from recmodels.tensors import constant, unit_rows
+
+
+class MMGCN(Recommender):
+    """Three graph convolutions for each modality, joined at every layer by ids that all share; their mean ranks.
+
+    In the benchmark the ids and the users' preferences are random and never train: `reg_weight`, which penalises them,
+    then changes the printed loss alone. `variant="paper"` trains them and ranks by the sum over the modalities. Images
+    are projected to `latent_size` columns, other features enter as they are.
+    """
+
+    def __init__(
+        self,
+        data: RecDataset,
+        *,
+        embedding_size: int = 64,
+        latent_size: int = 256,
+        reg_weight: float = 0.0,
+        variant: Variant = "benchmark",
+    ):
+        super().__init__()
+        names, paper = modalities(data, "MMGCN"), is_paper(variant)
+        self.sizes, self.reg_weight = [data.n_users, data.n_items], reg_weight
+        self.share = 1.0 if paper else 1 / len(names)
+        self.ids = xavier_normal(sum(self.sizes), embedding_size).requires_grad_(paper)  # (U + I, D)
+        graph = MeanGraph(data)
+        self.branches = nn.ModuleDict()
+        for name in names:
+            width = latent_size if name == VISUAL else None
+            self.branches[name] = Branch(data, name, graph, embedding_size, width, trained=paper)
+
+    def embed(self) -> tuple[Tensor, Tensor]:
+        return self._represent(None, None)
+
+    def loss(self, batch: Tensor) -> dict[str, Tensor]:
+        # The last layer is needed at the batch's nodes alone.
+        users, user_place = batch[0].unique(return_inverse=True)
+        items, item_place = batch[1:].unique(return_inverse=True)
+        margin = margins(*self._represent(users, items), torch.stack([user_place, *item_place]))
+        terms = {"bpr": bpr(margin)}
+        if self.reg_weight:
+            penalty = id_penalty(self.ids, self.sizes[0], batch)
+            if VISUAL in self.branches:
+                penalty = penalty + self.branches[VISUAL].get_parameter("preference").square().mean()
+            terms["reg"] = self.reg_weight * penalty
+        return terms
+
+    def _represent(self, users: Tensor | None, items: Tensor | None) -> tuple[Tensor, Tensor]:
+        """The given users and items, or all."""
+        views = [branch(self.ids.split(self.sizes), users, items) for branch in self.branches.values()]
+        of_users, of_items = (torch.stack(side).sum(0) * self.share for side in zip(*views, strict=True))
+        return of_users, of_items
+
+
+class Branch(nn.Module):
+    """The convolutions of one modality.
+
+    What training leaves alone (the users' preferences in the benchmark, features that are not projected, and either
+    after one hop) is computed once.
+    """
+
+    features: Tensor
+    unit_users: Tensor | None
+    unit_items: Tensor | None
+    around_users: Tensor | None
+    around_items: Tensor | None
+
+    def __init__(
+        self, data: RecDataset, name: str, graph: MeanGraph, size: int, latent_size: int | None, *, trained: bool
+    ):
+        super().__init__()
+        features = constant(data.features[name]).to(torch.get_default_dtype())
+        width = latent_size or features.shape[1]
+        self.projection = nn.Linear(features.shape[1], width) if latent_size else None
+        self.preference = xavier_normal(data.n_users, width).requires_grad_(trained)
+        self.first, self.second, self.last = Layer(width, size), Layer(size, size), Layer(size, size)
+        nn.init.xavier_normal_(self.first.fuse.weight)
+        self.graph = graph
+        self.register_buffer("features", features, persistent=False)
+        for name in ("unit_users", "unit_items", "around_users", "around_items"):
+            self.register_buffer(name, None, persistent=False)
+        self._prepare()
+        self.register_load_state_dict_post_hook(lambda *_: self._prepare())
+
+    def forward(self, ids: Sequence[Tensor], users: Tensor | None, items: Tensor | None) -> tuple[Tensor, Tensor]:
+        """The given rows (None: all) of users (U, D) and items (I, D) at the last layer."""
+        user_ids, item_ids = ids
+        user = unit_rows(self.preference) if self.unit_users is None else self.unit_users
+        item = self._unit_features()
+        # M (x C) = (M x) C: the map comes first unless M x is at hand.
+        weight = self.first.convolve
+        to_user = self.graph.to_users(item @ weight) if self.around_users is None else self.around_users @ weight
+        to_item = self.graph.to_items(user @ weight) if self.around_items is None else self.around_items @ weight
+        user, item = self.first(to_user, user, user_ids), self.first(to_item, item, item_ids)
+        to_user, to_item = (around @ self.second.convolve for around in self.graph(user, item))
+        user, item = self.second(to_user, user, user_ids), self.second(to_item, item, item_ids)
+        around_user, around_item = self.graph(user, item)
+        return (
+            self._last(around_user, user, user_ids, users),
+            self._last(around_item, item, item_ids, items),
+        )
+
+    def _unit_features(self) -> Tensor:
+        if self.unit_items is not None:
+            return self.unit_items
+        return unit_rows(self.features if self.projection is None else self.projection(self.features))
+
+    def _last(self, around: Tensor, own: Tensor, ids: Tensor, rows: Tensor | None) -> Tensor:
+        if rows is not None:
+            around, own, ids = (nodes.index_select(0, rows) for nodes in (around, own, ids))
+        final: Tensor = self.last(around @ self.last.convolve, own, ids)
+        return final
+
+    @torch.no_grad()
+    def _prepare(self) -> None:
+        if not self.preference.requires_grad:
+            self.unit_users = unit_rows(self.preference)
+            self.around_items = self.graph.to_items(self.unit_users)
+        if self.projection is None:
+            self.unit_items = unit_rows(self.features)
+            self.around_users = self.graph.to_users(self.unit_items)
+
+
+class Layer(nn.Module):
+    """Neighbours through one map, a node itself through another with its id added, and both fused (eq. 3 to 7)."""
+
+    def __init__(self, width: int, size: int):
+        super().__init__()
+        self.convolve = xavier_normal(width, width)
+        self.own = nn.Linear(width, size)
+        nn.init.xavier_normal_(self.own.weight)
+        self.fuse = nn.Linear(width + size, size)
+
+    def forward(self, convolved: Tensor, own: Tensor, ids: Tensor) -> Tensor:
+        """(n, D) from what `convolve` made of the neighbours (n, C), the nodes (n, C) and their ids (n, D)."""
+        of_neighbours, of_own = self.fuse.weight.split([len(self.convolve), ids.shape[1]], dim=1)
+        own = F.leaky_relu(self.own(own), 0.01) + ids
+        fused = F.linear(F.leaky_relu(convolved, 0.01), of_neighbours) + F.linear(own, of_own, self.fuse.bias)
+        return F.leaky_relu(fused, 0.01)

@@ -1,0 +1,74 @@
+"""SelfCF: Zhou, Sun, Liu, Zhang, Miao, SelfCF: A Simple Framework for Self-supervised Collaborative Filtering,
+ACM TORS 2023, arXiv 2107.03019; embedding dropout on LightGCN."""
+
+import torch
+from torch import Tensor, nn
+
+from recmodels.data.dataset import RecDataset
+from recmodels.graphs import UserItemEdges, sum_of_hops
+from recmodels.graphs.edges import edges_of
+from recmodels.graphs.sparse import Sparse
+from recmodels.losses import cosine, half_squares
+from recmodels.models.base import Recommender, Variant, is_paper, xavier_uniform
+from recmodels.tensors import Dropout
+
+
+class SelfCF(Recommender):
+    """Users predict their items and items their users, each from a dropped-out view that carries no gradient.
+
+    The benchmark also drops edges, at a rate redrawn from U[0, 1) in every step and in each direction apart, and
+    penalises the propagated embeddings (summed over the batch). The paper has neither: `variant="paper"` propagates
+    over all edges; its loss is the one with `reg_weight=0`.
+    """
+
+    needs_negatives = False
+    weights: Tensor
+
+    def __init__(
+        self,
+        data: RecDataset,
+        *,
+        embedding_size: int = 64,
+        n_layers: int = 2,
+        reg_weight: float = 1e-2,
+        dropout: float = 0.1,
+        variant: Variant = "benchmark",
+    ):
+        super().__init__()
+        self.n_layers, self.reg_weight, self.paper = n_layers, reg_weight, is_paper(variant)
+        self.user_emb = xavier_uniform(data.n_users, embedding_size)
+        self.item_emb = xavier_uniform(data.n_items, embedding_size)
+        self.predictor = nn.Linear(embedding_size, embedding_size)
+        self.dropout = Dropout(dropout)
+        self.edges = UserItemEdges(data)
+        weights = torch.from_numpy(edges_of(data).symmetric_weights()).to(torch.get_default_dtype())
+        self.register_buffer("weights", weights, persistent=False)
+
+    def embed(self) -> tuple[Tensor, Tensor]:
+        """[h(Z_U) | Z_U] and [Z_I | h(Z_I)]: the score is the sum of both predictions."""
+        graph = self.edges.matrix(self.weights)
+        users, items = self._propagate(graph, graph.t())
+        return torch.cat([self.predictor(users), users], dim=1), torch.cat([items, self.predictor(items)], dim=1)
+
+    def loss(self, batch: Tensor) -> dict[str, Tensor]:
+        users, items = self._propagate(*self._graphs())
+        user, item = users.index_select(0, batch[0]), items.index_select(0, batch[1])
+        user_target, item_target = self.dropout(user.detach()), self.dropout(item.detach())
+        agreement = cosine(self.predictor(user), item_target).mean() + cosine(self.predictor(item), user_target).mean()
+        return {"cosine": -agreement / 2, "reg": self.reg_weight * half_squares(user, item)}
+
+    def _propagate(self, to_users: Sparse, to_items: Sparse) -> tuple[Tensor, Tensor]:
+        scale = 1 / (self.n_layers + 1)
+        return sum_of_hops(to_users, to_items, self.user_emb, self.item_emb, self.n_layers, scale=scale)
+
+    def _graphs(self) -> tuple[Sparse, Sparse]:
+        """To the users (U, I) and to the items (I, U), each with edges dropped of its own and the rest scaled up."""
+        if self.paper:
+            graph = self.edges.matrix(self.weights)
+            return graph, graph.t()
+        rate = torch.rand(())  # on the CPU, as are all of torch's own draws of single numbers
+        return self._dropped(float(rate)), self._dropped(float(rate)).t()
+
+    def _dropped(self, rate: float) -> Sparse:
+        kept = torch.rand_like(self.weights) >= rate
+        return self.edges.matrix(self.weights * kept / (1 - rate))

@@ -1,0 +1,185 @@
+"""SLMRec: Tao, Liu, Xia, Wang, Yang, Huang, Chua, Self-supervised Learning for Multimedia Recommendation,
+IEEE Transactions on Multimedia, 2022."""
+
+from functools import lru_cache
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from recmodels.data.dataset import RecDataset
+from recmodels.graphs import UserItemGraph
+from recmodels.losses import in_batch_softmax
+from recmodels.models.base import Recommender, modalities, xavier_uniform
+from recmodels.tensors import Dropout, constant, unit_rows
+
+COLUMNS = 256
+"""Feature columns propagated at a time."""
+Task = Literal["fac", "fd", "fm", "fd+fm"]
+
+
+class SLMRec(Recommender):
+    """Ids and modalities as streams over one graph, fused linearly; a softmax over the batch's items ranks.
+
+    `ssl_task` is the self-supervised loss: "fac" aligns the ids with each modality, coarse to fine (the only one that
+    runs in the benchmark). "fd" contrasts two views of an item whose modality streams are dropped out at the rate
+    `ssl_dropout`, "fm" two views that each lack one modality, drawn for the batch; these two are our reading of the
+    paper. The benchmark trains with weight decay 1e-4. The batch size is part of the loss.
+    """
+
+    needs_negatives = False
+
+    def __init__(
+        self,
+        data: RecDataset,
+        *,
+        embedding_size: int = 64,
+        n_layers: int = 3,
+        temp: float = 0.2,
+        ssl_temp: float = 0.5,
+        ssl_alpha: float = 0.05,
+        ssl_task: Task = "fac",
+        ssl_dropout: float = 0.3,
+    ):
+        super().__init__()
+        names = modalities(data, "SLMRec")
+        if ssl_task not in ("fac", "fd", "fm", "fd+fm"):
+            raise ValueError(f"ssl_task must be fac, fd, fm or fd+fm, but got {ssl_task!r}")
+        self.n_layers, self.temp, self.ssl_temp, self.ssl_alpha = n_layers, temp, ssl_temp, ssl_alpha
+        self.tasks, self.dropout = ssl_task.split("+"), Dropout(ssl_dropout)
+        self.user_emb = xavier_uniform(data.n_users, embedding_size)  # shared by all streams
+        self.item_emb = xavier_uniform(data.n_items, embedding_size)
+        self.content = nn.ModuleDict({name: FeatureStream(data, name, embedding_size, n_layers) for name in names})
+        self.user_fusion = xavier_linear((1 + len(names)) * embedding_size, embedding_size)
+        self.item_fusion = xavier_linear((1 + len(names)) * embedding_size, embedding_size)
+        self.alignment = Alignment(len(names), embedding_size, ssl_temp) if "fac" in self.tasks else None
+        self.graph = UserItemGraph.of(data)
+
+    def embed(self) -> tuple[Tensor, Tensor]:
+        users, items = self._streams(None, None)
+        return self._fuse_users(users), self._fuse_items(items)
+
+    def loss(self, batch: Tensor) -> dict[str, Tensor]:
+        users, items = self._streams(batch[0], batch[1])
+        user, item = unit_rows(self._fuse_users(users)), unit_rows(self._fuse_items(items))
+        terms = {"main": in_batch_softmax(user, item, self.temp)}
+        if self.alignment is not None:
+            terms["fac"] = self.ssl_alpha * self.alignment(*items)
+        if "fd" in self.tasks:
+            terms["fd"] = self.ssl_alpha * self._contrast(self._dropped_out(items), self._dropped_out(items))
+        if "fm" in self.tasks:
+            lacking = torch.randperm(len(items) - 1)[:2].tolist()
+            views = [[torch.zeros_like(x) if m == part else x for m, x in enumerate(items, -1)] for part in lacking]
+            # With one modality only one view can lack it.
+            terms["fm"] = self.ssl_alpha * self._contrast(views[0], views[1] if len(views) > 1 else items)
+        return terms
+
+    def _streams(self, users: Tensor | None, items: Tensor | None) -> tuple[list[Tensor], list[Tensor]]:
+        """The given users and items (None: all) in the id stream and in each modality's, as means of the hops.
+
+        A stream starts from the shared user embeddings and from items of its own. Hops are linear, so the users' share
+        is computed once, and only for their embeddings and the ids': fixed features were propagated beforehand.
+        """
+        shared_user, shared_item = map(_rows, self.graph.mean_from_users(self.user_emb, self.n_layers), (users, items))
+        id_user, id_item = map(_rows, self.graph.mean_from_items(self.item_emb, self.n_layers), (users, items))
+        content = [stream(users, items) for stream in self.content.values()]
+        return (
+            [shared_user + own for own in (id_user, *(user for user, _ in content))],
+            [shared_item + own for own in (id_item, *(item for _, item in content))],
+        )
+
+    def _fuse_users(self, streams: list[Tensor]) -> Tensor:
+        fused: Tensor = self.user_fusion(torch.cat(streams, dim=1))
+        return fused
+
+    def _fuse_items(self, streams: list[Tensor]) -> Tensor:
+        fused: Tensor = self.item_fusion(torch.cat(streams, dim=1))
+        return fused
+
+    def _dropped_out(self, items: list[Tensor]) -> list[Tensor]:
+        return [items[0], *(self.dropout(stream) for stream in items[1:])]
+
+    def _contrast(self, first: list[Tensor], second: list[Tensor]) -> Tensor:
+        """Each item's first view against the second views of the batch."""
+        one, other = (unit_rows(self._fuse_items(streams)) for streams in (first, second))
+        return in_batch_softmax(one, other, self.ssl_temp)
+
+
+class FeatureStream(nn.Module):
+    """A modality's projected unit features, propagated with nothing on the users' side.
+
+    Propagation and projection commute: what hops is fixed, (W x + b) of a node is W x' + b n' with x' the hops of the
+    features and n' those of ones.
+    """
+
+    def __init__(self, data: RecDataset, modality: str, size: int, n_layers: int):
+        super().__init__()
+        self.projection = xavier_linear(data.features[modality].shape[1], size)
+        names = ("users", "items", "user_ones", "item_ones")
+        for name, tensor in zip(names, propagated_features(data, modality, n_layers), strict=True):
+            self.register_buffer(name, tensor, persistent=False)
+
+    def forward(self, users: Tensor | None, items: Tensor | None) -> tuple[Tensor, Tensor]:
+        user, item = (
+            F.linear(_rows(self.get_buffer(f"{side}s"), rows), self.projection.weight)
+            + _rows(self.get_buffer(f"{side}_ones"), rows) * self.projection.bias
+            for side, rows in (("user", users), ("item", items))
+        )
+        return user, item
+
+
+class Alignment(nn.Module):
+    """FAC: the ids against the first modality, then, through one map after the other, against the rest.
+
+    No activation and no normalisation; the last modality is met in half the dimensions. With two modalities one map is
+    met by none: its modality is missing in the benchmark's port.
+    """
+
+    def __init__(self, n_modalities: int, size: int, temperature: float):
+        super().__init__()
+        n_between = n_modalities - 2
+        self.temperature = temperature
+        self.ids, self.first = xavier_linear(size, size), xavier_linear(size, size)
+        if n_modalities > 1:
+            self.maps = nn.ModuleList(xavier_linear(size, size) for _ in range(max(1, n_between)))
+            self.between = nn.ModuleList(xavier_linear(size, size) for _ in range(n_between))
+            self.narrow, self.last = xavier_linear(size, size // 2), xavier_linear(size, size // 2)
+
+    def forward(self, ids: Tensor, first: Tensor, *others: Tensor) -> Tensor:
+        refined = self.ids(ids)
+        total = in_batch_softmax(refined, self.first(first), self.temperature)
+        if others:
+            for place, refine in enumerate(self.maps):
+                refined = refine(refined)
+                if place < len(self.between):
+                    head = self.between[place](others[place])
+                    total = total + in_batch_softmax(refined, head, self.temperature)
+            total = total + in_batch_softmax(self.narrow(refined), self.last(others[-1]), self.temperature)
+        return total
+
+
+@lru_cache(maxsize=4)
+def propagated_features(data: RecDataset, modality: str, n_layers: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Means of the hops of unit features, users (U, F) and items (I, F), and of ones, (U, 1) and (I, 1).
+
+    Made once per data set and process; on the CPU, never to be written to.
+    """
+    graph = UserItemGraph.of(data)
+    features = unit_rows(constant(data.features[modality]))
+    users, items = features.new_empty(data.n_users, features.shape[1]), torch.empty_like(features)
+    with torch.no_grad():
+        for columns in torch.arange(features.shape[1]).split(COLUMNS):
+            block = features[:, columns].to(torch.get_default_dtype())
+            users[:, columns], items[:, columns] = graph.mean_from_items(block, n_layers)
+        return users, items, *graph.mean_from_items(torch.ones(data.n_items, 1), n_layers)
+
+
+def xavier_linear(n_in: int, n_out: int) -> nn.Linear:
+    linear = nn.Linear(n_in, n_out)
+    nn.init.xavier_uniform_(linear.weight)
+    return linear
+
+
+def _rows(matrix: Tensor, index: Tensor | None) -> Tensor:
+    return matrix if index is None else matrix.index_select(0, index)
