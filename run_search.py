@@ -120,7 +120,7 @@ def search(spec: SearchSpec, folder: "SearchFolder", data: "RecDataset", argv: S
 
     # A polite kill ends a search as Ctrl-C does.
     signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGINT))
-    table = LiveTable(spec.budget.trials, spec.training.metric, knobs=searched(spec), console=console)
+    table = LiveTable(planned(spec), spec.training.metric, knobs=searched(spec), console=console)
     try:
         outcome = Session(spec, folder, data, table, ["run_search.py", *argv]).run()
     except KeyboardInterrupt:
@@ -128,6 +128,16 @@ def search(spec: SearchSpec, folder: "SearchFolder", data: "RecDataset", argv: S
             console.print(f"interrupted; go on with: {resume_command(spec)}", markup=False, soft_wrap=True)
         return 130
     return show(spec, outcome, console)
+
+
+def planned(spec: SearchSpec) -> int:
+    """How many trials there will be: a grid may have fewer points than the budget would pay for."""
+    from tuning.spaces import Space
+    from tuning.study import choose_sampler
+
+    space, trials = Space.from_data(spec.space), spec.budget.trials
+    points = space.grid_size() if choose_sampler(space, trials, spec.sampler) == "grid" else None
+    return min(trials, points or trials)
 
 
 def searched(spec: SearchSpec) -> list[str]:
@@ -146,10 +156,13 @@ def show(spec: SearchSpec, outcome: "Outcome", console: Console) -> int:
     def line(text: str) -> None:
         console.print(text, markup=False, highlight=False, soft_wrap=True)
 
-    console.print(report.best_table(outcome.records, spec.training.metric))
-    gain = report.baseline_gain(outcome.winner, baseline(outcome.records), spec.training.metric)
-    if gain:
+    metric = spec.training.metric
+    console.print(report.best_table(outcome.records, metric, outcome.popularity))
+    if gain := report.baseline_gain(outcome.winner, baseline(outcome.records), metric):
         line(gain)
+    scores = outcome.winner.scores if outcome.winner else {}
+    if warning := report.below_popularity(scores, outcome.popularity, metric):
+        line(warning)
     if outcome.interrupted:
         line(f"interrupted; go on with: {report.resume_command(spec)}")
     if outcome.export is None:
@@ -177,6 +190,7 @@ def dry_run(spec: SearchSpec, space: "Space", console: Console) -> int:
 def replay_export(given: dict[str, Any], console: Console) -> int:
     from tuning.export import read_export
     from tuning.replay import replay
+    from tuning.report import below_popularity
 
     extra = given.keys() - {"replay", "data_dir", "cache_dir", "output_dir"}
     if extra:
@@ -185,14 +199,18 @@ def replay_export(given: dict[str, Any], console: Console) -> int:
     data = load_data(export.dataset, given)
     if data.fingerprint != export.data_fingerprint:
         console.print(f"warning: {export.dataset} is not the data of the export; other metrics are to be expected")
-    valid, test = replay(export, data, console)
-    table = Table("metric", "exported", "replayed")
+    replayed = replay(export, data, console)
+    popularity = export.popularity.model_dump() if export.popularity else None
+    table = Table("metric", "exported", "replayed", *(["popularity"] if popularity else []))
     same = True
-    for split, exported, replayed in (("valid", export.metrics.valid, valid), ("test", export.metrics.test, test)):
+    for split, exported in export.metrics.model_dump().items():
         for name, value in exported.items():
-            table.add_row(f"{split} {name}", f"{value:.6f}", f"{replayed[name]:.6f}")
-            same = same and value == replayed[name]
+            values = [value, replayed[split][name], *([popularity[split][name]] if popularity else [])]
+            table.add_row(f"{split} {name}", *(f"{each:.6f}" for each in values))
+            same = same and value == replayed[split][name]
     console.print(table)
+    if warning := below_popularity(replayed, popularity, export.training.metric):
+        console.print(warning, markup=False, highlight=False, soft_wrap=True)
     print("the metrics are the same, digit by digit" if same else "the metrics differ")
     return 0 if same else 1
 

@@ -23,6 +23,7 @@ from tuning import ray_settings, search
 from tuning.folder import SearchFolder, TrialFolder
 from tuning.options import seconds
 from tuning.session import Outcome
+from tuning.spaces import Space
 from tuning.spec import SearchSpec, Training
 from tuning.trial import run_trial
 
@@ -109,7 +110,10 @@ def test_a_name_that_is_wrong(capsys: Any, arguments: tuple[str, ...], message: 
         (("--export-format", "json"), "--export-format: Input should be 'mirrortune' or 'mmrec'"),
         (("--name", "../up"), "--name: String should match pattern"),
         (("--experiment", ""), "--experiment: String should have at least 1 character"),
-        (("--tune", "everything"), "tune: expected one of strategy, base, all, but got 'everything'"),
+        (("--tune", "bsae"), "--tune: there is no 'bsae' to search; did you mean 'base'?"),
+        (("--tune", "plian"), "--tune: there is no 'plian' to search; did you mean 'plain'?"),
+        (("--tune", "mg", "--strategy", "plain"), "--tune mg: expected the strategy that --strategy names, plain"),
+        (("--set", "variant=papr"), "model.variant: expected one of benchmark, paper, but got 'papr'"),
     ],
 )
 def test_a_value_that_is_wrong(capsys: Any, arguments: tuple[str, ...], message: str) -> None:
@@ -135,6 +139,7 @@ def test_a_value_that_is_wrong(capsys: Any, arguments: tuple[str, ...], message:
             ("--baseline", "--set", "reg_weight={type: uniform, low: 1, high: 2}"),
             "--baseline: expected a default for every",
         ),
+        (("--model", "Popularity", "--export-format", "mmrec"), "export format mmrec: model: Popularity is not one"),
         (("--export-format", "mmrec", "--metric", "hit@5"), "export format mmrec: metric: expected one of recall"),
     ],
 )
@@ -251,6 +256,10 @@ def test_lists_names_one_a_line(capsys: Any, here: Path, option: str, names: lis
         (("--space", "paper-grid"), "grid points: 3"),
         (("--strategy", "plain"), "grid points: 1"),
         ((), "grid points: not finite, a parameter is continuous"),
+        (
+            ("--set", "variant={type: categorical, values: [benchmark, paper]}", "--space", "paper-grid"),
+            "grid points: 6",
+        ),
     ],
 )
 def test_a_dry_run_prints_the_search_and_leaves_nothing(
@@ -263,6 +272,67 @@ def test_a_dry_run_prints_the_search_and_leaves_nothing(
     assert (spec.model, spec.dataset, spec.budget.trials, spec.tracking.uri) == ("LightGCN", "demo", 7, None)
     assert "batch_size" in out.partition("┏")[2]
     assert list(here.iterdir()) == []
+
+
+def resolved(capsys: Any, *arguments: str) -> tuple[SearchSpec, set[str]]:
+    """The search that the arguments come to, and what it searches."""
+    assert run_search.main([*arguments, "--dataset", "demo", "--dry-run"]) == 0
+    spec = SearchSpec.model_validate(yaml.safe_load(capsys.readouterr().out.partition("┏")[0]))
+    return spec, {dimension.name for dimension in Space.from_data(spec.space).dimensions}
+
+
+KNOBS, BASE = {"alpha", "beta/alpha", "interval"}, {"n_layers", "reg_weight", "learning_rate"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "strategy", "names"),
+    [
+        ((), "mg", KNOBS),
+        (("--tune", "strategy"), "mg", KNOBS),
+        (("--tune", "mg"), "mg", KNOBS),
+        (("--tune", "mg", "--strategy", "mg"), "mg", KNOBS),
+        (("--tune", "plain"), "plain", set()),
+        (("--tune", "base"), "plain", BASE),
+        (("--tune", "base", "--strategy", "mg"), "mg", BASE),
+        (("--tune", "all"), "mg", KNOBS | BASE),
+        (("--tune", "all", "--strategy", "plain"), "plain", BASE),
+    ],
+)
+def test_tune_says_what_is_searched(capsys: Any, arguments: tuple[str, ...], strategy: str, names: set[str]) -> None:
+    spec, searched = resolved(capsys, "--model", "LightGCN", *arguments)
+    assert (spec.strategy, searched) == (strategy, names)
+    assert spec.name.startswith(f"LightGCN-demo-{strategy}-")
+
+
+@pytest.mark.parametrize("strategy", sorted(STRATEGIES))
+def test_every_strategy_can_be_tuned_by_its_name(capsys: Any, strategy: str) -> None:
+    by_name, searched = resolved(capsys, "--model", "LightGCN", "--tune", strategy)
+    by_option, as_well = resolved(capsys, "--model", "LightGCN", "--strategy", strategy)
+    assert (by_name.strategy, by_name.space, searched) == (strategy, by_option.space, as_well)
+    assert bool(searched) == bool(by_name.space["strategy"])
+
+
+@pytest.mark.parametrize("how", ["--tune", "--strategy"])
+@pytest.mark.parametrize("strategy", sorted(STRATEGIES))
+def test_popularity_has_one_trial_whatever_is_asked_for(capsys: Any, how: str, strategy: str) -> None:
+    spec, searched = resolved(capsys, "--model", "Popularity", how, strategy)
+    assert searched == set()
+    assert spec.strategy == (strategy if how == "--strategy" else "plain")
+    assert resolved(capsys, "--model", "Popularity")[0].strategy == "plain"
+    assert run_search.planned(spec) == 1
+
+
+@pytest.mark.parametrize(
+    ("space", "sampler", "expected"),
+    [
+        ({"strategy": {"beta": {"type": "categorical", "values": [0.1, 0.2, 0.3]}, "alpha": 1.0}}, "auto", 3),
+        ({"strategy": {"beta": {"type": "categorical", "values": [0.1, 0.2, 0.3]}, "alpha": 1.0}}, "tpe", 40),
+        ({"strategy": {"alpha": {"type": "uniform", "low": 1, "high": 2}}}, "auto", 40),
+        ({}, "tpe", 1),
+    ],
+)
+def test_a_search_has_as_many_trials_as_points(space: dict[str, Any], sampler: str, expected: int) -> None:
+    assert run_search.planned(made_spec(space=space, sampler=sampler)) == expected
 
 
 def test_every_option_reaches_the_spec(capsys: Any) -> None:
@@ -387,6 +457,22 @@ def test_a_replay_says_whether_the_metrics_are_the_same(capsys: Any) -> None:
     out = capsys.readouterr().out
     assert "the metrics differ" in out
     assert "warning: demo is not the data of the export" in out
+    assert "popularity" not in out  # as in a file of an older search
+
+
+@pytest.mark.usefixtures("board")
+def test_a_replay_shows_popularity_beside_the_metrics(capsys: Any) -> None:
+    content = exported(Path("best.yaml"))
+    scores = {split: dict.fromkeys(metrics, 0.125) for split, metrics in content["metrics"].items()}
+    scores["valid"]["ndcg@5"] = 1.5
+    Path("best.yaml").write_text(yaml.safe_dump(content | {"popularity": scores}))
+    assert run_search.main(["--replay", "best.yaml"]) == 0
+    out = capsys.readouterr().out
+    assert "│ 0.125000" in out
+    assert "│ 1.500000" in out
+    (warning,) = [line for line in out.splitlines() if line.startswith("warning")]
+    assert "ndcg@5: valid" in warning
+    assert warning.endswith("against 1.5")
 
 
 @pytest.mark.parametrize(
@@ -397,12 +483,16 @@ def test_the_end_of_a_search(capsys: Any, here: Path, winner: bool, interrupted:
     made_trial(folder, "0000", epochs=2)
     record = end_trial(folder, "0000", "finished" if winner else "failed", None if winner else "the loss became nan")
     best = (record, Path("best_configs/x.yaml")) if winner else (None, None)
-    outcome = Outcome([record], *best, interrupted=interrupted, waiting=0)
+    reference = {"valid": {"recall@20": 0.5}, "test": {"recall@20": 0.25}}
+    outcome = Outcome([record], *best, interrupted=interrupted, waiting=0, popularity=reference)
     assert run_search.show(made_spec(), outcome, Console(width=120)) == code
     out = capsys.readouterr().out
     assert ("go on with: python run_search.py --resume made" in out) == interrupted
     assert ("best configuration: best_configs/x.yaml" in out) == winner
     assert ("no trial has a result; the first failed with: the loss became nan" in out) != winner
+    (row,) = [line.split() for line in out.splitlines() if line.startswith("popularity")]
+    assert row[-2:] == ["0.5", "0.25"]
+    assert ("warning: the items with most training interactions are a better ranking" in out) == winner
 
 
 def test_an_interruption_is_one_line(capsys: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,6 +26,9 @@ _MMREC_KEYS = {
         "weight_decay": "weight_decay",
     },
 }
+_MMREC_FIXED = {"variant": "benchmark", "ssl_task": "fac", "latent_size": 256, "user_graph_k": 40}
+"""Our parameters that their models have no key for -> what theirs train with."""
+_MMREC_NAMES = {"SelfCF": "SELFCFED_LGN"}
 _MMREC_SCALARS = ("train_batch_size", "learner", "weight_decay", "embedding_size")
 _MMREC_METRICS = {"recall": "Recall", "precision": "Precision", "map": "MAP", "ndcg": "NDCG"}
 
@@ -62,7 +65,10 @@ class ExportedSearch(_Part):
 
 
 class Export(_Part):
-    """The winner of a search. `parameters` by section; `threads`, `device`: what the trial ran on."""
+    """The winner of a search. `parameters` by section; `threads`, `device`: what the trial ran on.
+
+    `popularity`: what ranking by popularity reaches on the same data; None in files of older searches.
+    """
 
     model: str
     dataset: str
@@ -71,6 +77,7 @@ class Export(_Part):
     seed: Annotated[int, Field(ge=0)]
     training: ExportedTraining
     metrics: ExportedMetrics
+    popularity: ExportedMetrics | None = None
     data_fingerprint: str
     versions: dict[str, str]
     threads: Annotated[int, Field(ge=1)]
@@ -114,7 +121,9 @@ def to_mmrec(export: Export) -> str:
     """The winner in the keys of the reference toolbox. UserError if that cannot train it as it was trained here."""
     settings, left_out = _mmrec_parameters(export)
     training = export.training
-    check_mmrec(export.strategy, training.metric)
+    check_mmrec(export.model, export.strategy, training.metric)
+    for name, value in _MMREC_FIXED.items():
+        _check_mmrec(name, export.parameters.get("model", {}).get(name, value), (value,))
     _check_mmrec("optimizer", settings.get("learner", "adam"), MMREC_LEARNERS)
     metric, cutoff = training.metric.split("@")
     settings |= {"seed": [export.seed]}
@@ -146,7 +155,8 @@ def _export(spec: SearchSpec, record: TrialRecord, environment: dict[str, Any], 
             "max_epochs": spec.training.max_epochs,
             "patience": spec.training.patience,
         },
-        "metrics": {"valid": record.valid, "test": record.test},
+        "metrics": record.scores,
+        "popularity": environment.get("popularity"),
         "data_fingerprint": environment["data"]["fingerprint"],
         "versions": environment["versions"],
         "threads": record.threads,
@@ -176,6 +186,8 @@ def _mmrec_header(export: Export, left_out: list[str]) -> str:
         f"{export.model} on {export.dataset} for MMRec-style tools, from the search {export.search.name}.",
         "Random draws differ from ours and metrics are rounded there: expect close numbers, not the same.",
     ]
+    if export.model in _MMREC_NAMES:
+        lines.append(f"There the model is called {_MMREC_NAMES[export.model]}.")
     if export.strategy == "mg":
         lines.append("Mirror Gradient: alpha1 is our alpha, alpha2 our beta, and beta here is the interval.")
     if left_out:
@@ -189,6 +201,8 @@ def _mmrec_parameters(export: Export) -> tuple[dict[str, Any], list[str]]:
     left_out = []
     for section, values in export.model_dump(mode="json")["parameters"].items():
         for ours, value in values.items():
+            if ours in _MMREC_FIXED:
+                continue
             key = ours if section == "model" else _MMREC_KEYS[section].get(ours)
             if key is None:
                 left_out.append(f"{section}.{ours}")
@@ -197,15 +211,17 @@ def _mmrec_parameters(export: Export) -> tuple[dict[str, Any], list[str]]:
     return settings, left_out
 
 
-def check_mmrec(strategy: str, metric: str) -> None:
-    """UserError if the reference toolbox knows no such strategy or metric."""
+def check_mmrec(model: str, strategy: str, metric: str) -> None:
+    """UserError if the reference toolbox knows no such model, strategy or metric."""
+    if model == "Popularity":
+        raise UserError("export format mmrec: model: Popularity is not one of theirs")
     _check_mmrec("strategy", strategy, MMREC_STRATEGIES)
     _check_mmrec("metric", metric.split("@")[0], _MMREC_METRICS)
 
 
-def _check_mmrec(what: str, value: str, known: Collection[str]) -> None:
+def _check_mmrec(what: str, value: Any, known: Collection[Any]) -> None:
     if value not in known:
-        raise UserError(f"export format mmrec: {what}: expected one of {', '.join(known)}, but got {value!r}")
+        raise UserError(f"export format mmrec: {what}: expected one of {', '.join(map(str, known))}, but got {value!r}")
 
 
 def _comment(lines: list[str]) -> str:

@@ -1,7 +1,7 @@
 """The folder of one search holds its truth; Ray, Optuna and MLflow are served from it or checked against it.
 
 spec.yaml           the SearchSpec
-environment.json    versions, machine, data fingerprint, command line of each start
+environment.json    versions, machine, data fingerprint, popularity's metrics, command line of each start
 study.journal       Optuna's journal
 ledger.jsonl        one line per trial that ended, append-only
 tracking.jsonl      MLflow run ids and what has been delivered, append-only
@@ -22,7 +22,7 @@ from typing import Any, Literal
 from filelock import FileLock, Timeout
 
 from recmodels.errors import UserError
-from tuning.spec import Params, SearchSpec
+from tuning.spec import Params, Scores, SearchSpec
 
 BASELINE = "baseline"
 """The name of the trial that trains plainly; the others are called 0000, 0001, ..."""
@@ -98,6 +98,10 @@ class TrialRecord:
     test: dict[str, float] = field(default_factory=dict)
     seconds: float = 0.0
     run_id: str | None = None
+
+    @property
+    def scores(self) -> Scores:
+        return {"valid": self.valid, "test": self.test}
 
 
 @dataclass(frozen=True)

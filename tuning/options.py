@@ -2,7 +2,7 @@
 
 import argparse
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, NoReturn
@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from recmodels.errors import UserError
 from tuning.parameters import did_you_mean
+from tuning.spaces import SEARCHED, load_space
 from tuning.spec import SearchSpec, first_fault
 
 EPILOG = """examples:
@@ -112,7 +113,10 @@ def parser() -> Parser:
     group.add_argument("--space", metavar="FILE", help="a space file, or a built-in one such as paper-grid")
     group.add_argument("--set", metavar="KEY=VALUE", action="append", help="fix or re-define one parameter; repeatable")
     group.add_argument(
-        "--tune", metavar="WHAT", help="strategy: its knobs (default); base: the model's own; all: both together"
+        "--tune",
+        metavar="WHAT",
+        help="a strategy's name, or strategy: its knobs, the base fixed (default); base: the model's own parameters, "
+        "trained plainly; all: both together",
     )
 
     group = made.add_argument_group("search and budget")
@@ -159,30 +163,45 @@ def parser() -> Parser:
 def new_spec(given: dict[str, Any]) -> SearchSpec:
     """The options and the space files as one checked value."""
     from recmodels.models import MODELS
+    from recmodels.models.popularity import Popularity
     from recmodels.training import STRATEGIES
-    from tuning.registry import check_training, known_parameters
-    from tuning.spaces import load_space
+    from tuning.registry import check_model, check_training, known_parameters
 
     for needed in ("model", "dataset"):
         if needed not in given:
             raise UserError(f"{option(needed)}: missing, expected a name (see --list-{needed}s)")
-    model, strategy = given["model"], given.get("strategy", "mg")
-    for name, value, known in (("model", model, MODELS), ("strategy", strategy, STRATEGIES)):
-        if value not in known:
-            raise UserError(f"--{name}: there is no {name} {value!r}{did_you_mean(value, known)}")
+    for name, known in (("model", MODELS), ("strategy", STRATEGIES)):
+        if name in given and given[name] not in known:
+            raise UserError(f"--{name}: there is no {name} {given[name]!r}{did_you_mean(given[name], known)}")
+    model = given["model"]
+    strategy, tune = what_to_tune(given.get("tune", "strategy"), given.get("strategy"), STRATEGIES)
+    if MODELS[model] is Popularity:  # nothing is trained: whatever were searched, all trials would be the same
+        strategy, tune = given.get("strategy", "plain"), "base"
     space = load_space(
         model,
         strategy,
         given["dataset"],
-        tune=given.get("tune", "strategy"),
+        tune=tune,
         space=given.get("space"),
         overrides=given.get("set", ()),
         known=known_parameters(model, strategy),
     )
     check_training(space)
+    check_model(space, model)
     stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", f"{model}-{given['dataset']}-{strategy}-{stamp}")
-    return with_options({"name": name, "space": space.to_data()}, given)
+    return with_options({"name": name, "strategy": strategy, "space": space.to_data()}, given)
+
+
+def what_to_tune(tune: str, strategy: str | None, strategies: Collection[str]) -> tuple[str, str]:
+    """--tune and --strategy, where it is given -> the strategy and what is searched. UserError."""
+    if tune in strategies:
+        if strategy not in (None, tune):
+            raise UserError(f"--tune {tune}: expected the strategy that --strategy names, {strategy}")
+        return tune, "strategy"
+    if tune not in SEARCHED:
+        raise UserError(f"--tune: there is no {tune!r} to search{did_you_mean(tune, [*SEARCHED, *strategies])}")
+    return strategy or ("plain" if tune == "base" else "mg"), tune
 
 
 def with_options(base: dict[str, Any], given: dict[str, Any]) -> SearchSpec:

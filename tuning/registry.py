@@ -2,10 +2,11 @@
 
 import inspect
 from collections.abc import Collection
+from typing import Literal, get_args, get_origin, get_type_hints
 
 from recmodels.models import MODELS
 from recmodels.training import OPTIMIZERS, STRATEGIES
-from tuning.distributions import Choice, Fixed
+from tuning.distributions import Choice, Distribution, Fixed
 from tuning.spaces import Space, SpaceError
 
 TRAIN = ("optimizer", "learning_rate", "batch_size", "weight_decay")
@@ -22,11 +23,23 @@ def check_training(space: Space) -> None:
     for name in TRAIN:
         if name not in given:
             raise SpaceError(f"train: {name} is missing, expected in the model's file or --set")
-    optimizer = given["optimizer"]
-    single = optimizer.value if isinstance(optimizer, Fixed) else str(optimizer)
-    for value in optimizer.values if isinstance(optimizer, Choice) else (single,):
-        if value not in OPTIMIZERS:
-            raise SpaceError(f"train.optimizer: expected one of {', '.join(OPTIMIZERS)}, but got {value!r}")
+    _check_values("train.optimizer", given["optimizer"], OPTIMIZERS)
+
+
+def check_model(space: Space, model: str) -> None:
+    """SpaceError unless every parameter of the model that takes certain words only has one of them."""
+    hints = get_type_hints(MODELS[model].__init__)
+    for parameter in space.parameters:
+        hint = hints.get(parameter.name)
+        if parameter.section == "model" and get_origin(hint) is Literal:
+            _check_values(f"model.{parameter.name}", parameter.distribution, get_args(hint))
+
+
+def _check_values(what: str, distribution: Distribution, known: Collection[str]) -> None:
+    single = distribution.value if isinstance(distribution, Fixed) else str(distribution)
+    for value in distribution.values if isinstance(distribution, Choice) else (single,):
+        if value not in known:
+            raise SpaceError(f"{what}: expected one of {', '.join(known)}, but got {value!r}")
 
 
 def _keywords(cls: type) -> list[str]:

@@ -10,12 +10,12 @@ from rich.progress import Progress
 from recmodels.data.dataset import RecDataset
 from tuning.export import Export
 from tuning.folder import TrialFolder
-from tuning.spec import Training
+from tuning.spec import Scores, Training
 from tuning.trial import run_trial
 
 
-def replay(export: Export, data: RecDataset, console: Console) -> tuple[dict[str, float], dict[str, float]]:
-    """(validation, test) metrics at the best of exactly the epochs that the winner ran, with its seed and threads.
+def replay(export: Export, data: RecDataset, console: Console) -> Scores:
+    """The metrics at the best of exactly the epochs that the winner ran, with its seed and threads.
 
     Equal to the exported ones on the same machine; on a GPU, whose sums are not ordered, nearly so.
     """
@@ -51,4 +51,4 @@ def replay(export: Export, data: RecDataset, console: Console) -> tuple[dict[str
         )
         rows, result = folder.epochs(), folder.result() or {}
     best = next(row for row in rows if row["epoch"] == rows[-1]["best_epoch"])
-    return best["valid"], result["test"]
+    return {"valid": best["valid"], "test": result["test"]}

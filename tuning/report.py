@@ -13,7 +13,7 @@ from rich.table import Table
 from tuning.export import export_name, replay_command
 from tuning.folder import BASELINE, Status, TrialRecord
 from tuning.selection import baseline, ranked, winner
-from tuning.spec import SearchSpec
+from tuning.spec import Scores, SearchSpec
 
 KNOBS = ("alpha", "beta", "interval")
 """Mirror Gradient's parameters: shown wherever they exist, searched or not."""
@@ -26,8 +26,8 @@ def shown(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def best_table(records: Iterable[TrialRecord], metric: str, n: int = 10) -> Table:
-    """The `n` best trials, one a row, and the baseline below them."""
+def best_table(records: Iterable[TrialRecord], metric: str, popularity: Scores | None = None, n: int = 10) -> Table:
+    """The `n` best trials, one a row, and below them what they are measured by: the baseline and popularity."""
     records = list(records)
     best, plain = ranked(records)[:n], baseline(records)
     knobs = _searched(records)
@@ -36,10 +36,26 @@ def best_table(records: Iterable[TrialRecord], metric: str, n: int = 10) -> Tabl
         table.add_column(escape(name), justify="right")
     for record in best:
         table.add_row(*_cells(record, knobs, metric))
+    table.add_section()
     if plain:
-        table.add_section()
         table.add_row(*_cells(plain, knobs, metric))
+    if popularity:
+        scores = [popularity[split].get(metric) for split in ("valid", "test")]
+        table.add_row("popularity", *(shown(value) for value in [None] * (3 + len(knobs)) + scores))
     return table
+
+
+def below_popularity(scores: Scores, popularity: Scores | None, metric: str) -> str | None:
+    """A warning if a model ranks worse than popularity, on validation or on test; None if not, or if nobody knows."""
+    if popularity is None:
+        return None
+    worse = [
+        f"{split} {shown(ours[metric])} against {shown(popularity[split][metric])}"
+        for split, ours in scores.items()
+        if metric in ours and ours[metric] < popularity[split][metric]
+    ]
+    rule = "warning: the items with most training interactions are a better ranking than this model's"
+    return f"{rule}, {metric}: {', '.join(worse)}" if worse else None
 
 
 def baseline_gain(best: TrialRecord | None, plain: TrialRecord | None, metric: str) -> str | None:
@@ -63,12 +79,13 @@ def summary_markdown(spec: SearchSpec, records: Iterable[TrialRecord], environme
     records = list(records)
     best = winner(records)
     gain = baseline_gain(best, baseline(records), spec.training.metric)
+    popularity = environment.get("popularity")
     path = Path(spec.export_dir) / export_name(spec) if best else None
     paragraphs = [
         f"## {spec.model} on {spec.dataset}, strategy {spec.strategy}",
         f"Search `{spec.name}`: {_counts(records)}. Sampler {spec.sampler}, scheduler {spec.scheduler.name}. "
         f"Chosen by {spec.training.metric} on validation; test metrics had no part in the choice.",
-        *(_winner_paragraphs(best) if best else ["No trial has a result yet."]),
+        *(_winner_paragraphs(best, popularity, spec.training.metric) if best else ["No trial has a result yet."]),
         *([f"### Baseline\n\n{gain}"] if gain else []),
         *([f"### Ran on\n\n{_where(environment)}"] if environment else []),
         "### Next\n\n```sh\n" + "\n".join(next_steps(spec, path)) + "\n```",
@@ -132,15 +149,20 @@ def _counts(records: Sequence[TrialRecord]) -> str:
     return f"{counts.total()} trials ended ({parts})"
 
 
-def _winner_paragraphs(best: TrialRecord) -> list[str]:
+def _winner_paragraphs(best: TrialRecord, popularity: Scores | None, metric: str) -> list[str]:
     early = "" if best.status == "finished" else " No trial finished: this one had been stopped early."
     parameters = {f"{section}.{key}": value for section, part in best.params.items() for key, value in part.items()}
+    columns = {"validation": best.valid, "test": best.test}
+    if popularity:
+        columns |= {"popularity, validation": popularity["valid"], "popularity, test": popularity["test"]}
+    warning = below_popularity(best.scores, popularity, metric)
     return [
         f"### Winner: trial {best.trial}",
         f"Best epoch {best.best_epoch} of {best.epochs}, seed {best.seed}.{early}",
+        *([f"**{warning}**"] if warning else []),
         _markdown_table(["parameter", "value"], parameters.items()),
         _markdown_table(
-            ["metric", "validation", "test"], ((name, value, best.test.get(name)) for name, value in best.valid.items())
+            ["metric", *columns], ((name, *(column.get(name) for column in columns.values())) for name in best.valid)
         ),
     ]
 

@@ -18,21 +18,25 @@ from tuning.live import LiveTable
 from tuning.recording import record_of, recover
 from tuning.selection import winner
 from tuning.spaces import Space
-from tuning.spec import SearchSpec
+from tuning.spec import Scores, SearchSpec
 from tuning.study import Study, choose_sampler
 from tuning.tracking import NullTracker, Tracker, make_tracker
-from tuning.trial import best_file, build, test_metrics
+from tuning.trial import best_file, build, popularity, test_metrics
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a start of a search came to. `waiting`: MLflow runs whose records wait on disk."""
+    """What a start of a search came to. `waiting`: MLflow runs whose records wait on disk.
+
+    `popularity`: what every model has to beat; None where an older search, now complete, never measured it.
+    """
 
     records: list[TrialRecord]
     winner: TrialRecord | None
     export: Path | None
     interrupted: bool
     waiting: int
+    popularity: Scores | None
 
 
 class Session:
@@ -43,11 +47,11 @@ class Session:
         self.space = Space.from_data(spec.space)
         if spec.baseline and self.space.base_defaults() is None:
             raise UserError("--baseline: expected a default for every train and model parameter, but one has none")
-        sampler = choose_sampler(self.space, spec.budget.trials) if spec.sampler == "auto" else spec.sampler
+        sampler = choose_sampler(self.space, spec.budget.trials, spec.sampler)
         if sampler == "grid" and self.space.grid_size() is None:
             raise UserError("--sampler grid: expected a finite space, but a parameter is continuous (give it a step)")
         if spec.export_format == "mmrec":
-            check_mmrec(spec.strategy, spec.training.metric)
+            check_mmrec(spec.model, spec.strategy, spec.training.metric)
         self.spec = spec.model_copy(update={"sampler": sampler})
         self.tracker: Tracker | NullTracker = NullTracker()
 
@@ -79,7 +83,9 @@ class Session:
     def _explore(self) -> bool:
         resources = search.slot(self.spec)
         before = self.folder.environment()
-        self.folder.write_environment(environment(self.data, self.argv, resources.cpus, before))
+        facts = environment(self.data, self.argv, resources.cpus, before)
+        facts["popularity"] = before.get("popularity") or popularity(self.data, self.spec.training)
+        self.folder.write_environment(facts)
         study = Study(self.folder, self.space, self.spec.sampler, self.spec.training.seed)
         recover(self.folder, study, self)
         self._track()
@@ -97,7 +103,7 @@ class Session:
             if isinstance(self.tracker, NullTracker):
                 self._track()
             waiting = self.tracker.close(interrupted)
-        return Outcome(records, best, path, interrupted, waiting)
+        return Outcome(records, best, path, interrupted, waiting, self.folder.environment().get("popularity"))
 
     def _cut_short(self) -> list[TrialRecord]:
         """The trials that the end of the budget or the user stopped, as they stand: better than no result at all."""

@@ -1,23 +1,22 @@
 """search_spaces/*.yaml and the command line's wishes -> one Space.
 
-Later layers win, parameter by parameter: models/<model>.yaml, strategies/<strategy>.yaml, pairs/<model>-<dataset>.yaml,
---space, --set.
+Later layers win, parameter by parameter: models/<model>.yaml, strategies/<strategy>.yaml, datasets/<dataset>.yaml,
+pairs/<model>-<dataset>.yaml, --space, --set.
 """
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, get_args
 
 from tuning.distributions import Fixed
 from tuning.parameters import SECTIONS, Parameter, SpaceError, did_you_mean, read_parameter, read_parameters
 from tuning.space import Dimension, Space, in_order, optuna_distributions
 from tuning.yamlfile import Document, parse_yaml, read_yaml
 
-__all__ = ["Dimension", "Space", "SpaceError", "Tune", "load_space", "optuna_distributions"]
+__all__ = ["Dimension", "Space", "SpaceError", "load_space", "optuna_distributions"]
 
-Tune = Literal["strategy", "base", "all"]
-SEARCHED = {"strategy": ("strategy",), "base": ("train", "model"), "all": SECTIONS}
+SEARCHED: dict[str, tuple[str, ...]] = {"strategy": ("strategy",), "base": ("train", "model"), "all": SECTIONS}
+"""What may be searched -> its sections."""
 SEARCH_SPACES = Path(__file__).resolve().parent.parent / "search_spaces"
 
 
@@ -26,7 +25,7 @@ def load_space(
     strategy: str,
     dataset: str,
     *,
-    tune: Tune = "strategy",
+    tune: str = "strategy",
     space: str | None = None,
     overrides: Sequence[str] = (),
     known: Mapping[str, Collection[str]],
@@ -34,16 +33,15 @@ def load_space(
 ) -> Space:
     """The space of one search. SpaceError or YamlError, one line, for whatever is wrong in a layer.
 
-    `tune`: the sections that are searched: strategy, base (train and model) or all; the rest is fixed at its defaults.
-    What the pair file, `space` (built-in name or path) or `overrides` ("name=value") say is searched in any case.
-    `known`: section -> the names that it accepts.
+    `tune`: which of SEARCHED is searched; the rest is fixed at its defaults.
+    What the data set's and the pair's file, `space` (built-in name or path) or `overrides` ("name=value") say is
+    searched in any case. `known`: section -> the names that it accepts.
     """
-    if tune not in get_args(Tune):
-        raise SpaceError(f"tune: expected one of {', '.join(get_args(Tune))}, but got {tune!r}")
     names = _Names({"strategy": strategy, "train": "training", "model": model}, known)
     given = read_parameters(_built_in(root, "models", model), ("train", "model"))
     given += read_parameters(_as_strategy(_built_in(root, "strategies", strategy)))
-    wished = read_parameters(_pair(root, f"{model}-{dataset}", with_knobs=bool(known.get("strategy"))))
+    wished = read_parameters(_if_any(root, "datasets", dataset), ("train",))  # what fits every model
+    wished += read_parameters(_pair(root, f"{model}-{dataset}", with_knobs=bool(known.get("strategy"))))
     wished += read_parameters(_chosen(root, space))
     for parameter in given + wished:
         names.check(parameter.section, parameter.name, parameter.source)
@@ -125,12 +123,14 @@ def _as_strategy(document: Document) -> Document:
     return Document(document.name, {"strategy": document.data}, lines)
 
 
+def _if_any(root: Path, folder: str, name: str) -> Document:
+    files = _files(root, folder)
+    return _read(files[name]) if name in files else Document(name, {}, {})
+
+
 def _pair(root: Path, pair: str, *, with_knobs: bool) -> Document:
     """The overrides of one model on one data set, if any; a strategy without knobs, the baseline, skips theirs."""
-    files = _files(root, "pairs")
-    if pair not in files:
-        return Document(pair, {}, {})
-    document = _read(files[pair])
+    document = _if_any(root, "pairs", pair)
     if not with_knobs and isinstance(document.data, dict):
         document.data.pop("strategy", None)
     return document

@@ -13,6 +13,8 @@ METRICS = ("recall", "precision", "map", "ndcg", "hit")
 Section = Literal["strategy", "train", "model"]
 Params = dict[str, dict[str, Any]]
 """A trial's parameters by section: {"strategy": {"alpha": 1.0, ...}, "train": {...}, "model": {...}}."""
+Scores = dict[str, dict[str, float]]
+"""Metrics by split: {"valid": {"recall@20": 0.1, ...}, "test": {...}}."""
 
 
 class _Part(BaseModel):

@@ -38,9 +38,14 @@ SAMPLERS: dict[str, Callable[[int, int], BaseSampler]] = {
 seed proposed first."""
 
 
-def choose_sampler(space: Space, trials: int) -> str:
-    """What `auto` means: the grid where the budget covers it, else a Gaussian process, TPE for large budgets."""
+def choose_sampler(space: Space, trials: int, wanted: str = "auto") -> str:
+    """The sampler that is wanted, but the grid for a space of one point: with any other all trials would be the same.
+
+    `auto`: the grid where the budget covers it, else a Gaussian process, TPE for large budgets.
+    """
     points = space.grid_size()
+    if wanted != "auto" and points != 1:
+        return wanted
     if points is not None and points <= trials:
         return "grid"
     return "gp" if trials <= GP_LIMIT else "tpe"

@@ -15,11 +15,12 @@ from recmodels.data.dataset import RecDataset
 from recmodels.errors import TrainingDiverged
 from recmodels.evaluation import Evaluator
 from recmodels.models import MODELS, Recommender
+from recmodels.models.popularity import Popularity
 from recmodels.training import STRATEGIES, EpochReport, TrainingState, make_optimizer, train
 from recmodels.training.checkpoint import load_state, load_weights, save_state, save_weights
 from recmodels.training.stopping import best_evaluation, should_stop
 from tuning.folder import TrialFolder
-from tuning.spec import Training
+from tuning.spec import Scores, Training
 
 CHECKPOINT_SECONDS = 5.0
 """At most this much training is done again after a kill. A trial that Ray stops saves itself first."""
@@ -109,7 +110,8 @@ class _Run:
             evaluator=evaluator,
         )
         saved = time.monotonic()
-        reason = f"all {self.training.max_epochs} epochs"
+        trained = any(True for _ in self.state.model.parameters())
+        reason = f"all {self.training.max_epochs} epochs" if trained else "nothing to train"
         while not should_stop(self.scores, self.training.patience):
             epoch = next(epochs, None)
             if epoch is None:
@@ -174,3 +176,13 @@ def test_metrics(
     evaluator = Evaluator(data.train, data.test, data.n_items, training.cutoffs)
     with torch.no_grad():
         return evaluator(*model.embed())
+
+
+def popularity(data: RecDataset, training: Training) -> Scores:
+    """What the items with most training interactions reach, without any learning."""
+    users, items = Popularity(data).embed()
+    splits = {"valid": data.valid, "test": data.test}
+    return {
+        name: Evaluator(data.train, split, data.n_items, training.cutoffs)(users, items)
+        for name, split in splits.items()
+    }

@@ -64,6 +64,18 @@ def test_every_value_comes_back_exactly(tmp_path):
     assert (export.threads, export.device) == (2, "cpu")
 
 
+def test_popularity_comes_along_where_it_was_measured(tmp_path):
+    scores = {"valid": {"recall@20": 1 / 3}, "test": {"recall@20": 1 / 7}}
+    spec = a_spec(export_dir=str(tmp_path / "best_configs"))
+    path = export_best(spec, WINNER, ENVIRONMENT | {"popularity": scores}, tmp_path / "searches" / "s")
+    assert read_export(path).popularity.model_dump() == scores
+    older = yaml.safe_load(path.read_text())
+    del older["popularity"]
+    path.write_text(yaml.safe_dump(older))
+    assert read_export(path).popularity is None
+    assert read_export(exported(tmp_path, a_spec())).popularity is None
+
+
 def test_both_files_say_the_same_and_how_to_replay_themselves(tmp_path):
     path = exported(tmp_path, a_spec(data_dir="/my data"))
     best = tmp_path / "searches" / "s" / "best.yaml"
@@ -177,6 +189,30 @@ def test_names_what_the_toolbox_has_no_key_for(tmp_path):
     text = to_mmrec(read_export(exported(tmp_path, a_spec(), record)))
     assert "left out: train.clip_norm." in text
     assert "clip_norm" not in yaml.safe_load(text)
+
+
+@pytest.mark.parametrize(("model", "name"), [("SelfCF", "SELFCFED_LGN"), ("GRCN", None)])
+def test_a_model_that_has_another_name_there_is_named(tmp_path, model, name):
+    text = to_mmrec(read_export(exported(tmp_path, a_spec(model=model))))
+    assert ("There the model is called" in text) == (name is not None)
+    assert name is None or name in text
+
+
+def test_what_the_toolbox_fixes_has_no_key(tmp_path):
+    own = {"variant": "benchmark", "user_graph_k": 40, "latent_size": 256, "ssl_task": "fac"}
+    record = replace(WINNER, params=WINNER.params | {"model": {**own, "reg_weight": 0.5}})
+    text = to_mmrec(read_export(exported(tmp_path, a_spec(), record)))
+    assert not own.keys() & yaml.safe_load(text).keys()
+    assert "left out" not in text
+
+
+@pytest.mark.parametrize(("name", "value"), [("variant", "paper"), ("user_graph_k", 10), ("ssl_task", "fd")])
+def test_refuses_a_model_that_the_toolbox_does_not_have(tmp_path, name, value):
+    record = replace(WINNER, params=WINNER.params | {"model": {name: value}})
+    with pytest.raises(UserError, match=rf"^export format mmrec: {name}: expected one of \w+, but got {value!r}$"):
+        to_mmrec(read_export(exported(tmp_path, a_spec(), record)))
+    with pytest.raises(UserError, match=r"^export format mmrec: model: Popularity is not one of theirs$"):
+        to_mmrec(read_export(exported(tmp_path, a_spec(model="Popularity"))))
 
 
 @pytest.mark.parametrize(

@@ -1,14 +1,17 @@
 """The names that a command line or a space file may use."""
 
+import inspect
 from typing import Any
 
 import pytest
 
 from recmodels.models import MODELS
 from recmodels.training import OPTIMIZERS, STRATEGIES
-from tuning.registry import TRAIN, check_training, known_parameters
+from tuning.registry import TRAIN, check_model, check_training, known_parameters
 from tuning.spaces import Space, SpaceError, load_space
 
+LEFT_OUT = {"GRCN": {"n_layers"}, "MMGCN": {"reg_weight"}, "SLMRec": {"ssl_dropout"}}
+"""What a model's file does not offer because it changes nothing in the model's usual form."""
 USUAL: dict[str, Any] = {"optimizer": "adam", "learning_rate": 1e-3, "batch_size": 64, "weight_decay": 0.0}
 
 
@@ -16,7 +19,7 @@ def test_names_come_from_the_signatures() -> None:
     assert known_parameters("LightGCN", "mg") == {
         "strategy": ["alpha", "beta", "interval"],
         "train": TRAIN,
-        "model": ["embedding_size", "n_layers", "reg_weight"],
+        "model": ["embedding_size", "n_layers", "reg_weight", "variant"],
     }
     assert known_parameters("LightGCN", "plain")["strategy"] == []
 
@@ -24,12 +27,39 @@ def test_names_come_from_the_signatures() -> None:
 @pytest.mark.parametrize("strategy", sorted(STRATEGIES))
 @pytest.mark.parametrize("model", sorted(MODELS))
 @pytest.mark.parametrize("tune", ["strategy", "base", "all"])
-def test_every_built_in_space_says_all_that_a_trial_needs(model: str, strategy: str, tune: Any) -> None:
-    known = known_parameters(model, strategy)
+def test_every_built_in_space_says_all_that_a_trial_needs(model: str, strategy: str, tune: str) -> None:
+    known = {section: set(names) for section, names in known_parameters(model, strategy).items()}
     space = load_space(model, strategy, "demo", tune=tune, known=known)
     check_training(space)
+    check_model(space, model)
     params = space.resolve(space.default_point() or {})
-    assert {section: set(names) for section, names in params.items()} == {k: set(v) for k, v in known.items()}
+    known["model"] -= LEFT_OUT.get(model, set())
+    assert {section: set(names) for section, names in params.items()} == known
+
+
+@pytest.mark.parametrize("model", sorted(MODELS))
+def test_a_models_file_starts_at_the_defaults_of_its_class(model: str) -> None:
+    signature = inspect.signature(MODELS[model]).parameters
+    space = load_space(model, "mg", "demo", known=known_parameters(model, "mg"))
+    params = space.resolve(space.default_point() or {})["model"]
+    assert params == {name: signature[name].default for name in params}
+
+
+@pytest.mark.parametrize(
+    "model", [name for name in sorted(MODELS) if "variant" in known_parameters(name, "mg")["model"]]
+)
+def test_the_variant_of_a_model_can_be_chosen_and_searched(model: str) -> None:
+    def variants(text: str) -> list[str]:
+        known = known_parameters(model, "plain")
+        space = load_space(model, "plain", "demo", overrides=[f"variant={text}"], known=known)
+        check_model(space, model)
+        return [space.resolve(point)["model"]["variant"] for point in space.grid() or ()]
+
+    assert variants("paper") == ["paper"]
+    assert variants("{type: categorical, values: [benchmark, paper]}") == ["benchmark", "paper"]
+    for text, found in (("papr", "'papr'"), ("{type: categorical, values: [paper, 1]}", "1")):
+        with pytest.raises(SpaceError, match=f"^model.variant: expected one of benchmark, paper, but got {found}$"):
+            variants(text)
 
 
 @pytest.mark.parametrize("missing", TRAIN)

@@ -11,10 +11,11 @@ from rich.console import Console
 from rich.table import Table
 
 from tuning.folder import BASELINE, TrialRecord
-from tuning.report import baseline_gain, best_table, next_steps, summary_markdown
+from tuning.report import baseline_gain, below_popularity, best_table, next_steps, summary_markdown
 from tuning.spec import Budget, SearchSpec, Tracking
 
 METRIC = "recall@20"
+POPULARITY = {"valid": {METRIC: 0.375}, "test": {METRIC: 0.1875}}
 ENVIRONMENT: dict[str, Any] = {
     "versions": {"python": "3.11.9"},
     "cpu": {"name": "Some CPU", "cores": 4},
@@ -73,6 +74,28 @@ def test_best_first_test_only_where_known_baseline_below():
         ["baseline", "finished", "9", "5", "-", "-", "-", "0.4375", "0.2188"],
     ]
     assert ["0003", "failed", "9", "-", "1", "0.2", "3", "-", "-"] in printed(best_table(records, METRIC))
+
+
+def test_popularity_is_the_last_row():
+    records = [record("0000", 0.25), record(BASELINE, 0.125, params={"strategy": {}, "train": {}, "model": {}})]
+    lines = printed(best_table(records, METRIC, POPULARITY))
+    assert lines[-1] == ["popularity", *["-"] * 6, "0.375", "0.1875"]
+    assert [line[0] for line in lines[1:]] == ["0000", "baseline", "popularity"]
+
+
+def test_a_model_below_popularity_is_called_so():
+    warning = "warning: the items with most training interactions are a better ranking than this model's, recall@20: "
+    below, above = 0.25, 0.5
+    assert below_popularity(record("0000", below).scores, POPULARITY, METRIC) == (
+        f"{warning}valid 0.25 against 0.375, test 0.125 against 0.1875"
+    )
+    better_on_test = record("0000", below, test={METRIC: above}).scores
+    assert below_popularity(better_on_test, POPULARITY, METRIC) == f"{warning}valid 0.25 against 0.375"
+    untested = record("0000", below, "pruned").scores
+    assert below_popularity(untested, POPULARITY, METRIC) == f"{warning}valid 0.25 against 0.375"
+    for scores, popularity in ((record("0", above).scores, POPULARITY), (POPULARITY, POPULARITY), ({}, POPULARITY)):
+        assert below_popularity(scores, popularity, METRIC) is None
+    assert below_popularity(record("0000", below).scores, None, METRIC) is None
 
 
 def test_shows_the_knobs_the_sampled_and_the_varying_parameters():
@@ -134,6 +157,15 @@ def test_the_page_has_counts_winner_metrics_gain_machine_and_commands():
     assert "commit `0123456789ab` with local changes" in page
     assert "```sh\nmlflow ui --backend-store-uri sqlite:///mlflow.db\n" in page
     assert "--replay best_configs/GRCN-tiktok-mg.yaml" in page
+
+
+def test_the_page_has_popularity_beside_the_winner():
+    measured = ENVIRONMENT | {"popularity": POPULARITY}
+    page = summary_markdown(a_spec(), [record("0000", 0.5)], measured)
+    assert "| metric | validation | test | popularity, validation | popularity, test |" in page
+    assert "| recall@20 | 0.5 | 0.25 | 0.375 | 0.1875 |" in page
+    assert "warning" not in page
+    assert "**warning: the items with most" in summary_markdown(a_spec(), [record("0000", 0.25)], measured)
 
 
 def test_a_page_before_any_result_offers_no_replay():

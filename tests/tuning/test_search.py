@@ -122,6 +122,27 @@ def test_ctrl_c_ends_cleanly_and_exports_the_best_so_far(tmp_path: Path) -> None
     assert len(folder.ledger()) == done
 
 
+def test_popularity_is_a_search_of_one_trial_that_replays(tmp_path: Path) -> None:
+    folder = SearchFolder(tmp_path / "searches" / "s")
+    where = ("--model", "Popularity", "--dataset", "demo", "--name", "s")
+    options = ("--strategy", "mg", "--sampler", "tpe", "--trials", "4", "--max-epochs", "5")
+    output = finish(door(tmp_path, *where, *options))
+    (record,) = folder.ledger().values()
+    assert (record.status, record.reason, record.epochs) == ("finished", "nothing to train", 1)
+    assert folder.environment()["popularity"] == record.scores
+    assert [line.split()[0] for line in output.splitlines() if line[:10] in ("0000      ", "popularity")] == [
+        "0000",
+        "popularity",
+    ]
+    assert "1/1 trials" in output
+    assert "warning" not in output
+    recorded = runs(tmp_path)
+    assert sorted(recorded) == ["0000", "s"]
+    assert "popularity, validation" in recorded["s"].data.tags["mlflow.note.content"]
+    output = finish(door(tmp_path, "--replay", "best_configs/Popularity-demo-mg.yaml"))
+    assert "digit by digit" in output
+
+
 def test_trials_that_fail_are_recorded_and_stop_nothing(tmp_path: Path) -> None:
     """A learning rate beyond all reason makes the loss infinite in some trials and not in the others."""
     folder = SearchFolder(tmp_path / "searches" / "s")

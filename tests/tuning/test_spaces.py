@@ -3,24 +3,17 @@
 import pytest
 
 from recmodels.errors import UserError
+from recmodels.models import MODELS
+from recmodels.training import STRATEGIES
+from tuning.registry import known_parameters
 from tuning.spaces import SEARCH_SPACES, Space, SpaceError, load_space
 
-TRAIN = ("learning_rate", "optimizer", "batch_size", "weight_decay")
-KNOBS = {"mg": ("alpha", "beta", "interval"), "plain": ()}
-MODELS = {
-    "GRCN": ("embedding_size", "latent_embedding", "reg_weight"),
-    "LightGCN": ("embedding_size", "n_layers", "reg_weight"),
-    "VBPR": ("embedding_size", "reg_weight"),
-}
 PUBLISHED = {"optimizer": "adam", "learning_rate": 1e-3, "batch_size": 2048, "weight_decay": 0.0}
 
 
-def known(model="GRCN", strategy="mg"):
-    return {"strategy": KNOBS[strategy], "train": TRAIN, "model": MODELS[model]}
-
-
 def load(*overrides, model="GRCN", strategy="mg", dataset="clothing", **options):
-    return load_space(model, strategy, dataset, overrides=overrides, known=known(model, strategy), **options)
+    known = known_parameters(model, strategy)
+    return load_space(model, strategy, dataset, overrides=overrides, known=known, **options)
 
 
 def searched(space):
@@ -54,21 +47,29 @@ def write(root, name, text):
 
 
 @pytest.mark.parametrize("model", sorted(MODELS))
-@pytest.mark.parametrize("strategy", sorted(KNOBS))
 @pytest.mark.parametrize("dataset", ["demo", "clothing"])
-def test_shipped_files_load_for_every_model(model, strategy, dataset):
-    space = load(model=model, strategy=strategy, dataset=dataset, tune="all")
+def test_a_model_starts_at_the_published_training(model, dataset):
+    space = load(model=model, dataset=dataset, tune="all")
     params = space.resolve(space.default_point())
-    assert params["train"] == PUBLISHED | ({"batch_size": 512} if dataset == "demo" else {})
-    assert params["strategy"] == ({"alpha": 1.0, "beta": 0.2, "interval": 3} if strategy == "mg" else {})
-    assert sorted(params["model"]) == sorted(MODELS[model])
-    assert params["model"]["embedding_size"] == 64
+    changed = {"batch_size": 512} if dataset == "demo" else {}
+    changed |= {"weight_decay": 1e-4} if model == "SLMRec" else {}
+    assert params["train"] == PUBLISHED | changed
+    assert params["strategy"] == {"alpha": 1.0, "beta": 0.2, "interval": 3}
 
 
-def test_the_tests_know_every_shipped_file():
+def test_every_model_and_strategy_has_its_file_and_no_file_is_left_over():
     names = {path.relative_to(SEARCH_SPACES).as_posix() for path in SEARCH_SPACES.rglob("*.yaml")}
-    models = {f"models/{model}.yaml" for model in MODELS} | {f"pairs/{model}-demo.yaml" for model in MODELS}
-    assert names == models | {"strategies/mg.yaml", "strategies/plain.yaml", "spaces/paper-grid.yaml"}
+    spaces = {name for name in names if name.startswith("spaces/")}
+    assert names - spaces == {
+        *(f"models/{model}.yaml" for model in MODELS),
+        *(f"strategies/{strategy}.yaml" for strategy in STRATEGIES),
+        "datasets/demo.yaml",
+    }
+
+
+@pytest.mark.parametrize("model", ["FREEDOM", "SelfCF"])
+def test_no_penalty_at_all_is_a_point_of_the_published_grid(model):
+    assert load("reg_weight=0", model=model, tune="all").fixed["reg_weight"] == 0
 
 
 def test_the_papers_grid_has_three_points():
@@ -121,19 +122,16 @@ def test_what_is_not_searched_needs_a_default(root):
     assert searched(load(root=root, tune="all")) == ["alpha", "reg_weight"]
 
 
-def test_unknown_tune():
-    assert message(tune="models") == "tune: expected one of strategy, base, all, but got 'models'"
-
-
 # --- layers
 
 
 def test_later_layers_win_key_by_key(root):
     layers = {  # each value says which layer it stands in
         "models/GRCN": "{train: {batch_size: 1}, model: {embedding_size: 1, latent_embedding: 1, reg_weight: 1}}",
+        "datasets/clothing": "train: {batch_size: 2, weight_decay: 2, learning_rate: 2}",
         "pairs/GRCN-clothing": """
             strategy: {alpha: 3}
-            train: {batch_size: 3}
+            train: {batch_size: 3, weight_decay: 3}
             model: {latent_embedding: 3, reg_weight: 3}
         """,
         "spaces/mine": "{train: {batch_size: 4}, model: {reg_weight: 4}}",
@@ -142,9 +140,16 @@ def test_later_layers_win_key_by_key(root):
         write(root, name, text)
     params = load("train.batch_size=5", root=root, space="mine").resolve({})
     assert params["model"] == {"embedding_size": 1, "latent_embedding": 3, "reg_weight": 4}
-    assert params["train"] == {"batch_size": 5}
+    assert params["train"] == {"batch_size": 5, "weight_decay": 3, "learning_rate": 2}
     assert params["strategy"] == {"alpha": 3}
     assert load(root=root, dataset="other").fixed["batch_size"] == 1
+
+
+def test_a_data_set_may_change_what_fits_every_model(root):
+    write(root, "datasets/clothing", "train: {learning_rate: {type: uniform, low: 0.1, high: 0.2}}")
+    assert searched(load(root=root)) == ["alpha", "learning_rate"]
+    write(root, "datasets/clothing", "model: {reg_weight: 1}")
+    assert message(root=root) == "datasets/clothing.yaml:1: unknown section 'model'; known: train"
 
 
 def test_a_baseline_skips_the_pairs_knobs(root):
@@ -282,7 +287,7 @@ def test_what_is_not_there(root):
         "--space paper-gird: neither a built-in space nor a file; did you mean 'paper-grid'?"
     )
     write(root, "models/VBPR", "")
-    options = {"known": known(), "root": root}
+    options = {"known": known_parameters("GRCN", "mg"), "root": root}
     with pytest.raises(SpaceError, match=r"^models/grcn\.yaml: no such search space; did you mean 'GRCN'\?$"):
         load_space("grcn", "mg", "clothing", **options)
     with pytest.raises(SpaceError, match=r"^strategies/sam\.yaml: no such search space; known: mg$"):
@@ -297,7 +302,7 @@ def test_a_knob_in_a_model_file(root):
 
 
 def test_a_name_that_two_sections_claim():
-    clash = {**known(), "model": ("embedding_size", "optimizer")}
+    clash = {**known_parameters("GRCN", "mg"), "model": ("embedding_size", "optimizer")}
     fault = "parameter 'optimizer' must belong to one section, but is in train and model"
     with pytest.raises(SpaceError, match=f"^{fault}$"):
         load_space("GRCN", "mg", "clothing", known=clash)

@@ -141,6 +141,12 @@ def test_auto_covers_a_small_space_and_else_goes_by_the_budget(space: Space, tri
     assert choose_sampler(space, trials) == sampler
 
 
+@pytest.mark.parametrize("sampler", sorted(SAMPLERS))
+def test_a_space_of_one_point_has_one_trial_with_any_sampler(sampler: str) -> None:
+    assert choose_sampler(EMPTY, 9, sampler) == "grid"
+    assert choose_sampler(SIX, 9, sampler) == choose_sampler(MG, 9, sampler) == sampler
+
+
 @pytest.mark.parametrize(
     ("status", "state", "value"),
     [("finished", "COMPLETE", 0.5), ("pruned", "PRUNED", 0.25), ("failed", "FAIL", None)],

@@ -19,9 +19,10 @@ from recmodels.training.strategies.mg import MirrorGradient
 from tuning import trial
 from tuning.folder import TrialFolder
 from tuning.spec import Training
-from tuning.trial import best_file, run_trial
+from tuning.trial import best_file, popularity, run_trial
 
 CLOCKS = ("time", "seconds", "valid_seconds")
+TRAINED = sorted(MODELS.keys() - {"Popularity"})
 TRAINING = Training(max_epochs=8, metric="ndcg@5", ks=(1, 5))
 
 
@@ -124,7 +125,7 @@ def test_the_test_split_changes_nothing_but_the_last_word(tmp_path: Path, data: 
     assert result["test"] != result_of_other["test"]
 
 
-@pytest.mark.parametrize("model", sorted(MODELS))
+@pytest.mark.parametrize("model", TRAINED)
 def test_the_weights_on_disk_are_those_of_the_best_epoch(tmp_path: Path, data: RecDataset, model: str) -> None:
     rows, result = run(tmp_path, data, model=model)
     best = rows[-1]["best_epoch"]
@@ -143,7 +144,7 @@ def test_weights_of_a_killed_start_are_not_taken_for_those_of_this_one(tmp_path:
     assert evaluate(tmp_path / "b", data, data.valid) == rows[rows[-1]["best_epoch"] - 1]["valid"]
 
 
-@pytest.mark.parametrize("model", sorted(MODELS))
+@pytest.mark.parametrize("model", TRAINED)
 def test_a_trial_that_is_stopped_and_goes_on_is_the_unbroken_one(tmp_path: Path, data: RecDataset, model: str) -> None:
     """Ray stops a trial by SystemExit; here three times, in a process that trains something else in between."""
     unbroken = run(tmp_path / "a", data, model=model)
@@ -204,6 +205,24 @@ def test_a_kill_at_any_step_changes_nothing(
     assert "result.json" not in files(tmp_path / "b")
     assert run(tmp_path / "b", data) == unbroken
     assert files(tmp_path / "b") == files(tmp_path / "a")
+
+
+def test_a_trial_without_anything_to_train_ends_after_one_evaluation(tmp_path: Path, data: RecDataset) -> None:
+    nothing = plan()
+    nothing["params"]["model"] = {}
+    scores = popularity(data, TRAINING)
+    for _ in range(2):  # the second run finds the first one's checkpoint
+        rows, result = run(tmp_path, data, model="Popularity", plan=nothing)
+        assert [(row["epoch"], row["valid"], row["terms"]) for row in rows] == [(1, scores["valid"], {})]
+        assert result == {"status": "finished", "reason": "nothing to train", "test": scores["test"]}
+
+
+def test_popularity_is_measured_at_every_cutoff(data: RecDataset) -> None:
+    scores = popularity(data, Training(metric="ndcg@7", ks=(1,)))
+    assert {name for split in scores.values() for name in split} >= {"ndcg@7", "recall@1"}
+    swapped = popularity(replace(data, valid=data.test, test=data.valid), Training(metric="ndcg@7", ks=(1,)))
+    assert (swapped["valid"], swapped["test"]) == (scores["test"], scores["valid"])
+    assert scores["valid"] != scores["test"]
 
 
 def test_a_seed_alone_fixes_a_trial(tmp_path: Path, data: RecDataset) -> None:
