@@ -1,0 +1,1 @@
+"""What training costs here: run by hand, one module a question."""
