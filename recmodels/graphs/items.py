@@ -54,10 +54,8 @@ def _nearest(features: Tensor, k: int) -> NDArray[np.int32]:
     for block in torch.arange(len(unit)).split(max(1, BLOCK // len(unit))):
         cosines = unit[block] @ unit.t()
         cosines[torch.arange(len(block)), block] = torch.inf
-        least = cosines.topk(k).values[:, -1:]
-        at_least = cosines >= least
-        chosen = cosines.topk(k).indices
-        tied = at_least.sum(1) > k
+        largest, chosen = cosines.topk(k)
+        tied = (cosines >= largest[:, -1:]).sum(1) > k
         if tied.any():
             chosen[tied] = cosines[tied].sort(dim=1, descending=True, stable=True).indices[:, :k]
         nearest[block.numpy()] = chosen.numpy()

@@ -35,21 +35,19 @@ class UserGraph(nn.Module):
         super().__init__()
         partners, self.counts = nearest_users(data, k)
         listed = partners >= 0
-        lengths = listed.sum(1)
-        columns, users = partners[listed], np.repeat(np.arange(data.n_users), lengths)
-        by_column = np.argsort(columns, kind="stable")
+        indptr = np.concatenate([[0], np.cumsum(listed.sum(1))])
+        places = np.arange(indptr[-1])
+        transposed = sparse.csr_array((places, partners[listed], indptr), (data.n_users, data.n_users)).tocsc()
         for name, array in {
-            "indptr": np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32),
-            "partners": columns,
-            "column_ptr": np.concatenate([[0], np.cumsum(np.bincount(columns, minlength=data.n_users))]).astype(
-                np.int32
-            ),
-            "column_users": users[by_column].astype(np.int32),
-            "by_column": by_column,
+            "indptr": indptr.astype(np.int32),
+            "partners": partners[listed],
+            "column_ptr": transposed.indptr.astype(np.int32),
+            "column_users": transposed.indices.astype(np.int32),
+            "by_column": transposed.data,
         }.items():
             self.register_buffer(name, torch.from_numpy(array), persistent=False)
         # Saved with the model: what it ranks depends on the draw.
-        self.register_buffer("values", torch.empty(len(columns)))
+        self.register_buffer("values", torch.empty(len(places)))
         self.redraw()
 
     def redraw(self) -> None:
