@@ -13,6 +13,7 @@ from torch.autograd.function import once_differentiable
 from recmodels.data.dataset import RecDataset
 from recmodels.graphs.edges import edges_of
 from recmodels.graphs.sparse import Csr, Sparse
+from recmodels.tensors import constant
 
 
 class UserItemEdges(nn.Module):
@@ -40,8 +41,8 @@ class UserItemEdges(nn.Module):
             "item_ptr": by_item.indptr,
             "users": by_item.indices,
             "item_major": torch.from_numpy(edges.item_major),
-            "edge_users": torch.from_numpy(edges.users),
-            "edge_items": torch.from_numpy(edges.items),
+            "edge_users": constant(edges.users),
+            "edge_items": constant(edges.items),
         }.items():
             self.register_buffer(name, tensor, persistent=False)
 
