@@ -83,7 +83,7 @@ class PrunedGraph(nn.Module):
         self.pruned = self.full
         if dropped > 0:
             kept = sample_edges(len(self.edges), 1 - dropped, self.weights if by_degree else None)
-            self.pruned = UserItemGraph(self.edges.kept(kept)).to(self.full.block.get_buffer("rows_values").device)
+            self.pruned = UserItemGraph(self.edges.kept(kept)).to(next(self.full.buffers()).device)
 
 
 def sum_of_hops(

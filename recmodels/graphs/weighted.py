@@ -6,6 +6,7 @@ weights one dense-dense product sampled at the edges.
 
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
@@ -34,7 +35,7 @@ class UserItemEdges(nn.Module):
         super().__init__()
         self.n_users, self.n_items = data.n_users, data.n_items
         edges = edges_of(data)
-        by_user, by_item = edges.matrix(edges.symmetric_weights())
+        by_user, by_item = edges.matrix(np.ones(len(edges)))
         for name, tensor in {
             "user_ptr": by_user.indptr,
             "items": by_user.indices,
