@@ -81,6 +81,7 @@ class TrialRecord:
 
     `value`: the search's metric at `best_epoch`. `valid`, `test`: all metrics at that epoch; `test` only where the
     trial ran to its own end. `params`: by section, alpha and beta as such. `point`: what the sampler proposed.
+    `passes`: forward and backward passes over a batch.
     """
 
     trial: str
@@ -97,6 +98,7 @@ class TrialRecord:
     valid: dict[str, float] = field(default_factory=dict)
     test: dict[str, float] = field(default_factory=dict)
     seconds: float = 0.0
+    passes: int = 0
     run_id: str | None = None
 
     @property
@@ -124,7 +126,7 @@ class TrialFolder:
 
     def epochs(self) -> list[dict[str, Any]]:
         """One row per epoch in order: {"epoch" (from 1), "time" (unix s), "loss", "terms", "seconds", "valid_seconds",
-        "valid": {"recall@20": ...}, "best", "best_epoch"}."""
+        "valid": {"recall@20": ...}, "passes", "steps", "skipped", "flatness" (if measured), "best", "best_epoch"}."""
         rows = {row["epoch"]: row for row in read_lines(self.path / "epochs.jsonl")}
         return [rows[epoch] for epoch in sorted(rows)]
 

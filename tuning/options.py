@@ -2,7 +2,7 @@
 
 import argparse
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, NoReturn
@@ -39,10 +39,12 @@ SPEC_OPTIONS = {
     "trials": ("budget", "trials"),
     "time_budget": ("budget", "seconds"),
     "epoch_budget": ("budget", "epochs"),
+    "pass_budget": ("budget", "passes"),
     "max_epochs": ("training", "max_epochs"),
     "patience": ("training", "patience"),
     "metric": ("training", "metric"),
     "seed": ("training", "seed"),
+    "flatness_every": ("training", "flatness_every"),
     "cpus_per_trial": ("resources", "cpus_per_trial"),
     "gpus_per_trial": ("resources", "gpus_per_trial"),
     "max_concurrent": ("resources", "max_concurrent"),
@@ -52,7 +54,15 @@ SPEC_OPTIONS = {
     "experiment": ("tracking", "experiment"),
 }
 """Option -> its place in the SearchSpec."""
-RESUMABLE = {"trials", "time_budget", "epoch_budget", "cpus_per_trial", "gpus_per_trial", "max_concurrent"}
+RESUMABLE = {
+    "trials",
+    "time_budget",
+    "epoch_budget",
+    "pass_budget",
+    "cpus_per_trial",
+    "gpus_per_trial",
+    "max_concurrent",
+}
 RESUMABLE |= {
     "output_dir",
     "ray_address",
@@ -127,6 +137,7 @@ def parser() -> Parser:
     group.add_argument("--trials", metavar="N", help="number of trials (40)")
     group.add_argument("--time-budget", metavar="TIME", type=seconds, help="stop after 90s, 15m, 2h from this start")
     group.add_argument("--epoch-budget", metavar="N", help="stop after N epochs in all trials together")
+    group.add_argument("--pass-budget", metavar="N", help="stop after N forward-and-backward passes in all trials")
     group.add_argument("--baseline", action="store_true", help="also train the base plainly, to compare")
 
     group = made.add_argument_group("training")
@@ -134,6 +145,11 @@ def parser() -> Parser:
     group.add_argument("--patience", metavar="N", help="epochs without improvement that are tolerated (20)")
     group.add_argument("--metric", metavar="NAME@K", help="validation metric that decides (recall@20)")
     group.add_argument("--seed", metavar="N", help="seed of every trial and of the sampler (999)")
+
+    group.add_argument(
+        "--optimizer", metavar="NAME", help="adam, sgd, rmsprop or adagrad; several with commas: searched"
+    )
+    group.add_argument("--flatness-every", metavar="N", help="measure the flatness of the loss every N epochs (never)")
 
     group = made.add_argument_group("resources")
     group.add_argument("--cpus-per-trial", metavar="N", help="cores, and threads, of a trial (default: chosen)")
@@ -164,44 +180,53 @@ def new_spec(given: dict[str, Any]) -> SearchSpec:
     """The options and the space files as one checked value."""
     from recmodels.models import MODELS
     from recmodels.models.popularity import Popularity
-    from recmodels.training import STRATEGIES
-    from tuning.registry import check_model, check_training, known_parameters
+    from tuning.registry import check_training, check_words, known_parameters, known_strategy
 
     for needed in ("model", "dataset"):
         if needed not in given:
             raise UserError(f"{option(needed)}: missing, expected a name (see --list-{needed}s)")
-    for name, known in (("model", MODELS), ("strategy", STRATEGIES)):
-        if name in given and given[name] not in known:
-            raise UserError(f"--{name}: there is no {name} {given[name]!r}{did_you_mean(given[name], known)}")
     model = given["model"]
-    strategy, tune = what_to_tune(given.get("tune", "strategy"), given.get("strategy"), STRATEGIES)
+    if model not in MODELS:
+        raise UserError(f"--model: there is no model {model!r}{did_you_mean(model, MODELS)}")
+    named = known_strategy(given["strategy"]) if "strategy" in given else None
+    strategy, tune = what_to_tune(given.get("tune", "strategy"), named)
     if MODELS[model] is Popularity:  # nothing is trained: whatever were searched, all trials would be the same
-        strategy, tune = given.get("strategy", "plain"), "base"
+        strategy, tune = named or "plain", "base"
     space = load_space(
         model,
         strategy,
         given["dataset"],
         tune=tune,
         space=given.get("space"),
-        overrides=given.get("set", ()),
+        overrides=overrides(given),
         known=known_parameters(model, strategy),
     )
     check_training(space)
-    check_model(space, model)
+    check_words(space, model, strategy)
     stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", f"{model}-{given['dataset']}-{strategy}-{stamp}")
     return with_options({"name": name, "strategy": strategy, "space": space.to_data()}, given)
 
 
-def what_to_tune(tune: str, strategy: str | None, strategies: Collection[str]) -> tuple[str, str]:
+def overrides(given: dict[str, Any]) -> list[str]:
+    """What --optimizer and --set say, the latter last."""
+    names = given.get("optimizer", "").split(",")
+    if names == [""]:
+        return given.get("set", [])
+    values = names[0] if len(names) == 1 else f"{{type: categorical, values: [{', '.join(names)}]}}"
+    return [f"optimizer={values}", *given.get("set", [])]
+
+
+def what_to_tune(tune: str, strategy: str | None) -> tuple[str, str]:
     """--tune and --strategy, where it is given -> the strategy and what is searched. UserError."""
-    if tune in strategies:
-        if strategy not in (None, tune):
-            raise UserError(f"--tune {tune}: expected the strategy that --strategy names, {strategy}")
-        return tune, "strategy"
-    if tune not in SEARCHED:
-        raise UserError(f"--tune: there is no {tune!r} to search{did_you_mean(tune, [*SEARCHED, *strategies])}")
-    return strategy or ("plain" if tune == "base" else "mg"), tune
+    from tuning.registry import known_strategy
+
+    if tune in SEARCHED:
+        return strategy or ("plain" if tune == "base" else "mg"), tune
+    named = known_strategy(tune, "--tune")
+    if strategy not in (None, named):
+        raise UserError(f"--tune {tune}: expected the strategy that --strategy names, {strategy}")
+    return named, "strategy"
 
 
 def with_options(base: dict[str, Any], given: dict[str, Any]) -> SearchSpec:

@@ -89,6 +89,7 @@ def record_of(trial: TrialFolder, stop: tuple[Status, str] | None, run_id: str |
         valid=best.get("valid", {}),
         test=result["test"] if result else {},
         seconds=sum(row["seconds"] + row["valid_seconds"] for row in rows),
+        passes=sum(row.get("passes", 0) for row in rows),
         run_id=run_id,
     )
 

@@ -4,17 +4,28 @@ import inspect
 from collections.abc import Collection
 from typing import Literal, get_args, get_origin, get_type_hints
 
+from recmodels.errors import UserError
 from recmodels.models import MODELS
-from recmodels.training import OPTIMIZERS, STRATEGIES
+from recmodels.training import OPTIMIZERS
+from recmodels.training.strategies import canonical, knobs, parts_of
 from tuning.distributions import Choice, Distribution, Fixed
 from tuning.spaces import Space, SpaceError
 
 TRAIN = ("optimizer", "learning_rate", "batch_size", "weight_decay")
+OPTIONAL = ("momentum", "clip_norm")
 
 
 def known_parameters(model: str, strategy: str) -> dict[str, Collection[str]]:
     """Section -> the parameters it accepts, read from the signatures of the model and the strategy."""
-    return {"strategy": _keywords(STRATEGIES[strategy]), "train": TRAIN, "model": _keywords(MODELS[model])}
+    return {"strategy": knobs(strategy), "train": (*TRAIN, *OPTIONAL), "model": _keywords(MODELS[model])}
+
+
+def known_strategy(name: str, option: str = "--strategy") -> str:
+    """The name with its parts in order. UserError if it is no strategy."""
+    try:
+        return canonical(name)
+    except ValueError as error:
+        raise UserError(f"{option} {name}: {error}") from None
 
 
 def check_training(space: Space) -> None:
@@ -24,15 +35,19 @@ def check_training(space: Space) -> None:
         if name not in given:
             raise SpaceError(f"train: {name} is missing, expected in the model's file or --set")
     _check_values("train.optimizer", given["optimizer"], OPTIMIZERS)
+    if "momentum" in given:
+        _check_values("train.optimizer (with train.momentum)", given["optimizer"], ("sgd",))
 
 
-def check_model(space: Space, model: str) -> None:
-    """SpaceError unless every parameter of the model that takes certain words only has one of them."""
-    hints = get_type_hints(MODELS[model].__init__)
-    for parameter in space.parameters:
-        hint = hints.get(parameter.name)
-        if parameter.section == "model" and get_origin(hint) is Literal:
-            _check_values(f"model.{parameter.name}", parameter.distribution, get_args(hint))
+def check_words(space: Space, model: str, strategy: str) -> None:
+    """SpaceError unless every parameter of model and strategy that takes certain words only has one of them."""
+    owners: dict[str, list[type]] = {"model": [MODELS[model]], "strategy": [*parts_of(strategy).values()]}
+    for section, classes in owners.items():
+        hints = {name: hint for each in classes for name, hint in get_type_hints(vars(each)["__init__"]).items()}
+        for parameter in space.parameters:
+            hint = hints.get(parameter.name)
+            if parameter.section == section and get_origin(hint) is Literal:
+                _check_values(f"{section}.{parameter.name}", parameter.distribution, get_args(hint))
 
 
 def _check_values(what: str, distribution: Distribution, known: Collection[str]) -> None:

@@ -1,5 +1,6 @@
 """When trials stop early: Ray's schedulers by name, and what a search adds to them."""
 
+import math
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -105,16 +106,24 @@ def _searched(trial: Trial) -> bool:
 
 
 class OutOfBudget(tune.Stopper):
-    """Stops everything when the spec's seconds (from this start) or epochs (of the whole search) are used up."""
+    """Stops everything when the spec's seconds (from this start), epochs or passes (of the search) are used up."""
 
     def __init__(self, spec: SearchSpec, folder: SearchFolder):
-        self.end = time.monotonic() + spec.budget.seconds if spec.budget.seconds else float("inf")
-        done = sum(len(trial.epochs()) for trial in folder.trials()) if spec.budget.epochs else 0
-        self.epochs_left = spec.budget.epochs - done if spec.budget.epochs else float("inf")
+        budget = spec.budget
+        self.end = time.monotonic() + budget.seconds if budget.seconds else math.inf
+        self.epochs_left: float = budget.epochs or math.inf
+        self.passes_left: float = budget.passes or math.inf
+        if budget.epochs or budget.passes:
+            for row in (row for trial in folder.trials() for row in trial.epochs()):
+                self._spend(row)
 
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
-        self.epochs_left -= 1
+        self._spend(result)
         return False
 
     def stop_all(self) -> bool:
-        return self.epochs_left <= 0 or time.monotonic() > self.end
+        return self.epochs_left <= 0 or self.passes_left <= 0 or time.monotonic() > self.end
+
+    def _spend(self, row: dict[str, Any]) -> None:
+        self.epochs_left -= 1
+        self.passes_left -= row.get("passes", 0)

@@ -1,7 +1,7 @@
 """search_spaces/*.yaml and the command line's wishes -> one Space.
 
-Later layers win, parameter by parameter: models/<model>.yaml, strategies/<strategy>.yaml, datasets/<dataset>.yaml,
-pairs/<model>-<dataset>.yaml, --space, --set.
+Later layers win, parameter by parameter: models/<model>.yaml, strategies/<strategy>.yaml (of each part, where a
+composition has no file of its own), datasets/<dataset>.yaml, pairs/<model>-<dataset>.yaml, --space, --set.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -39,7 +39,8 @@ def load_space(
     """
     names = _Names({"strategy": strategy, "train": "training", "model": model}, known)
     given = read_parameters(_built_in(root, "models", model), ("train", "model"))
-    given += read_parameters(_as_strategy(_built_in(root, "strategies", strategy)))
+    for document in _strategy_files(root, strategy):
+        given += read_parameters(_as_strategy(document))
     wished = read_parameters(_if_any(root, "datasets", dataset), ("train",))  # what fits every model
     wished += read_parameters(_pair(root, f"{model}-{dataset}", with_knobs=bool(known.get("strategy"))))
     wished += read_parameters(_chosen(root, space))
@@ -115,6 +116,12 @@ def _built_in(root: Path, folder: str, name: str) -> Document:
     if name not in files:
         raise SpaceError(f"{folder}/{name}.yaml: no such search space{did_you_mean(name, files)}")
     return _read(files[name])
+
+
+def _strategy_files(root: Path, strategy: str) -> list[Document]:
+    files = _files(root, "strategies")
+    names = [strategy] if strategy in files else strategy.split("+")
+    return [_built_in(root, "strategies", name) for name in names]
 
 
 def _as_strategy(document: Document) -> Document:

@@ -22,21 +22,27 @@ class _Part(BaseModel):
 
 
 class Budget(_Part):
-    """When a search ends: whichever comes first. `seconds` and `epochs` stop running trials where they are."""
+    """When a search ends: whichever comes first. All but `trials` stop running trials where they are.
+
+    `passes`: forward and backward passes over a batch, the cost units in which strategies compare.
+    """
 
     trials: Annotated[int, Field(ge=1)] = 40
     seconds: Annotated[float, Field(gt=0)] | None = None
     epochs: Annotated[int, Field(ge=1)] | None = None
+    passes: Annotated[int, Field(ge=1)] | None = None
 
 
 class Training(_Part):
-    """What every trial does alike. `patience`: evaluations without improvement that are tolerated."""
+    """What every trial does alike. `patience`: evaluations without improvement that are tolerated. `flatness_every`:
+    how often, in epochs, the flatness of the loss is measured; None for never."""
 
     max_epochs: Annotated[int, Field(ge=1)] = 1000
     patience: Annotated[int, Field(ge=0)] = 20
     metric: str = "recall@20"
     ks: tuple[Annotated[int, Field(ge=1)], ...] = (5, 10, 20, 50)
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 999
+    flatness_every: Annotated[int, Field(ge=1)] | None = None
 
     @field_validator("metric")
     @classmethod

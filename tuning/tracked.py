@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
+from recmodels.training.strategies import is_reconstruction
 from tuning.folder import TrialRecord
 from tuning.spec import SearchSpec
 
@@ -49,6 +50,8 @@ def epoch_values(row: dict[str, Any]) -> Values:
         **best,
         "loss": row["loss"],
         **_named("terms", row["terms"]),
+        **_named("flatness", row.get("flatness", {})),
+        **{name: float(row[name]) for name in ("passes", "steps", "skipped") if name in row},
         "valid_seconds": row["valid_seconds"],
         WITNESS: row["seconds"],
     }
@@ -99,6 +102,7 @@ def identity(spec: SearchSpec, environment: Mapping[str, Any]) -> dict[str, str]
         "model": spec.model,
         "dataset": spec.dataset,
         "strategy": spec.strategy,
+        "reconstruction": "true" if is_reconstruction(spec.strategy) else None,
         "data_fingerprint": (environment.get("data") or {}).get("fingerprint"),
         "mlflow.source.git.commit": git.get("commit"),
         "git_dirty": git.get("dirty"),

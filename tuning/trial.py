@@ -16,7 +16,7 @@ from recmodels.errors import TrainingDiverged
 from recmodels.evaluation import Evaluator
 from recmodels.models import MODELS, Recommender
 from recmodels.models.popularity import Popularity
-from recmodels.training import STRATEGIES, EpochReport, TrainingState, make_optimizer, train
+from recmodels.training import EpochReport, Probe, TrainingState, make_optimizer, make_strategy, train
 from recmodels.training.checkpoint import load_state, load_weights, save_state, save_weights
 from recmodels.training.stopping import best_evaluation, should_stop
 from tuning.folder import TrialFolder
@@ -25,18 +25,21 @@ from tuning.spec import Scores, Training
 CHECKPOINT_SECONDS = 5.0
 """At most this much training is done again after a kill. A trial that Ray stops saves itself first."""
 
+OPTIMIZER_SETTINGS = ("learning_rate", "weight_decay", "momentum")
+
 Report = Callable[[dict[str, Any]], None]
 
 
 def build(plan: dict[str, Any], model: str, data: RecDataset, device: torch.device) -> TrainingState:
     """A fresh state for a plan; its seed fixes initial weights, batches, negatives and whatever the model draws."""
-    params = plan["params"]
-    torch.manual_seed(plan["seed"])
+    params, seed = plan["params"], plan["seed"]
+    torch.manual_seed(seed)
     made = MODELS[model](data, **params["model"]).to(device)
-    base = {key: params["train"][key] for key in ("learning_rate", "weight_decay")}
+    base = {key: value for key, value in params["train"].items() if key in OPTIMIZER_SETTINGS}
     optimizer = make_optimizer(params["train"]["optimizer"], made.parameters(), **base)
-    strategy = STRATEGIES[plan["strategy"]](**params["strategy"])
-    return TrainingState(made, optimizer, strategy, np.random.default_rng(plan["seed"]))
+    clip_norm = params["train"].get("clip_norm")
+    strategy = make_strategy(plan["strategy"], made, params["strategy"], clip_norm=clip_norm, seed=seed)
+    return TrainingState(made, optimizer, strategy, np.random.default_rng(seed))
 
 
 def run_trial(
@@ -51,8 +54,8 @@ def run_trial(
     """Train a plan from its last checkpoint, or from the start, to its end; leaves `result.json` in the folder.
 
     `plan`: {"strategy", "params", "seed", "threads", "device"} and more. `report` gets a row per epoch: {"epoch",
-    "value", "best", "best_epoch"}, validation only; if it raises SystemExit (Ray's way to stop a trial) the state is
-    saved first.
+    "value", "passes", "best", "best_epoch"}, validation only; if it raises SystemExit (Ray's way to stop a trial) the
+    state is saved first.
     A loss that is not finite is a result (status failed), any other exception is one too and is raised again.
     """
     torch.set_num_threads(plan["threads"])
@@ -108,6 +111,7 @@ class _Run:
             batch_size=self.batch_size,
             max_epochs=self.training.max_epochs,
             evaluator=evaluator,
+            probe=Probe(self.training.flatness_every) if self.training.flatness_every else None,
         )
         saved = time.monotonic()
         trained = any(True for _ in self.state.model.parameters())
@@ -121,7 +125,8 @@ class _Run:
                 self._save()
                 saved = time.monotonic()
             try:
-                report({"epoch": epoch.epoch, "value": self.scores[-1], **self._best()})
+                passes = epoch.counts.backward
+                report({"epoch": epoch.epoch, "value": self.scores[-1], "passes": passes, **self._best()})
             except SystemExit:
                 self._save()
                 raise
@@ -134,8 +139,7 @@ class _Run:
     def _record(self, epoch: EpochReport) -> None:
         self.scores.append(epoch.valid[self.training.metric])
         if self.best_epoch == epoch.epoch:
-            weights = self.state.model.state_dict()
-            self.best_weights = {name: tensor.detach().clone() for name, tensor in weights.items()}
+            self.best_weights = self.state.strategy.weights()
         self.folder.append_epoch(
             {
                 "epoch": epoch.epoch,
@@ -145,6 +149,10 @@ class _Run:
                 "seconds": epoch.seconds,
                 "valid_seconds": epoch.valid_seconds,
                 "valid": epoch.valid,
+                "passes": epoch.counts.backward,
+                "steps": epoch.counts.steps,
+                "skipped": epoch.counts.skipped,
+                **({"flatness": epoch.flatness} if epoch.flatness else {}),
                 **self._best(),
             }
         )

@@ -15,6 +15,12 @@ from recmodels.tensors import constant
 
 VISUAL = "image"
 """The modality that some models treat apart from the others."""
+ROWS = {
+    "users": ("user_emb", "user_weights", "preference", "preferences"),
+    "items": ("item_emb", "item_weights", "item_bias", "table"),
+    "nodes": ("ids", "confidence"),
+}
+"""What the rows of a parameter belong to, by its name."""
 Variant = Literal["benchmark", "paper"]
 """What the field's reference code computes, from which the published tables come, or the paper's own form."""
 
@@ -24,6 +30,10 @@ class Recommender(nn.Module, ABC):
 
     needs_negatives = True
     """Whether batches have a row of negatives."""
+
+    def __init__(self, data: RecDataset) -> None:
+        super().__init__()
+        self.n_users, self.n_items = data.n_users, data.n_items
 
     @abstractmethod
     def loss(self, batch: Tensor) -> dict[str, Tensor]:
@@ -35,6 +45,16 @@ class Recommender(nn.Module, ABC):
 
     def new_epoch(self) -> None:
         """Called before each epoch; a model that re-draws structure per epoch does it here."""
+
+    def id_tables(self) -> dict[str, str]:
+        """The trained parameters with a row per id: name -> "users", "items" or "nodes" (users, then items)."""
+        n_rows = {"users": self.n_users, "items": self.n_items, "nodes": self.n_users + self.n_items}
+        return {
+            name: kind
+            for name, parameter in self.named_parameters()
+            for kind, names in ROWS.items()
+            if parameter.requires_grad and len(parameter) == n_rows[kind] and not set(names).isdisjoint(name.split("."))
+        }
 
 
 def xavier_uniform(*shape: int) -> nn.Parameter:

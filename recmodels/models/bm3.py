@@ -33,7 +33,7 @@ class BM3(Recommender):
         cl_weight: float = 2.0,
         variant: Variant = "benchmark",
     ):
-        super().__init__()
+        super().__init__(data)
         self.n_layers, self.reg_weight, self.cl_weight = n_layers, reg_weight, cl_weight
         self.paper = is_paper(variant)
         self.user_emb = xavier_uniform(data.n_users, embedding_size)

@@ -16,7 +16,7 @@ class BPR(Recommender):
     def __init__(
         self, data: RecDataset, *, embedding_size: int = 64, reg_weight: float = 1e-2, variant: Variant = "benchmark"
     ):
-        super().__init__()
+        super().__init__(data)
         self.reg_weight = reg_weight
         self.penalty = batch_squares if is_paper(variant) else batch_norms
         self.user_emb = xavier_normal(data.n_users, embedding_size)

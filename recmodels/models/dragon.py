@@ -30,7 +30,7 @@ class DRAGON(Recommender):
         user_graph_k: int = 40,
         reg_weight: float = 1e-3,
     ):
-        super().__init__()
+        super().__init__(data)
         names = modalities(data, "DRAGON")
         self.n_mm_layers, self.reg_weight = n_mm_layers, reg_weight
         self.views = ModalityViews(data, names, embedding_size)

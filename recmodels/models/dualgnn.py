@@ -29,7 +29,7 @@ class DualGNN(Recommender):
         reg_weight: float = 1e-2,
         variant: Variant = "benchmark",
     ):
-        super().__init__()
+        super().__init__(data)
         names = modalities(data, "DualGNN")
         self.n_modalities, self.reg_weight, self.paper = len(names), reg_weight, is_paper(variant)
         self.views = ModalityViews(data, names, embedding_size)

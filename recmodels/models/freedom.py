@@ -30,7 +30,7 @@ class FREEDOM(Recommender):
         reg_weight: float = 1e-3,
         variant: Variant = "benchmark",
     ):
-        super().__init__()
+        super().__init__(data)
         names = modalities(data, "FREEDOM")
         self.n_ui_layers, self.n_mm_layers = n_ui_layers, n_mm_layers
         self.dropout, self.reg_weight = dropout, reg_weight

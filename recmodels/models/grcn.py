@@ -59,7 +59,7 @@ class GRCN(Recommender):
         reg_weight: float = 1e-3,
         variant: Variant = "benchmark",
     ):
-        super().__init__()
+        super().__init__(data)
         names = modalities(data, "GRCN")
         n_rounds = n_layers if is_paper(variant) else 0
         self.sizes, self.reg_weight = [data.n_users, data.n_items], reg_weight

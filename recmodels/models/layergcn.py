@@ -30,7 +30,7 @@ class LayerGCN(Recommender):
         dropout: float = 0.1,
         variant: Variant = "benchmark",
     ):
-        super().__init__()
+        super().__init__(data)
         self.n_layers, self.reg_weight, self.dropout = n_layers, reg_weight, dropout
         self.paper = is_paper(variant)
         self.user_emb = xavier_uniform(data.n_users, embedding_size)

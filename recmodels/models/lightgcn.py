@@ -24,7 +24,7 @@ class LightGCN(Recommender):
         reg_weight: float = 1e-3,
         variant: Variant = "benchmark",
     ):
-        super().__init__()
+        super().__init__(data)
         self.n_layers, self.reg_weight = n_layers, reg_weight
         self.penalty = batch_squares if is_paper(variant) else batch_norms
         self.user_emb = xavier_uniform(data.n_users, embedding_size)

@@ -31,7 +31,7 @@ class MMGCN(Recommender):
         reg_weight: float = 0.0,
         variant: Variant = "benchmark",
     ):
-        super().__init__()
+        super().__init__(data)
         names, paper = modalities(data, "MMGCN"), is_paper(variant)
         self.sizes, self.reg_weight = [data.n_users, data.n_items], reg_weight
         self.share = 1.0 if paper else 1 / len(names)

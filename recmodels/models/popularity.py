@@ -15,7 +15,7 @@ class Popularity(Recommender):
     items: Tensor
 
     def __init__(self, data: RecDataset):
-        super().__init__()
+        super().__init__(data)
         counts = np.bincount(data.train.items, minlength=data.n_items).astype(np.float32)
         self.register_buffer("users", torch.ones(data.n_users, 1), persistent=False)
         self.register_buffer("items", torch.from_numpy(counts).unsqueeze(1), persistent=False)

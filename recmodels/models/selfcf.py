@@ -34,7 +34,7 @@ class SelfCF(Recommender):
         dropout: float = 0.1,
         variant: Variant = "benchmark",
     ):
-        super().__init__()
+        super().__init__(data)
         self.n_layers, self.reg_weight, self.paper = n_layers, reg_weight, is_paper(variant)
         self.user_emb = xavier_uniform(data.n_users, embedding_size)
         self.item_emb = xavier_uniform(data.n_items, embedding_size)

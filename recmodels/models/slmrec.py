@@ -42,7 +42,7 @@ class SLMRec(Recommender):
         ssl_task: Task = "fac",
         ssl_dropout: float = 0.3,
     ):
-        super().__init__()
+        super().__init__(data)
         names = modalities(data, "SLMRec")
         if ssl_task not in ("fac", "fd", "fm", "fd+fm"):
             raise ValueError(f"ssl_task must be fac, fd, fm or fd+fm, but got {ssl_task!r}")

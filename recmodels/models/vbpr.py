@@ -24,7 +24,7 @@ class VBPR(Recommender):
     def __init__(
         self, data: RecDataset, *, embedding_size: int = 64, reg_weight: float = 1e-2, variant: Variant = "benchmark"
     ):
-        super().__init__()
+        super().__init__(data)
         self.reg_weight = reg_weight
         columns = [data.features[name] for name in modalities(data, "VBPR", first="text")]
         features = columns[0] if len(columns) == 1 else np.concatenate(columns, axis=1)

@@ -1,7 +1,18 @@
 """Training one model with one strategy."""
 
+from recmodels.training.flatness import Probe
 from recmodels.training.loop import EpochReport, TrainingState, train
 from recmodels.training.optimizers import OPTIMIZERS, make_optimizer
-from recmodels.training.strategies import STRATEGIES, Strategy
+from recmodels.training.strategies import STRATEGIES, Strategy, make_strategy
 
-__all__ = ["OPTIMIZERS", "STRATEGIES", "EpochReport", "Strategy", "TrainingState", "make_optimizer", "train"]
+__all__ = [
+    "OPTIMIZERS",
+    "STRATEGIES",
+    "EpochReport",
+    "Probe",
+    "Strategy",
+    "TrainingState",
+    "make_optimizer",
+    "make_strategy",
+    "train",
+]

@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,8 @@ from recmodels.data.sampling import BatchSampler
 from recmodels.errors import TrainingDiverged
 from recmodels.evaluation import Evaluator
 from recmodels.models import Recommender
+from recmodels.training.batch_loss import BatchLoss, Counts
+from recmodels.training.flatness import Probe
 from recmodels.training.strategies import Strategy
 
 
@@ -23,8 +25,9 @@ from recmodels.training.strategies import Strategy
 class EpochReport:
     """One epoch, counted from 1.
 
-    `loss`: mean over the batches of the loss before each step; `terms`: the same by named term. `valid`: metrics after
-    the epoch. `seconds`, `valid_seconds`: wall-clock time of training and of evaluation.
+    `loss`: mean over the batches of the model's loss before each step; `terms`: the same by named term. `valid`:
+    metrics after the epoch. `seconds`, `valid_seconds`: wall-clock time of training and of evaluation. `counts`: what
+    the training cost. `flatness`: what the probe found, where it looked.
     """
 
     epoch: int
@@ -33,6 +36,8 @@ class EpochReport:
     valid: dict[str, float]
     seconds: float
     valid_seconds: float
+    counts: Counts
+    flatness: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass
@@ -68,62 +73,65 @@ class TrainingState:
         self.epoch = state["epoch"]
 
 
-@dataclass
-class _BatchLoss:
-    """The closure of one batch: the model's loss at the current weights, with its gradient.
-
-    `terms` keeps the named terms of the first call, those at the weights before the step.
-    """
-
-    model: Recommender
-    optimizer: Optimizer
-    batch: Tensor
-    place: str
-    terms: dict[str, Tensor] = field(default_factory=dict)
-
-    def __call__(self) -> float:
-        self.optimizer.zero_grad()
-        terms = self.model.loss(self.batch)
-        loss = torch.stack(list(terms.values())).sum()
-        value = float(loss.detach())
-        if not math.isfinite(value):
-            raise TrainingDiverged(f"the loss became {value} in {self.place}")
-        loss.backward()
-        if not self.terms:
-            self.terms = {name: term.detach() for name, term in terms.items()}
-        return value
-
-
 def train(
-    state: TrainingState, data: RecDataset, *, batch_size: int, max_epochs: int, evaluator: Evaluator
+    state: TrainingState,
+    data: RecDataset,
+    *,
+    batch_size: int,
+    max_epochs: int,
+    evaluator: Evaluator,
+    probe: Probe | None = None,
 ) -> Iterator[EpochReport]:
     """Train from the epoch after `state.epoch` to `max_epochs`, evaluating after each.
 
-    A model without parameters has one epoch, of no batches. TrainingDiverged if a loss is NaN or infinite.
+    A model without parameters has one epoch, of no batches. TrainingDiverged if losses or gradients keep being NaN or
+    infinite.
     """
     sampler = BatchSampler(data, batch_size, negatives=state.model.needs_negatives)
     weight = next(state.model.parameters(), None)
     while state.epoch < (max_epochs if weight is not None else 1):
-        start = time.perf_counter()
+        start, before = time.perf_counter(), replace(state.strategy.counts)
         loss, terms = _train_epoch(state, sampler, weight.device) if weight is not None else (0.0, {})
         trained = time.perf_counter()
         state.model.eval()
-        with torch.no_grad():
+        with state.strategy.evaluated(), torch.no_grad():
             valid = evaluator(*state.model.embed())
+        evaluated = time.perf_counter()
         state.epoch += 1
-        yield EpochReport(state.epoch, loss, terms, valid, trained - start, time.perf_counter() - trained)
+        flatness = probe(state, sampler) if probe and weight is not None else {}
+        yield EpochReport(
+            state.epoch,
+            loss,
+            terms,
+            valid,
+            trained - start,
+            evaluated - trained,
+            state.strategy.counts.since(before),
+            flatness,
+        )
 
 
 def _train_epoch(state: TrainingState, sampler: BatchSampler, device: torch.device) -> tuple[float, dict[str, float]]:
+    epoch, strategy = state.epoch + 1, state.strategy
+
+    def batches(rng: np.random.Generator) -> Iterator[BatchLoss]:
+        while True:
+            yield from (strategy.loss(torch.from_numpy(rows).to(device)) for rows in sampler.epoch(rng))
+
     state.model.train()
     state.model.new_epoch()
-    state.strategy.new_epoch()
+    strategy.new_epoch(state.epoch, batches)
     losses: list[float] = []
     sums: dict[str, Tensor] = {}
-    for number, rows in enumerate(sampler.epoch(state.rng), start=1):
-        place = f"batch {number} of epoch {state.epoch + 1}"
-        closure = _BatchLoss(state.model, state.optimizer, torch.from_numpy(rows).to(device), place)
-        losses.append(state.strategy.step(closure, state.optimizer))
-        for name, term in closure.terms.items():
-            sums[name] = sums.get(name, torch.zeros_like(term)) + term
+    for number, rows in enumerate(sampler.epoch(state.rng)):
+        step = state.epoch * len(sampler) + number + 1
+        loss = strategy.loss(torch.from_numpy(rows).to(device), epoch=epoch, number=number, step=step)
+        strategy.step(loss, state.optimizer)
+        if loss.value is not None:
+            losses.append(loss.value)
+            for name, term in loss.terms.items():
+                sums[name] = sums.get(name, torch.zeros_like(term)) + term
+    strategy.end_epoch()
+    if not losses:
+        raise TrainingDiverged(f"no batch of epoch {epoch} has a finite loss and gradient")
     return math.fsum(losses) / len(losses), {name: float(total) / len(losses) for name, total in sums.items()}

@@ -21,7 +21,7 @@ import torch
 from recmodels.data import RecDataset, load_dataset
 from recmodels.evaluation import Evaluator
 from recmodels.models import MODELS
-from recmodels.training import STRATEGIES, TrainingState, make_optimizer, train
+from recmodels.training import TrainingState, make_optimizer, make_strategy, train
 from recmodels.training.stopping import should_stop
 
 KS = (5, 10, 20)
@@ -86,7 +86,7 @@ def reached(model: str, run: Run, data: RecDataset, seed: int) -> tuple[float, .
     torch.manual_seed(seed)
     made = MODELS[model](data, **run.hyper)
     optimizer = make_optimizer("adam", made.parameters(), learning_rate=1e-3, weight_decay=run.weight_decay)
-    state = TrainingState(made, optimizer, STRATEGIES["plain"](), np.random.default_rng(seed))
+    state = TrainingState(made, optimizer, make_strategy("plain", made), np.random.default_rng(seed))
     valid, test = (Evaluator(data.train, split, data.n_items, KS) for split in (data.valid, data.test))
     scores: list[float] = []
     best: dict[str, float] = {}

@@ -31,7 +31,7 @@ from tests.benchmarks.machine import Calibration, calibrate
 from tests.benchmarks.measure import INTERVAL, Figures, Job, measure
 from tuning.environment import environment
 from tuning.parameters import did_you_mean
-from tuning.registry import check_model, check_training, known_parameters
+from tuning.registry import check_training, check_words, known_parameters
 from tuning.spaces import load_space
 
 # The field's reference toolbox on tiktok, 2 cores, batch 2048, plain training, medians of 5 epochs, in seconds; one
@@ -208,7 +208,7 @@ def _base(model: str, dataset: str, overrides: Sequence[str]) -> dict[str, dict[
     """{"train", "model"} -> parameters: the defaults of the model's search space and of its pair with the data set."""
     space = load_space(model, "plain", dataset, overrides=overrides, known=known_parameters(model, "plain"))
     check_training(space)
-    check_model(space, model)
+    check_words(space, model, "plain")
     if (base := space.base_defaults()) is None:
         raise UserError(f"{model} on {dataset}: a parameter has no default; expected --set with one value for it")
     return base

@@ -13,8 +13,9 @@ from torch.optim import Optimizer
 from recmodels.data import Interactions, RecDataset, load_dataset
 from recmodels.evaluation import Evaluator
 from recmodels.models import MODELS, Recommender
-from recmodels.training import STRATEGIES, Strategy, TrainingState, make_optimizer, train
-from recmodels.training.strategies.base import Closure
+from recmodels.training import Strategy, TrainingState, make_optimizer, make_strategy, train
+from recmodels.training.batch_loss import BatchLoss
+from recmodels.training.strategies.base import Batches
 from tests.benchmarks.machine import peak_memory, synchronise
 
 INTERVAL = 3
@@ -55,25 +56,24 @@ class Figures:
         return 1 + -(-self.n_batches // INTERVAL) / self.n_batches
 
 
-class _Stopwatch(Strategy):
-    """A strategy, and the seconds that its `n_steps` steps of an epoch take."""
+def stopwatch(strategy: Strategy, n_steps: int, device: torch.device) -> list[float]:
+    """Let the strategy note the seconds of each of its steps, `n_steps` an epoch; the list of the current epoch's."""
+    seconds: list[float] = []
+    new_epoch, step = strategy.new_epoch, strategy.step
 
-    def __init__(self, strategy: Strategy, n_steps: int, device: torch.device):
-        self.strategy, self.n_steps, self.device = strategy, n_steps, device
-        self.done, self.seconds = 0, 0.0
+    def timed_epoch(epoch: int, batches: Batches) -> None:
+        seconds.clear()
+        new_epoch(epoch, batches)
 
-    def new_epoch(self) -> None:
-        self.strategy.new_epoch()
-        self.done, self.seconds = 0, 0.0
-
-    def step(self, closure: Closure, optimizer: Optimizer) -> float:
+    def timed_step(loss: BatchLoss, optimizer: Optimizer) -> None:
         start = time.perf_counter()
-        loss = self.strategy.step(closure, optimizer)
-        self.done += 1
-        if self.done == self.n_steps:  # else the validation would wait for the epoch's last backward pass
-            synchronise(self.device)
-        self.seconds += time.perf_counter() - start
-        return loss
+        step(loss, optimizer)
+        if len(seconds) == n_steps - 1:  # else the validation would wait for the epoch's last backward pass
+            synchronise(device)
+        seconds.append(time.perf_counter() - start)
+
+    strategy.new_epoch, strategy.step = timed_epoch, timed_step  # type: ignore[method-assign]
+    return seconds
 
 
 def measure(job: Job) -> Figures | None:
@@ -109,9 +109,10 @@ def _epochs(
     """Seconds of each epoch by kind, and of each validation, in turn and those that warm up included."""
     train_with = dict(job.base["train"])
     batch_size, optimizer = train_with.pop("batch_size"), train_with.pop("optimizer")
-    watches = {kind: _Stopwatch(STRATEGIES[kind](**knobs), n_steps, device) for kind, knobs in KINDS.items()}
+    strategies = {kind: make_strategy(kind, model, knobs) for kind, knobs in KINDS.items()}
+    watches = {kind: stopwatch(strategy, n_steps, device) for kind, strategy in strategies.items()}
     made = make_optimizer(optimizer, model.parameters(), **train_with)
-    state = TrainingState(model, made, watches["plain"], np.random.default_rng(0))
+    state = TrainingState(model, made, strategies["plain"], np.random.default_rng(0))
     turns = list(KINDS) * (job.epochs + 1)
     reports = train(
         state,
@@ -123,9 +124,9 @@ def _epochs(
     seconds: dict[str, list[float]] = {kind: [] for kind in KINDS}
     validations = []
     for kind in turns:
-        state.strategy = watches[kind]
+        state.strategy = strategies[kind]
         report = next(reports)
-        left_out = watches[kind].seconds * (n_batches / n_steps - 1)
+        left_out = sum(watches[kind]) * (n_batches / n_steps - 1)
         seconds[kind].append(report.seconds + left_out)
         validations.append(report.valid_seconds)
     return seconds, validations

@@ -11,7 +11,7 @@ from recmodels.errors import TrainingDiverged
 from recmodels.evaluation import Evaluator
 from recmodels.models import MODELS
 from recmodels.models.popularity import Popularity
-from recmodels.training import OPTIMIZERS, STRATEGIES, TrainingState, make_optimizer, train
+from recmodels.training import OPTIMIZERS, STRATEGIES, TrainingState, make_optimizer, make_strategy, train
 from recmodels.training.checkpoint import load_state, load_weights, save_state, save_weights
 from recmodels.training.stopping import best_evaluation, should_stop
 from tests.recmodels.made import checkerboard
@@ -26,7 +26,7 @@ def fresh(
     torch.manual_seed(seed)
     made = MODELS[model](data, embedding_size=16, **hyper)
     base = make_optimizer(optimizer, made.parameters(), learning_rate=0.02)
-    return TrainingState(made, base, STRATEGIES[strategy](), np.random.default_rng(seed))
+    return TrainingState(made, base, make_strategy(strategy, made, seed=seed), np.random.default_rng(seed))
 
 
 def run(state: TrainingState, data: RecDataset, max_epochs: int) -> list:
@@ -81,7 +81,9 @@ def test_a_loss_that_is_not_finite_ends_training_with_its_place(bad: float) -> N
     run(state, data, 1)
     with torch.no_grad():
         state.model.user_emb.fill_(bad)
-    with pytest.raises(TrainingDiverged, match=r"the loss became (nan|inf) in batch 1 of epoch 2"):
+    with pytest.raises(
+        TrainingDiverged, match=r"the loss became (nan|inf) in batch 3 of epoch 2, the last of 3 such batches in a row"
+    ):
         run(state, data, 2)
 
 
@@ -106,7 +108,7 @@ def test_a_model_without_parameters_is_evaluated_once(optimizer: str, strategy: 
     data = popular()
     model = Popularity(data)
     base = make_optimizer(optimizer, model.parameters(), learning_rate=0.1, weight_decay=0.1)
-    state = TrainingState(model, base, STRATEGIES[strategy](), np.random.default_rng(0))
+    state = TrainingState(model, base, make_strategy(strategy, model), np.random.default_rng(0))
     (report,) = run(state, data, 9)
     assert (report.epoch, report.loss, report.terms, report.valid["recall@1"]) == (1, 0.0, {}, 0.5)
     state.load_state_dict(state.state_dict())

@@ -7,7 +7,7 @@ import pytest
 
 from recmodels.models import MODELS
 from recmodels.training import OPTIMIZERS, STRATEGIES
-from tuning.registry import TRAIN, check_model, check_training, known_parameters
+from tuning.registry import TRAIN, check_training, check_words, known_parameters
 from tuning.spaces import Space, SpaceError, load_space
 
 LEFT_OUT = {"GRCN": {"n_layers"}, "MMGCN": {"reg_weight"}, "SLMRec": {"ssl_dropout"}}
@@ -31,7 +31,7 @@ def test_every_built_in_space_says_all_that_a_trial_needs(model: str, strategy: 
     known = {section: set(names) for section, names in known_parameters(model, strategy).items()}
     space = load_space(model, strategy, "demo", tune=tune, known=known)
     check_training(space)
-    check_model(space, model)
+    check_words(space, model, strategy)
     params = space.resolve(space.default_point() or {})
     known["model"] -= LEFT_OUT.get(model, set())
     assert {section: set(names) for section, names in params.items()} == known
@@ -52,7 +52,7 @@ def test_the_variant_of_a_model_can_be_chosen_and_searched(model: str) -> None:
     def variants(text: str) -> list[str]:
         known = known_parameters(model, "plain")
         space = load_space(model, "plain", "demo", overrides=[f"variant={text}"], known=known)
-        check_model(space, model)
+        check_words(space, model, "plain")
         return [space.resolve(point)["model"]["variant"] for point in space.grid() or ()]
 
     assert variants("paper") == ["paper"]

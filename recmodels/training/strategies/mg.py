@@ -1,35 +1,65 @@
 """Mirror Gradient: Zhong, Huang, Li, Wen, Qin, Lin, WWW 2024, arXiv 2402.11262, Algorithm 1."""
 
-from torch.optim import Optimizer
+from typing import Literal
 
-from recmodels.training.strategies.base import Closure, Strategy, scaled_step
+from recmodels.training.batch_loss import BatchLoss
+from recmodels.training.strategies.base import Gradient, Rule, Update, kept
 
 
-class MirrorGradient(Strategy):
+class MirrorGradient(Rule):
     """In one batch of every `interval`: a step down scaled by `alpha`, then one up scaled by `beta` at the new point.
 
-    As the authors train: the count restarts with each epoch, so its first batch is mirrored; both steps are ordinary
-    steps of one optimiser, whose moments advance twice. alpha and beta are the paper's alpha_1 and alpha_2, interval
-    its beta. alpha=1 with beta=0 is plain training. ValueError unless 0 <= beta < alpha and interval >= 1.
+    alpha and beta are the paper's alpha_1 and alpha_2, interval its beta. alpha=1 with beta=0 is plain training.
+    `compose`: "two_step", as the authors train: both are ordinary steps of one optimiser, whose moments advance twice;
+    "combined": the second gradient is taken at the point that plain gradient descent would reach, and one step follows
+    alpha * first - beta * second, which is Theorem 3.2's iteration whatever the optimiser (ours).
+    `phase`: "epoch_first", as the authors train: the count restarts with each epoch, whose first batch is mirrored;
+    "global", as Algorithm 1: every `interval`-th batch of the training.
+    `clip_first`: clipping, if any, also holds for the first of two steps; the authors clip only the second.
+    `sync_rng`: the second gradient sees the random draws of the first; the authors draw anew.
+    ValueError unless 0 <= beta < alpha and interval >= 1.
     """
 
-    def __init__(self, *, alpha: float = 1.0, beta: float = 0.2, interval: int = 3):
+    def __init__(
+        self,
+        *,
+        alpha: float = 1.0,
+        beta: float = 0.2,
+        interval: int = 3,
+        compose: Literal["two_step", "combined"] = "two_step",
+        phase: Literal["epoch_first", "global"] = "epoch_first",
+        clip_first: bool = True,
+        sync_rng: bool = False,
+    ):
         if not 0 <= beta < alpha:
             raise ValueError(f"0 <= beta < alpha must hold, but got alpha={alpha}, beta={beta}")
         if interval < 1:
             raise ValueError(f"interval >= 1 must hold, but got interval={interval}")
         self.alpha, self.beta, self.interval = alpha, beta, interval
-        self.iteration = 0
+        self.compose, self.phase, self.clip_first, self.sync_rng = compose, phase, clip_first, sync_rng
 
-    def new_epoch(self) -> None:
-        self.iteration = 0
+    def step(self, gradient: Gradient, update: Update, loss: BatchLoss) -> None:
+        gradient()  # at theta
+        mirror = (loss.number if self.phase == "epoch_first" else loss.step) % self.interval == 0
+        if not mirror or self.beta == 0:  # under Adam even a zero gradient moves, so beta=0 skips the second step
+            update(self.alpha if mirror else 1.0)
+        elif self.compose == "two_step":
+            update(self.alpha, clip=self.clip_first)
+            # A gradient that is not finite here ends the batch at theta', a plain step.
+            gradient(replay=self.sync_rng)  # at theta'
+            update(-self.beta)
+        else:
+            self._combined(gradient, update, loss)
 
-    def step(self, closure: Closure, optimizer: Optimizer) -> float:
-        loss = closure()  # gradient at theta
-        mirror = self.iteration % self.interval == 0
-        scaled_step(optimizer, self.alpha if mirror else 1.0)
-        if mirror and self.beta > 0:  # under Adam even a zero gradient moves, so beta=0 skips the second step
-            closure()  # gradient at theta'
-            scaled_step(optimizer, -self.beta)
-        self.iteration += 1
-        return loss
+    def penalty(self, learning_rate: float, squared_norm: float) -> dict[str, float]:
+        """Theorem 3.2: alpha beta lr / 2 * ||grad L||^2 in a mirror iteration of gradient descent."""
+        return {"mg_penalty": self.alpha * self.beta * learning_rate / 2 * squared_norm}
+
+    def _combined(self, gradient: Gradient, update: Update, loss: BatchLoss) -> None:
+        first = {parameter: direction.clone() for parameter, direction in loss.gradients()}
+        with kept(list(first)):
+            update.descend(self.alpha)
+            gradient(replay=self.sync_rng)
+        for parameter, second in loss.gradients():
+            second.mul_(-self.beta).add_(first[parameter], alpha=self.alpha)
+        update()

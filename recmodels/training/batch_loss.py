@@ -1,0 +1,152 @@
+"""The loss of one batch as strategies see it: something to be called at one set of weights after another."""
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import get_total_norm
+
+from recmodels.models.base import Recommender
+
+Terms = Mapping[str, Tensor]
+
+
+class BadStep(Exception):
+    """A loss or a gradient is not finite; the message says which, and where."""
+
+
+@dataclass
+class Counts:
+    """What training has cost: forward and backward passes over a batch, steps of the optimiser; batches skipped.
+
+    One forward and one backward pass together are a cost unit.
+    """
+
+    forward: int = 0
+    backward: int = 0
+    steps: int = 0
+    skipped: int = 0
+
+    def since(self, before: "Counts") -> "Counts":
+        return Counts(*(getattr(self, name) - getattr(before, name) for name in vars(self)))
+
+
+def total(terms: Terms) -> Tensor:
+    """The loss: the sum of its named terms."""
+    return torch.stack(list(terms.values())).sum()
+
+
+class BatchLoss:
+    """Calling it clears the gradients, evaluates the batch's loss at the current weights and runs the backward pass.
+
+    `rows`: users, positives and negatives (3, B), the same in every call. `epoch` from 1; `number`: the batch's place
+    in its epoch, from 0; `step`: in the whole training, from 1. `transform` turns the model's loss into the one that is
+    trained.
+    `value`, `terms`: the model's loss and its named terms in the first call, the one at the weights before the step;
+    `value` is None as long as there was none, or if it was not finite.
+    """
+
+    def __init__(
+        self,
+        model: Recommender,
+        rows: Tensor,
+        *,
+        epoch: int = 1,
+        number: int = 0,
+        step: int = 1,
+        counts: Counts | None = None,
+        transform: "Transform | None" = None,
+    ):
+        self.model, self.rows = model, rows
+        self.epoch, self.number, self.step = epoch, number, step
+        self.counts = counts or Counts()
+        self.transform = transform or BatchLoss.accumulate
+        self.value: float | None = None
+        self.terms: dict[str, Tensor] = {}
+        self.gradient_norm = 0.0
+        self._generators: _Generators | None = None
+
+    def __call__(self, *, replay: bool = False) -> float:
+        """The loss of the model. `replay`: with the random draws of the last call without it, as if there had been no
+        other. BadStep unless the loss and the norm of its gradient are finite."""
+        self.model.zero_grad()
+        loss = self.transform(self, replay=replay)
+        gradients = [gradient for _, gradient in self.gradients()]
+        value, self.gradient_norm = torch.stack([loss, get_total_norm(gradients).to(loss)]).tolist()
+        for what, found in (("loss", value), ("gradient", self.gradient_norm)):
+            if not math.isfinite(found):
+                raise BadStep(f"the {what} became {found} in batch {self.number + 1} of epoch {self.epoch}")
+        self.value = value if self.value is None else self.value
+        return value
+
+    def accumulate(self, objective: Callable[[Terms], Tensor] = total, *, replay: bool = False) -> Tensor:
+        """One forward pass, and one backward pass of `objective`, added to the gradients; the sum of the terms."""
+        if replay and self._generators:
+            with self._generators.replayed():
+                return self._accumulate(objective)
+        self._generators = _Generators(self.rows.device)
+        return self._accumulate(objective)
+
+    def gradients(self) -> Iterator[tuple[nn.Parameter, Tensor]]:
+        """Each parameter that has a gradient, and that. Sparse ones are made dense, as all that follows wants them."""
+        for parameter in self.model.parameters():
+            if parameter.grad is not None:
+                if parameter.grad.is_sparse:
+                    parameter.grad = parameter.grad.to_dense()
+                yield parameter, parameter.grad
+
+    def _accumulate(self, objective: Callable[[Terms], Tensor]) -> Tensor:
+        # Running statistics follow the first pass over a batch only: the others are at weights that come and go.
+        with _frozen_statistics(self.model) if self.terms else nullcontext():
+            terms = self.model.loss(self.rows)
+        objective(terms).backward()
+        self.counts.forward += 1
+        self.counts.backward += 1
+        terms = {name: term.detach() for name, term in terms.items()}
+        self.terms = self.terms or terms
+        return total(terms)
+
+
+Transform = Callable[..., Tensor]
+"""(BatchLoss, *, replay) -> the model's loss; adds the gradient of the loss that is trained."""
+
+
+class _Generators:
+    """The states of torch's generators now: the CPU's, from which single numbers are drawn, and the device's."""
+
+    def __init__(self, device: torch.device):
+        self.devices = [device] if device.type == "cuda" else []
+        self.cpu, self.cuda = torch.get_rng_state(), [torch.cuda.get_rng_state(each) for each in self.devices]
+
+    @contextmanager
+    def replayed(self) -> Iterator[None]:
+        """Draw what was drawn from these states on; afterwards go on from where the generators are now."""
+        with torch.random.fork_rng(self.devices):
+            torch.set_rng_state(self.cpu)
+            for device, state in zip(self.devices, self.cuda, strict=True):
+                torch.cuda.set_rng_state(state, device)
+            yield
+
+
+@contextmanager
+def apart(model: nn.Module) -> Iterator[None]:
+    """Passes made here leave no trace in training: neither its random draws nor running statistics change."""
+    devices = {parameter.device for parameter in model.parameters() if parameter.is_cuda}
+    with torch.random.fork_rng(devices), _frozen_statistics(model):
+        yield
+
+
+@contextmanager
+def _frozen_statistics(model: nn.Module) -> Iterator[None]:
+    layers: list[Any] = [module for module in model.modules() if getattr(module, "track_running_stats", False)]
+    for layer in layers:
+        layer.track_running_stats = False
+    try:
+        yield
+    finally:
+        for layer in layers:
+            layer.track_running_stats = True
