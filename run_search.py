@@ -141,12 +141,13 @@ def planned(spec: SearchSpec) -> int:
 
 
 def searched(spec: SearchSpec) -> list[str]:
-    """The parameters that get a column: the strategy's, and what is searched besides."""
+    """The parameters that get a column: Mirror Gradient's, and what is searched besides."""
+    from tuning.report import KNOBS
     from tuning.spaces import Space
 
     space = Space.from_data(spec.space)
-    others = [p.name for p in space.parameters if p.section != "strategy" and p.name in dict(space.dimensions)]
-    return [*spec.space.get("strategy", {}), *others]
+    dimensions = {name.partition("/")[0] for name, _ in space.dimensions}
+    return [p.name for p in space.parameters if p.name in dimensions or (p.section == "strategy" and p.name in KNOBS)]
 
 
 def show(spec: SearchSpec, outcome: "Outcome", console: Console) -> int:

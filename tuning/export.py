@@ -11,6 +11,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
 from recmodels.errors import UserError
+from recmodels.training.strategies import is_reconstruction
 from tuning.folder import BASELINE, SearchFolder, Status, TrialRecord, write_whole
 from tuning.spec import SearchSpec, read_model
 
@@ -27,6 +28,7 @@ _MMREC_KEYS = {
     },
 }
 _MMREC_FIXED = {"variant": "benchmark", "ssl_task": "fac", "latent_size": 256, "user_graph_k": 40}
+_MMREC_FIXED |= {"compose": "two_step", "phase": "epoch_first", "sync_rng": False, "momentum": 0.0, "clip_norm": None}
 """Our parameters that their models have no key for -> what theirs train with."""
 _MMREC_NAMES = {"SelfCF": "SELFCFED_LGN"}
 _MMREC_SCALARS = ("train_batch_size", "learner", "weight_decay", "embedding_size")
@@ -67,12 +69,15 @@ class ExportedSearch(_Part):
 class Export(_Part):
     """The winner of a search. `parameters` by section; `threads`, `device`: what the trial ran on.
 
+    `reconstruction`: the strategy was rebuilt from less than its paper's text, whose results these are not.
+
     `popularity`: what ranking by popularity reaches on the same data; None in files of older searches.
     """
 
     model: str
     dataset: str
     strategy: str
+    reconstruction: bool = False
     parameters: dict[Annotated[str, Field(pattern="^(strategy|train|model)$")], dict[str, Any]]
     seed: Annotated[int, Field(ge=0)]
     training: ExportedTraining
@@ -122,8 +127,9 @@ def to_mmrec(export: Export) -> str:
     settings, left_out = _mmrec_parameters(export)
     training = export.training
     check_mmrec(export.model, export.strategy, training.metric)
+    parameters = {name: value for part in export.parameters.values() for name, value in part.items()}
     for name, value in _MMREC_FIXED.items():
-        _check_mmrec(name, export.parameters.get("model", {}).get(name, value), (value,))
+        _check_mmrec(name, parameters.get(name, value), (value,))
     _check_mmrec("optimizer", settings.get("learner", "adam"), MMREC_LEARNERS)
     metric, cutoff = training.metric.split("@")
     settings |= {"seed": [export.seed]}
@@ -145,6 +151,7 @@ def _export(spec: SearchSpec, record: TrialRecord, environment: dict[str, Any], 
         "model": spec.model,
         "dataset": spec.dataset,
         "strategy": spec.strategy,
+        "reconstruction": is_reconstruction(spec.strategy),
         "parameters": record.params,
         "seed": record.seed,
         "training": {
@@ -201,7 +208,7 @@ def _mmrec_parameters(export: Export) -> tuple[dict[str, Any], list[str]]:
     left_out = []
     for section, values in export.model_dump(mode="json")["parameters"].items():
         for ours, value in values.items():
-            if ours in _MMREC_FIXED:
+            if ours in _MMREC_FIXED or ours == "clip_first":  # the latter says how to clip, which nobody does
                 continue
             key = ours if section == "model" else _MMREC_KEYS[section].get(ours)
             if key is None:

@@ -133,5 +133,5 @@ def _train_epoch(state: TrainingState, sampler: BatchSampler, device: torch.devi
                 sums[name] = sums.get(name, torch.zeros_like(term)) + term
     strategy.end_epoch()
     if not losses:
-        raise TrainingDiverged(f"no batch of epoch {epoch} has a finite loss and gradient")
+        raise TrainingDiverged(f"{strategy.last_fault}, and no other batch of the epoch could be used")
     return math.fsum(losses) / len(losses), {name: float(total) / len(losses) for name, total in sums.items()}

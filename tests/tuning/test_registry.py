@@ -7,7 +7,7 @@ import pytest
 
 from recmodels.models import MODELS
 from recmodels.training import OPTIMIZERS, STRATEGIES
-from tuning.registry import TRAIN, check_training, check_words, known_parameters
+from tuning.registry import OPTIONAL, TRAIN, check_training, check_words, known_parameters
 from tuning.spaces import Space, SpaceError, load_space
 
 LEFT_OUT = {"GRCN": {"n_layers"}, "MMGCN": {"reg_weight"}, "SLMRec": {"ssl_dropout"}}
@@ -17,15 +17,18 @@ USUAL: dict[str, Any] = {"optimizer": "adam", "learning_rate": 1e-3, "batch_size
 
 def test_names_come_from_the_signatures() -> None:
     assert known_parameters("LightGCN", "mg") == {
-        "strategy": ["alpha", "beta", "interval"],
-        "train": TRAIN,
+        "strategy": ["alpha", "beta", "interval", "compose", "phase", "clip_first", "sync_rng"],
+        "train": (*TRAIN, *OPTIONAL),
         "model": ["embedding_size", "n_layers", "reg_weight", "variant"],
     }
     assert known_parameters("LightGCN", "plain")["strategy"] == []
 
 
-@pytest.mark.parametrize("strategy", sorted(STRATEGIES))
-@pytest.mark.parametrize("model", sorted(MODELS))
+PAIRS = [(model, strategy) for model in sorted(MODELS) for strategy in ("plain", "mg")]
+PAIRS += [("VBPR", strategy) for strategy in (*STRATEGIES, "ssam_f+mg", "mg+ema", "sam+plain_lr+swa")]
+
+
+@pytest.mark.parametrize(("model", "strategy"), PAIRS)
 @pytest.mark.parametrize("tune", ["strategy", "base", "all"])
 def test_every_built_in_space_says_all_that_a_trial_needs(model: str, strategy: str, tune: str) -> None:
     known = {section: set(names) for section, names in known_parameters(model, strategy).items()}
@@ -34,6 +37,7 @@ def test_every_built_in_space_says_all_that_a_trial_needs(model: str, strategy: 
     check_words(space, model, strategy)
     params = space.resolve(space.default_point() or {})
     known["model"] -= LEFT_OUT.get(model, set())
+    known["train"] -= set(OPTIONAL)
     assert {section: set(names) for section, names in params.items()} == known
 
 

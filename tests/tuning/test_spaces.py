@@ -9,6 +9,7 @@ from tuning.registry import known_parameters
 from tuning.spaces import SEARCH_SPACES, Space, SpaceError, load_space
 
 PUBLISHED = {"optimizer": "adam", "learning_rate": 1e-3, "batch_size": 2048, "weight_decay": 0.0}
+AS_THE_AUTHORS = {"compose": "two_step", "phase": "epoch_first", "clip_first": True, "sync_rng": False}
 
 
 def load(*overrides, model="GRCN", strategy="mg", dataset="clothing", **options):
@@ -54,7 +55,7 @@ def test_a_model_starts_at_the_published_training(model, dataset):
     changed = {"batch_size": 512} if dataset == "demo" else {}
     changed |= {"weight_decay": 1e-4} if model == "SLMRec" else {}
     assert params["train"] == PUBLISHED | changed
-    assert params["strategy"] == {"alpha": 1.0, "beta": 0.2, "interval": 3}
+    assert params["strategy"] == {"alpha": 1.0, "beta": 0.2, "interval": 3} | AS_THE_AUTHORS
 
 
 def test_every_model_and_strategy_has_its_file_and_no_file_is_left_over():
@@ -75,7 +76,7 @@ def test_no_penalty_at_all_is_a_point_of_the_published_grid(model):
 def test_the_papers_grid_has_three_points():
     space = load(space="paper-grid")
     assert [space.resolve(point)["strategy"] for point in space.grid()] == [
-        {"alpha": 1.0, "beta": beta, "interval": 3} for beta in (0.1, 0.2, 0.3)
+        {"alpha": 1.0, "beta": beta, "interval": 3} | AS_THE_AUTHORS for beta in (0.1, 0.2, 0.3)
     ]
 
 
@@ -109,7 +110,7 @@ def test_a_fixed_share_follows_a_searched_alpha():
     space = load("alpha={type: uniform, low: 0.5, high: 1.5}", tune="base")
     assert searched(space) == ["alpha", "learning_rate", "reg_weight"]
     params = space.resolve({"alpha": 0.5, "learning_rate": 1e-3, "reg_weight": 1e-3})
-    assert params["strategy"] == {"alpha": 0.5, "beta": 0.1, "interval": 3}
+    assert params["strategy"] == {"alpha": 0.5, "beta": 0.1, "interval": 3} | AS_THE_AUTHORS
 
 
 def test_what_is_not_searched_needs_a_default(root):
@@ -241,7 +242,8 @@ def test_a_step_of_exactly_the_range():
         ("strategy:\n  alhpa: 1", ":2: mg has no parameter 'alhpa'; did you mean 'alpha'?"),
         (
             "train:\n  lr: 1",
-            ":2: training has no parameter 'lr'; known: batch_size, learning_rate, optimizer, weight_decay",
+            ":2: training has no parameter 'lr'; "
+            "known: batch_size, clip_norm, learning_rate, momentum, optimizer, weight_decay",
         ),
         ("train:\n  reg_weight: 1", ":2: 'reg_weight' belongs in section 'model', not 'train'"),
         ("train: {}\nmodle: {}", ":2: unknown section 'modle'; did you mean 'model'?"),
@@ -277,7 +279,7 @@ def test_a_faulty_set(override, fault):
 
 
 def test_an_override_that_breaks_the_rule_of_another_file():
-    found = "beta < alpha must hold at every point, but beta can be 0.9 and alpha can be 0.6 (strategies/mg.yaml:3)"
+    found = "beta < alpha must hold at every point, but beta can be 0.9 and alpha can be 0.6 (strategies/mg.yaml:7)"
     assert message("beta=0.9") == f"--set beta=0.9: beta: {found}"
     assert load("beta=0.5").fixed["beta"] == 0.5
 

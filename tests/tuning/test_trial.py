@@ -13,8 +13,8 @@ from recmodels.data.dataset import Interactions, RecDataset
 from recmodels.evaluation import Evaluator
 from recmodels.models import MODELS
 from recmodels.models.lightgcn import LightGCN
-from recmodels.training import STRATEGIES
 from recmodels.training.checkpoint import load_weights, save_weights
+from recmodels.training.strategies import LAYERS
 from recmodels.training.strategies.mg import MirrorGradient
 from tuning import trial
 from tuning.folder import TrialFolder
@@ -99,6 +99,7 @@ def test_reports_and_rows_follow_validation_with_the_best_so_far(tmp_path: Path,
         assert report == {
             "epoch": number,
             "value": scores[number - 1],
+            "passes": 3,
             "best": best,
             "best_epoch": scores.index(best) + 1,
         }
@@ -266,13 +267,13 @@ def test_a_trial_gets_its_plan(tmp_path: Path, data: RecDataset, monkeypatch: py
     made: list[Any] = []
 
     class Noted(MirrorGradient):
-        def __init__(self, **knobs: Any):
-            made.append(knobs)
-            super().__init__(**knobs)
+        def __init__(self, *, alpha: float, beta: float, interval: int):
+            made.append({"alpha": alpha, "beta": beta, "interval": interval})
+            super().__init__(alpha=alpha, beta=beta, interval=interval)
 
-    monkeypatch.setitem(STRATEGIES, "noted", Noted)
+    monkeypatch.setitem(LAYERS["rule"], "mg", Noted)
     threads: list[int] = []
-    run(tmp_path, data, lambda row: threads.append(torch.get_num_threads()), plan=plan(threads=3, strategy="noted"))
+    run(tmp_path, data, lambda row: threads.append(torch.get_num_threads()), plan=plan(threads=3))
     assert made == [{"alpha": 1.2, "beta": 0.3, "interval": 2}]
     assert set(threads) == {3}
 
@@ -305,12 +306,15 @@ class Fragile(LightGCN):
         return {name: term * float("nan") for name, term in terms.items()}
 
 
+NAN_IN_THE_THIRD = "the loss became nan in batch 2 of epoch 3, and no other batch of the epoch could be used"
+
+
 def test_a_loss_that_is_not_finite_is_a_result(
     tmp_path: Path, data: RecDataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(MODELS, "Fragile", Fragile)
     rows, result = run(tmp_path, data, model="Fragile")
-    assert result == {"status": "failed", "reason": "the loss became nan in batch 1 of epoch 3", "test": {}}
+    assert result == {"status": "failed", "reason": NAN_IN_THE_THIRD, "test": {}}
     assert [row["epoch"] for row in rows] == [1, 2]
     assert "error.txt" not in files(tmp_path)
 

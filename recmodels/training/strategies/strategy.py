@@ -47,7 +47,7 @@ class Strategy:
         self.model, self.clip_norm = model, clip_norm
         self.transform, self.oracle = transform, oracle or Oracle()
         self.rule, self.averaging = rule or Rule(), averaging or Averaging()
-        self.counts, self.bad_in_a_row = Counts(), 0
+        self.counts, self.bad_in_a_row, self.last_fault = Counts(), 0, ""
         for place, part in enumerate(self._parts().values()):
             part.attach(model, np.random.default_rng([seed, place]))
 
@@ -68,6 +68,7 @@ class Strategy:
             self.rule.step(lambda **how: self.oracle.gradient(loss, **how), update, loss)
         except BadStep as bad:
             self.model.zero_grad()
+            self.last_fault = str(bad)
             self.counts.skipped += 1
             self.bad_in_a_row += 1
             if self.bad_in_a_row >= MAX_BAD_STEPS:
