@@ -12,7 +12,7 @@ from tuning.distributions import Choice, Distribution, Fixed
 from tuning.spaces import Space, SpaceError
 
 TRAIN = ("optimizer", "learning_rate", "batch_size", "weight_decay")
-OPTIONAL = ("momentum", "clip_norm")
+OPTIONAL = ("momentum", "initial_accumulator", "clip_norm")
 
 
 def known_parameters(model: str, strategy: str) -> dict[str, Collection[str]]:
@@ -35,8 +35,9 @@ def check_training(space: Space) -> None:
         if name not in given:
             raise SpaceError(f"train: {name} is missing, expected in the model's file or --set")
     _check_values("train.optimizer", given["optimizer"], OPTIMIZERS)
-    if "momentum" in given:
-        _check_values("train.optimizer (with train.momentum)", given["optimizer"], ("sgd",))
+    for name, only in (("momentum", "sgd"), ("initial_accumulator", "adagrad")):
+        if name in given:
+            _check_values(f"train.optimizer (with train.{name})", given["optimizer"], (only,))
 
 
 def check_words(space: Space, model: str, strategy: str) -> None:

@@ -25,7 +25,7 @@ from tuning.spec import Scores, Training
 CHECKPOINT_SECONDS = 5.0
 """At most this much training is done again after a kill. A trial that Ray stops saves itself first."""
 
-OPTIMIZER_SETTINGS = ("learning_rate", "weight_decay", "momentum")
+OPTIMIZER_SETTINGS = ("learning_rate", "weight_decay", "momentum", "initial_accumulator")
 
 Report = Callable[[dict[str, Any]], None]
 
@@ -36,7 +36,8 @@ def build(plan: dict[str, Any], model: str, data: RecDataset, device: torch.devi
     torch.manual_seed(seed)
     made = MODELS[model](data, **params["model"]).to(device)
     base = {key: value for key, value in params["train"].items() if key in OPTIMIZER_SETTINGS}
-    optimizer = make_optimizer(params["train"]["optimizer"], made.parameters(), **base)
+    factors = made.rate_factors()
+    optimizer = make_optimizer(params["train"]["optimizer"], made.parameters(), rate_factors=factors, **base)
     clip_norm = params["train"].get("clip_norm")
     strategy = make_strategy(plan["strategy"], made, params["strategy"], clip_norm=clip_norm, seed=seed)
     return TrainingState(made, optimizer, strategy, np.random.default_rng(seed))
@@ -104,7 +105,7 @@ class _Run:
         return best_evaluation(self.scores) + 1
 
     def finish(self, report: Report) -> None:
-        evaluator = Evaluator(self.data.train, self.data.valid, self.data.n_items, self.training.cutoffs)
+        evaluator = Evaluator.of(self.data, "valid", self.training.cutoffs)
         epochs = train(
             self.state,
             self.data,
@@ -181,7 +182,7 @@ def test_metrics(
     """All metrics on the test split at the given weights, which the model keeps."""
     model.load_state_dict(weights)
     model.eval()
-    evaluator = Evaluator(data.train, data.test, data.n_items, training.cutoffs)
+    evaluator = Evaluator.of(data, "test", training.cutoffs)
     with torch.no_grad():
         return evaluator(*model.embed())
 
@@ -189,8 +190,4 @@ def test_metrics(
 def popularity(data: RecDataset, training: Training) -> Scores:
     """What the items with most training interactions reach, without any learning."""
     users, items = Popularity(data).embed()
-    splits = {"valid": data.valid, "test": data.test}
-    return {
-        name: Evaluator(data.train, split, data.n_items, training.cutoffs)(users, items)
-        for name, split in splits.items()
-    }
+    return {name: Evaluator.of(data, name, training.cutoffs)(users, items) for name in ("valid", "test")}

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
+from recmodels.data.amr_folder import PAIRS, load_amr_folder
 from recmodels.data.benchmark import load_benchmark
 from recmodels.data.cache import default_cache_dir
 from recmodels.data.dataset import Interactions, RecDataset
@@ -40,12 +41,14 @@ def _load(name: str, data_dir: Path | None, cache_dir: Path) -> RecDataset:
     if not name or not (data_dir / name).is_dir():
         known = known_datasets(data_dir)
         raise DataError(f"{data_dir}: no data set {name!r} (known: {', '.join(known)}){_nearest(name, known)}")
-    return load_benchmark(data_dir / name, cache_dir)
+    folder = data_dir / name
+    return load_amr_folder(folder) if (folder / PAIRS).is_file() else load_benchmark(folder, cache_dir)
 
 
 def known_datasets(data_dir: Path | None = None) -> list[str]:
-    """The built-in names, then the folders in `data_dir` that hold an .inter file."""
-    folders = {path.parent.name for path in data_dir.glob("*/*.inter")} if data_dir else set()
+    """The built-in names, then the folders in `data_dir` that hold an .inter file or AMR's pairs."""
+    kinds = ("*/*.inter", f"*/{PAIRS}")
+    folders = {path.parent.name for kind in kinds for path in data_dir.glob(kind)} if data_dir else set()
     return ["demo", *(SYNTHETIC + name for name in PAPER_SETS), *sorted(folders)]
 
 

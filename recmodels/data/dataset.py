@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,6 +41,9 @@ class Interactions:
         return np.repeat(np.arange(len(self.indptr) - 1, dtype=np.int64), self.counts)
 
 
+Split = Literal["valid", "test"]
+
+
 @dataclass(frozen=True, eq=False)
 class RecDataset:
     """Everything a model may know. No torch and no device, so that one copy serves every process of a node.
@@ -47,6 +51,8 @@ class RecDataset:
     `features`: modality name -> float32 (n_items, dim), row i belongs to item i; may be empty.
     `fingerprint`: hex digest of the content. Two data sets are equal if and only if their fingerprints are.
     `cache_dir`: where what is slow to derive from the data is kept; None: nowhere.
+    `candidates`: what the one positive of each user of a split is ranked against, int64 (users of the split, n), users
+    ascending; None: all items but the user's training items, as in the benchmark.
     """
 
     name: str
@@ -58,6 +64,7 @@ class RecDataset:
     features: Mapping[str, NDArray[np.float32]] = field(repr=False)
     fingerprint: str
     cache_dir: Path | None = None
+    candidates: Mapping[Split, NDArray[np.int64]] | None = field(default=None, repr=False)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, RecDataset) and self.fingerprint == other.fingerprint

@@ -11,13 +11,15 @@ from recmodels.errors import DataError
 log = logging.getLogger("mirrortune.data")
 
 
-def load_features(path: Path, n_items: int) -> NDArray[np.float32]:
-    """Rows 0..n_items - 1 of the .npy at `path`, float32 (n_items, dim) C-contiguous; row i belongs to item i.
+def load_features(path: Path, n_items: int | None = None) -> NDArray[np.float32]:
+    """Rows 0..n_items - 1 (default: all) of the .npy at `path`, float32 (n_items, dim) C-contiguous; row i belongs to
+    item i.
 
     More rows are cut with a warning. Raises DataError for a file that is no plain float16, float32 or float64 matrix,
     is truncated, has fewer rows, or holds NaN or infinity (also after the cast to float32).
     """
     shape = _checked_shape(path)
+    n_items = n_items or max(1, shape[0])
     if shape[0] < n_items:
         raise DataError(f"{path}: no row {shape[0]}, expected {n_items} rows (1 + the largest itemID)")
     if shape[0] > n_items:

@@ -40,7 +40,7 @@ def parse_inter(path: Path, raw: bytes) -> NDArray[np.int64]:
     except (ValueError, DeprecationWarning) as error:
         raise DataError(_first_non_integer(path, text, columns) or f"{path}: {error}") from None
     _check_values(path, table, partial(_line, text))
-    _check_repeats(path, table, partial(_line, text))
+    check_repeats(path, table, partial(_line, text))
     return table
 
 
@@ -88,14 +88,15 @@ def _check_values(path: Path, table: NDArray[np.int64], line: Callable[[int], in
             raise DataError(f"{path}:{line(row)}: {name} is {values[row]}, expected {expected}")
 
 
-def _check_repeats(path: Path, table: NDArray[np.int64], line: Callable[[int], int]) -> None:
+def check_repeats(path: Path, table: NDArray[np.int64], line: Callable[[int], int]) -> None:
+    """DataError if two rows of (n, 2 or more) begin with the same user and item."""
     keys = table[:, 0] * (table[:, 1].max() + 1) + table[:, 1]
     order = np.argsort(keys, kind="stable")  # keeps the file's order among equal pairs
     again = np.flatnonzero(keys[order[1:]] == keys[order[:-1]])
     if len(again):
         earliest = again[order[again + 1].argmin()]
         first, second = order[earliest : earliest + 2].tolist()
-        user, item, _ = table[second]
+        user, item = table[second, :2]
         raise DataError(
             f"{path}:{line(second)}: user {user} and item {item} were on line {line(first)} already, "
             "expected each pair once over all splits"

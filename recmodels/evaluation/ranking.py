@@ -1,11 +1,13 @@
-"""Full ranking of all items for the users of a split, in blocks of users, so that memory stays bounded."""
+"""Ranking for the users of a split, in blocks of users, so that memory stays bounded: of all items, or of a list."""
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from recmodels.data.dataset import Interactions
+from recmodels.data.dataset import Interactions, RecDataset, Split
 from recmodels.evaluation.metrics import METRICS
 from recmodels.tensors import constant
 
@@ -22,6 +24,14 @@ class Evaluator:
 
     def __init__(self, train: Interactions, split: Interactions, n_items: int, ks: Sequence[int]):
         self.train, self.split, self.n_items, self.ks = train, split, n_items, tuple(ks)
+
+    @classmethod
+    def of(cls, data: RecDataset, split: Split, ks: Sequence[int]) -> "Evaluator":
+        """What ranks a split of the data set by the protocol of the set."""
+        part = data.valid if split == "valid" else data.test
+        if data.candidates is not None:
+            return CandidateEvaluator(part, data.candidates[split], data.n_items, ks)
+        return cls(data.train, part, data.n_items, ks)
 
     @torch.no_grad()
     def __call__(self, users: Tensor, items: Tensor) -> dict[str, float]:
@@ -41,8 +51,7 @@ class Evaluator:
         evaluated = counts.nonzero().squeeze(1).to(device)  # (B,)
         positives = torch.from_numpy(self.split.users * self.n_items + self.split.items).to(device)  # ascending
         found = []
-        n_scores = BLOCK_SCORES if device.type == "cpu" else 32 * BLOCK_SCORES
-        for block in evaluated.split(max(1, n_scores // self.n_items)):
+        for block in evaluated.split(block_size(self.n_items, device)):
             ranked = self.top(users, items, block)
             keys = block.unsqueeze(1) * self.n_items + ranked
             place = torch.searchsorted(positives, keys).clamp_(max=len(positives) - 1)
@@ -59,3 +68,34 @@ class Evaluator:
         seen = constant(self.train.items).to(block.device)[start[row] + within]
         scores[row, seen] = -torch.inf
         return scores.topk(min(max(self.ks), self.n_items), dim=1).indices
+
+
+class CandidateEvaluator(Evaluator):
+    """Ranks each user's one positive among negatives that the data set names, as AMR's reference code does.
+
+    `negatives` (B, N): a row for each user of the split, ascending; items that a row repeats count as often. What
+    scores the same as the positive ranks above it.
+    """
+
+    def __init__(self, split: Interactions, negatives: NDArray[np.int64], n_items: int, ks: Sequence[int]):
+        self.split, self.negatives, self.n_items, self.ks = split, negatives, n_items, tuple(ks)
+
+    @torch.no_grad()
+    def hits(self, users: Tensor, items: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, K) bool hits by rank and (B,) number of positives, which is 1, for the users evaluated."""
+        evaluated, positives, negatives = (
+            constant(array).to(users.device) for array in (self.split.users, self.split.items, self.negatives)
+        )
+        ranks = []
+        for block in torch.arange(len(evaluated), device=users.device).split(block_size(self.n_items, users.device)):
+            scores = users.index_select(0, evaluated[block]) @ items.t()
+            positive = scores.gather(1, positives[block].unsqueeze(1))
+            ranks.append((~(scores.gather(1, negatives[block]) < positive)).sum(1))
+        ranks_from_0 = torch.arange(max(self.ks), device=users.device)
+        return torch.cat(ranks).unsqueeze(1) == ranks_from_0, torch.ones_like(evaluated)
+
+
+def block_size(n_items: int, device: torch.device) -> int:
+    """Number of users that are scored at a time."""
+    n_scores = BLOCK_SCORES if device.type == "cpu" else 32 * BLOCK_SCORES
+    return max(1, n_scores // n_items)

@@ -1,17 +1,13 @@
 """What every model is: a loss of a batch and two matrices whose inner products rank."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
 from typing import Literal
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from recmodels.data.dataset import RecDataset
 from recmodels.errors import DataError
-from recmodels.tensors import constant
 
 VISUAL = "image"
 """The modality that some models treat apart from the others."""
@@ -45,6 +41,10 @@ class Recommender(nn.Module, ABC):
 
     def new_epoch(self) -> None:
         """Called before each epoch; a model that re-draws structure per epoch does it here."""
+
+    def rate_factors(self) -> dict[nn.Parameter, float]:
+        """Parameters that learn at a multiple of the learning rate, and which."""
+        return {}
 
     def id_tables(self) -> dict[str, str]:
         """The trained parameters with a row per id: name -> "users", "items" or "nodes" (users, then items)."""
@@ -94,15 +94,3 @@ def id_penalty(ids: Tensor, n_users: int, batch: Tensor) -> Tensor:
         rows.index_select(0, index).square().mean() for rows, index in zip((users, items, items), batch, strict=True)
     )
     return user + (positive + negative) / 2
-
-
-class Features(nn.Module):
-    """The features of each modality, as they are in the data set's memory; they move with the model, unsaved."""
-
-    def __init__(self, matrices: Mapping[str, NDArray[np.float32]]):
-        super().__init__()
-        for name, matrix in matrices.items():
-            self.register_buffer(name, constant(matrix), persistent=False)
-
-    def __getitem__(self, name: str) -> Tensor:
-        return self.get_buffer(name)

@@ -6,27 +6,21 @@ from torch import Tensor, nn
 
 from recmodels.data.dataset import RecDataset
 from recmodels.graphs import UserItemGraph
-from recmodels.models.base import Features, xavier_normal
-from recmodels.tensors import constant, unit_rows
+from recmodels.models.base import xavier_normal
+from recmodels.models.features import ItemFeatures
+from recmodels.tensors import unit_rows
 
 
-class FeatureTable(nn.Module):
-    """A modality's item features as a table that trains like any embedding (`trained`), and their projection."""
-
-    table: Tensor
+class FeatureTable(ItemFeatures):
+    """A modality's item features, which may train like any embedding (`trained`), and their projection."""
 
     def __init__(self, data: RecDataset, modality: str, size: int, *, trained: bool):
-        super().__init__()
-        features = constant(data.features[modality])
-        if trained:
-            self.table = nn.Parameter(features.clone())
-        else:
-            self.register_buffer("table", features, persistent=False)
-        self.projection = nn.Linear(features.shape[1], size)
+        super().__init__(data.features[modality], trained=trained)
+        self.projection = nn.Linear(self.table.shape[1], size)
 
     def forward(self, items: Tensor) -> Tensor:
         """The projected rows of `items` (n,), (n, size)."""
-        projected: Tensor = self.projection(self.table.index_select(0, items))
+        projected: Tensor = self.projection(self.rows(items))
         return projected
 
 
@@ -40,8 +34,8 @@ class ModalityViews(nn.Module):
     def __init__(self, data: RecDataset, names: list[str], size: int):
         super().__init__()
         self.preferences = nn.ParameterDict({name: xavier_normal(data.n_users, size) for name in names})
-        self.perceptrons = nn.ModuleDict({name: perceptron(data.features[name].shape[1], size) for name in names})
-        self.features = Features(data.features)
+        self.perceptrons = nn.ModuleDict({name: Perceptron(data.features[name].shape[1], size) for name in names})
+        self.features = nn.ModuleDict({name: ItemFeatures(data.features[name]) for name in names})
         self.graph = UserItemGraph.of(data)
 
     def forward(self) -> tuple[Tensor, Tensor]:
@@ -56,8 +50,15 @@ class ModalityViews(nn.Module):
         return torch.stack(squares).sum()
 
 
-def perceptron(width: int, size: int) -> nn.Sequential:
-    return nn.Sequential(nn.Linear(width, 4 * size), nn.LeakyReLU(0.01), nn.Linear(4 * size, size))
+class Perceptron(nn.Sequential):
+    def __init__(self, width: int, size: int):
+        super().__init__(nn.Linear(width, 4 * size), nn.LeakyReLU(0.01), nn.Linear(4 * size, size))
+
+    def forward(self, features: ItemFeatures) -> Tensor:
+        """Of all items, (I, size)."""
+        first, bend, last = self
+        made: Tensor = last(bend(features.linear(first.get_parameter("weight"), first.get_parameter("bias"))))
+        return made
 
 
 def modality_weights(n: int, n_modalities: int) -> nn.Parameter:

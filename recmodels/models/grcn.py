@@ -8,7 +8,8 @@ from recmodels.data.dataset import RecDataset
 from recmodels.graphs import UserItemEdges
 from recmodels.losses import bpr, margins
 from recmodels.models.base import VISUAL, Recommender, Variant, id_penalty, is_paper, modalities, xavier_normal
-from recmodels.tensors import constant, unit_rows
+from recmodels.models.features import ItemFeatures
+from recmodels.tensors import unit_rows
 
 
 class Content(nn.Module):
@@ -17,8 +18,6 @@ class Content(nn.Module):
     In each of `n_rounds` users move towards those of their items that agree with them (routing, eq. 3 to 5).
     """
 
-    features: Tensor
-
     def __init__(self, data: RecDataset, name: str, size: int, n_rounds: int):
         super().__init__()
         self.n_rounds = n_rounds
@@ -26,11 +25,11 @@ class Content(nn.Module):
         self.preference = xavier_normal(data.n_users, size)  # (U, C)
         self.weight = xavier_normal(size, width)  # (C, F)
         self.bias = nn.Parameter(torch.empty(size).uniform_(-(width**-0.5), width**-0.5))
-        self.register_buffer("features", constant(data.features[name]), persistent=False)
+        self.features = ItemFeatures(data.features[name])
 
     def forward(self, edges: UserItemEdges) -> tuple[tuple[Tensor, Tensor], Tensor, Tensor]:
         """Users (U, C) and items (I, C) refined by their neighbours; edge shares (E,) to the user and to the item."""
-        items = unit_rows(F.leaky_relu(F.linear(self.features, self.weight, self.bias), 0.01))
+        items = unit_rows(F.leaky_relu(self.features.linear(self.weight, self.bias), 0.01))
         users = unit_rows(self.preference)
         for _ in range(self.n_rounds):
             shares = edges.softmax_by_user(edges.dot(users, items))

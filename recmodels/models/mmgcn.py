@@ -11,7 +11,8 @@ from recmodels.data.dataset import RecDataset
 from recmodels.graphs import MeanGraph
 from recmodels.losses import bpr, margins
 from recmodels.models.base import VISUAL, Recommender, Variant, id_penalty, is_paper, modalities, xavier_normal
-from recmodels.tensors import constant, unit_rows
+from recmodels.models.features import ItemFeatures
+from recmodels.tensors import unit_rows
 
 
 class MMGCN(Recommender):
@@ -69,10 +70,9 @@ class Branch(nn.Module):
     """The convolutions of one modality.
 
     What training leaves alone (the users' preferences in the benchmark, features that are not projected, and either
-    after one hop) is computed once.
+    after one hop) is computed once; not so where an adversary shifts the features.
     """
 
-    features: Tensor
     unit_users: Tensor | None
     unit_items: Tensor | None
     around_users: Tensor | None
@@ -82,14 +82,14 @@ class Branch(nn.Module):
         self, data: RecDataset, name: str, graph: MeanGraph, size: int, latent_size: int | None, *, trained: bool
     ):
         super().__init__()
-        features = constant(data.features[name]).to(torch.get_default_dtype())
-        width = latent_size or features.shape[1]
-        self.projection = nn.Linear(features.shape[1], width) if latent_size else None
+        self.features = ItemFeatures(data.features[name])
+        n_columns = data.features[name].shape[1]
+        width = latent_size or n_columns
+        self.projection = nn.Linear(n_columns, width) if latent_size else None
         self.preference = xavier_normal(data.n_users, width).requires_grad_(trained)
         self.first, self.second, self.last = Layer(width, size), Layer(size, size), Layer(size, size)
         nn.init.xavier_normal_(self.first.fuse.weight)
         self.graph = graph
-        self.register_buffer("features", features, persistent=False)
         for name in ("unit_users", "unit_items", "around_users", "around_items"):
             self.register_buffer(name, None, persistent=False)
         self._prepare()
@@ -102,7 +102,8 @@ class Branch(nn.Module):
         item = self._unit_features()
         # M (x C) = (M x) C: the map comes first unless M x is at hand.
         weight = self.first.convolve
-        to_user = self.graph.to_users(item @ weight) if self.around_users is None else self.around_users @ weight
+        fixed = self.around_users if self.features.shift is None else None
+        to_user = self.graph.to_users(item @ weight) if fixed is None else fixed @ weight
         to_item = self.graph.to_items(user @ weight) if self.around_items is None else self.around_items @ weight
         user, item = self.first(to_user, user, user_ids), self.first(to_item, item, item_ids)
         to_user, to_item = (around @ self.second.convolve for around in self.graph(user, item))
@@ -114,9 +115,11 @@ class Branch(nn.Module):
         )
 
     def _unit_features(self) -> Tensor:
-        if self.unit_items is not None:
-            return self.unit_items
-        return unit_rows(self.features if self.projection is None else self.projection(self.features))
+        if self.projection is not None:
+            return unit_rows(self.features.linear(self.projection.weight, self.projection.bias))
+        assert self.unit_items is not None
+        change = self.features.unit_change()
+        return self.unit_items if change is None else self.unit_items.index_add(0, *change)
 
     def _last(self, around: Tensor, own: Tensor, ids: Tensor, rows: Tensor | None) -> Tensor:
         if rows is not None:
@@ -130,7 +133,7 @@ class Branch(nn.Module):
             self.unit_users = unit_rows(self.preference)
             self.around_items = self.graph.to_items(self.unit_users)
         if self.projection is None:
-            self.unit_items = unit_rows(self.features)
+            self.unit_items = unit_rows(self.features.table)
             self.around_users = self.graph.to_users(self.unit_items)
 
 

@@ -12,6 +12,7 @@ from recmodels.data.dataset import RecDataset
 from recmodels.graphs import UserItemGraph
 from recmodels.losses import in_batch_softmax
 from recmodels.models.base import Recommender, modalities, xavier_uniform
+from recmodels.models.features import ItemFeatures
 from recmodels.tensors import Dropout, constant, unit_rows
 
 COLUMNS = 256
@@ -50,11 +51,13 @@ class SLMRec(Recommender):
         self.tasks, self.dropout = ssl_task.split("+"), Dropout(ssl_dropout)
         self.user_emb = xavier_uniform(data.n_users, embedding_size)  # shared by all streams
         self.item_emb = xavier_uniform(data.n_items, embedding_size)
-        self.content = nn.ModuleDict({name: FeatureStream(data, name, embedding_size, n_layers) for name in names})
+        self.graph = UserItemGraph.of(data)
+        self.content = nn.ModuleDict(
+            {name: FeatureStream(data, name, self.graph, embedding_size, n_layers) for name in names}
+        )
         self.user_fusion = xavier_linear((1 + len(names)) * embedding_size, embedding_size)
         self.item_fusion = xavier_linear((1 + len(names)) * embedding_size, embedding_size)
         self.alignment = Alignment(len(names), embedding_size, ssl_temp) if "fac" in self.tasks else None
-        self.graph = UserItemGraph.of(data)
 
     def embed(self) -> tuple[Tensor, Tensor]:
         users, items = self._streams(None, None)
@@ -110,11 +113,12 @@ class FeatureStream(nn.Module):
     """A modality's projected unit features, propagated with nothing on the users' side.
 
     Propagation and projection commute: what hops is fixed, (W x + b) of a node is W x' + b n' with x' the hops of the
-    features and n' those of ones.
+    features and n' those of ones. What an adversary shifts is projected first and then propagated.
     """
 
-    def __init__(self, data: RecDataset, modality: str, size: int, n_layers: int):
+    def __init__(self, data: RecDataset, modality: str, graph: UserItemGraph, size: int, n_layers: int):
         super().__init__()
+        self.features, self.graph, self.n_layers = ItemFeatures(data.features[modality]), graph, n_layers
         self.projection = xavier_linear(data.features[modality].shape[1], size)
         names = ("users", "items", "user_ones", "item_ones")
         for name, tensor in zip(names, propagated_features(data, modality, n_layers), strict=True):
@@ -126,7 +130,14 @@ class FeatureStream(nn.Module):
             + _rows(self.get_buffer(f"{side}_ones"), rows) * self.projection.bias
             for side, rows in (("user", users), ("item", items))
         )
-        return user, item
+        change = self.features.unit_change()
+        if change is None:
+            return user, item
+        moved, difference = change
+        projected = F.linear(difference, self.projection.weight)
+        start = projected.new_zeros(len(self.features.table), len(self.projection.weight))
+        of_users, of_items = self.graph.mean_from_items(start.index_add(0, moved, projected), self.n_layers)
+        return user + _rows(of_users, users), item + _rows(of_items, items)
 
 
 class Alignment(nn.Module):

@@ -1,14 +1,28 @@
 """VBPR: He, McAuley, Visual Bayesian Personalized Ranking from Implicit Feedback, AAAI 2016."""
 
+from collections.abc import Callable
+from functools import partial
+from typing import Literal
+
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from recmodels.data.dataset import RecDataset
-from recmodels.losses import batch_norms, batch_squares, bpr
-from recmodels.models.base import Recommender, Variant, is_paper, modalities, xavier_normal, xavier_uniform
-from recmodels.tensors import constant
+from recmodels.losses import batch_norms, batch_squares, bpr, summed_bpr
+from recmodels.models.base import Recommender, modalities, xavier_normal, xavier_uniform
+from recmodels.models.features import ItemFeatures
+
+Form = Literal["benchmark", "paper", "amr"]
+
+
+def amr_squares(users: Tensor, positives: Tensor, negatives: Tensor) -> Tensor:
+    """The sum of the users' squares and a hundredth of the items', as AMR's reference code weighs them."""
+    return users.square().sum() + 0.01 * (positives.square().sum() + negatives.square().sum())
+
+
+PENALTIES: dict[str, Callable[..., Tensor]] = {"benchmark": batch_norms, "paper": batch_squares, "amr": amr_squares}
 
 
 class VBPR(Recommender):
@@ -17,49 +31,63 @@ class VBPR(Recommender):
     As in the benchmark: one projection with a bias for all modalities side by side (text first), no item bias,
     un-squared norms as penalty. `variant="paper"`: no bias in the projection, a bias of each item and one linear in
     its features (eq. 4), squared penalties. A user's own bias changes no ranking and is left out of both.
+    `variant="amr"`, as in AMR's reference code (Tang et al., TKDE 2020): the halves are summed, p_u . (q_i + E c_i)
+    without biases, and so are losses over the batch; squares are penalised by `reg_weight` (there 0.1), those of items
+    by a hundredth of it; the projection learns at a tenth and item ids at a hundredth of the learning rate (0.01).
     """
 
-    features: Tensor
-
     def __init__(
-        self, data: RecDataset, *, embedding_size: int = 64, reg_weight: float = 1e-2, variant: Variant = "benchmark"
+        self, data: RecDataset, *, embedding_size: int = 64, reg_weight: float = 1e-2, variant: Form = "benchmark"
     ):
         super().__init__(data)
-        self.reg_weight = reg_weight
+        if variant not in PENALTIES:
+            raise ValueError(f"variant must be one of {', '.join(PENALTIES)}, but got {variant!r}")
+        self.variant, self.reg_weight = variant, reg_weight
+        self.ranking: Callable[[Tensor], Tensor] = summed_bpr if variant == "amr" else partial(bpr, floor=1e-10)
+        self.penalty = PENALTIES[variant]
         columns = [data.features[name] for name in modalities(data, "VBPR", first="text")]
         features = columns[0] if len(columns) == 1 else np.concatenate(columns, axis=1)
-        self.user_emb = xavier_uniform(data.n_users, 2 * embedding_size)
-        self.item_emb = xavier_uniform(data.n_items, embedding_size)
-        self.weight = xavier_normal(embedding_size, features.shape[1])
-        self.paper = is_paper(variant)
-        self.penalty = batch_squares if self.paper else batch_norms
-        if self.paper:
+        self.features = ItemFeatures(features)
+        if variant == "amr":
+            shapes = (data.n_users, embedding_size), (data.n_items, embedding_size), (embedding_size, features.shape[1])
+            self.user_emb, self.item_emb, self.weight = (_small_normal(*shape) for shape in shapes)
+        else:
+            self.user_emb = xavier_uniform(data.n_users, 2 * embedding_size)
+            self.item_emb = xavier_uniform(data.n_items, embedding_size)
+            self.weight = xavier_normal(embedding_size, features.shape[1])
+        self.bias = nn.Parameter(torch.zeros(embedding_size)) if variant == "benchmark" else None
+        if variant == "paper":
             self.item_bias = nn.Parameter(torch.zeros(data.n_items, 1))
             self.visual_bias = nn.Parameter(torch.zeros(1, features.shape[1]))
-        else:
-            self.bias = nn.Parameter(torch.zeros(embedding_size))
-        self.register_buffer("features", constant(features), persistent=False)
+
+    def rate_factors(self) -> dict[nn.Parameter, float]:
+        return {self.weight: 0.1, self.item_emb: 0.01} if self.variant == "amr" else {}
 
     def embed(self) -> tuple[Tensor, Tensor]:
-        users, items = self.user_emb, torch.cat([self.item_emb, self._project(self.features)], dim=1)
-        if self.paper:  # the biases as one more column, which every user weighs by 1
-            bias = self.item_bias + F.linear(self.features, self.visual_bias)
+        users, items = self.user_emb, self._join(self.item_emb, self.features.linear(self.weight, self.bias))
+        if self.variant == "paper":  # the biases as one more column, which every user weighs by 1
+            bias = self.item_bias + self.features.linear(self.visual_bias)
             return torch.cat([users, users.new_ones(len(users), 1)], dim=1), torch.cat([items, bias], dim=1)
         return users, items
 
     def loss(self, batch: Tensor) -> dict[str, Tensor]:
         # Only the batch's distinct items are projected; no other row of the projection has a gradient.
         distinct, place = batch[1:].flatten().unique(return_inverse=True)
-        features = self.features.index_select(0, distinct)
-        items = torch.cat([self.item_emb.index_select(0, distinct), self._project(features)], dim=1)
+        features = self.features.rows(distinct)
+        items = self._join(self.item_emb.index_select(0, distinct), F.linear(features, self.weight, self.bias))
         positive, negative = items.index_select(0, place).chunk(2)
         user = self.user_emb.index_select(0, batch[0])
         margin, penalised = (user * (positive - negative)).sum(-1), [user, positive, negative]
-        if self.paper:
+        if self.variant == "paper":
             bias = self.item_bias.index_select(0, distinct) + F.linear(features, self.visual_bias)
             above, below = bias.index_select(0, place).chunk(2)
             margin, penalised = margin + (above - below).squeeze(1), [*penalised, above, below]
-        return {"bpr": bpr(margin, floor=1e-10), "reg": self.reg_weight * self.penalty(*penalised)}
+        return {"bpr": self.ranking(margin), "reg": self.reg_weight * self.penalty(*penalised)}
 
-    def _project(self, features: Tensor) -> Tensor:
-        return F.linear(features, self.weight, None if self.paper else self.bias)
+    def _join(self, ids: Tensor, projected: Tensor) -> Tensor:
+        return ids + projected if self.variant == "amr" else torch.cat([ids, projected], dim=1)
+
+
+def _small_normal(*shape: int) -> nn.Parameter:
+    """Normal with deviation 0.01, cut off at twice that."""
+    return nn.Parameter(nn.init.trunc_normal_(torch.empty(*shape), std=0.01, a=-0.02, b=0.02))

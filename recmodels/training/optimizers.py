@@ -1,6 +1,6 @@
 """The optimisers by name, with the benchmark's settings: library defaults but learning rate and weight decay."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 
 from torch import nn, optim
@@ -21,12 +21,24 @@ def make_optimizer(
     learning_rate: float,
     weight_decay: float = 0.0,
     momentum: float = 0.0,
+    initial_accumulator: float = 0.0,
+    rate_factors: Mapping[nn.Parameter, float] | None = None,
 ) -> optim.Optimizer:
-    """ValueError for a name that is not in OPTIMIZERS, and for a momentum that is not SGD's."""
+    """`initial_accumulator`: what Adagrad's sums of squares start from. `rate_factors`: parameters that learn at a
+    multiple of the learning rate.
+
+    ValueError for a name that is not in OPTIMIZERS, and for a setting of another optimiser.
+    """
     if name not in OPTIMIZERS:
         raise ValueError(f"optimizer must be one of {', '.join(OPTIMIZERS)}, but got {name!r}")
     if momentum and name != "sgd":
         raise ValueError(f"momentum is for sgd alone, but the optimizer is {name}")
+    if initial_accumulator and name != "adagrad":
+        raise ValueError(f"initial_accumulator is for adagrad alone, but the optimizer is {name}")
     own = {"momentum": momentum} if momentum else {}
-    group = {"params": list(parameters)}  # torch takes an empty group, but no empty list
-    return OPTIMIZERS[name]([group], lr=learning_rate, weight_decay=weight_decay, **own)
+    own |= {"initial_accumulator_value": initial_accumulator} if initial_accumulator else {}
+    by_factor: dict[float, list[nn.Parameter]] = {1.0: []}  # torch takes an empty group, but no empty list
+    for parameter in parameters:
+        by_factor.setdefault((rate_factors or {}).get(parameter, 1.0), []).append(parameter)
+    groups = [{"params": group, "lr": learning_rate * factor} for factor, group in by_factor.items()]
+    return OPTIMIZERS[name](groups, lr=learning_rate, weight_decay=weight_decay, **own)

@@ -2,9 +2,10 @@
 
 import inspect
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
 from recmodels.models.base import Recommender
+from recmodels.training.strategies.amr import AMR
 from recmodels.training.strategies.averaging import EMA, SWA
 from recmodels.training.strategies.base import Part
 from recmodels.training.strategies.bsam import BSAM, BSAMPlus
@@ -15,7 +16,7 @@ from recmodels.training.strategies.ssam import DynamicSAM, FisherSAM
 from recmodels.training.strategies.strategy import Strategy
 
 LAYERS: dict[str, dict[str, type[Part]]] = {
-    "transform": {},
+    "transform": {"amr": AMR},
     "oracle": {
         "sam": SAM,
         "asam": ASAM,
@@ -102,11 +103,21 @@ def make_strategy(
     values = values or {}
     if unknown := values.keys() - set(knobs(name)):
         raise ValueError(f"{name} has no {min(unknown)}; it has {', '.join(knobs(name)) or 'no knobs'}")
+    for part in parts_of(name).values():
+        _check_words(part, values)
     layers: dict[str, Any] = {
         layer: part(**{knob: values[knob] for knob in _keywords(part) if knob in values})
         for layer, part in parts_of(name).items()
     }
     return Strategy(model, **layers, clip_norm=clip_norm, seed=seed)
+
+
+def _check_words(part: type[Part], values: Mapping[str, Any]) -> None:
+    """ValueError unless every knob that takes certain words only has one of them."""
+    for knob, parameter in inspect.signature(part, eval_str=True).parameters.items():
+        words = get_args(parameter.annotation) if get_origin(parameter.annotation) is Literal else ()
+        if words and values.get(knob, words[0]) not in words:
+            raise ValueError(f"{knob} must be one of {', '.join(words)}, but got {values[knob]!r}")
 
 
 def _keywords(kind: type) -> list[str]:

@@ -1,0 +1,109 @@
+"""AMR: Tang, Du, He, Yuan, Tian, Chua, Adversarial Training Towards Robust Multimedia Recommender System, IEEE TKDE
+32(5), 2020, arXiv 1809.07062."""
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from recmodels.models.base import Recommender
+from recmodels.models.features import feature_tables, shifted
+from recmodels.training.batch_loss import BatchLoss, Terms, total
+from recmodels.training.strategies.base import Batches, LossTransform
+
+TINY = 1e-12
+"""Gradients of a mean loss are small, so the authors' 1e-6 would let the adversary fade."""
+
+
+class AMR(LossTransform):
+    """J = L + adv_weight * L_adv: the same loss once more, with the features of the batch's items moved to its harm.
+
+    Delta_i = adv_eps * Gamma_i / ||Gamma_i||, Gamma_i = dL/dc_i, over the modalities of item i together, and taken as
+    constant; the pass that gives the gradient of L, penalties and all, gives Gamma too. Both passes see the same random
+    draws; the term "reg" counts in L alone. adv_weight=0 is plain training. A graph over items that was made from their
+    features stays as it is.
+
+    `adv_eps_mode`: adv_eps is a length, or with "relative" a share of the median length of the items' features.
+    `adv_type`: "grad" as above; "sign", adv_eps * sign(Gamma_i); "rand", a random direction, as a control.
+    `adv_warmup`: epochs of plain training before. `adv_freeze`: further gradients on a batch, as Mirror Gradient's
+    second, keep the adversary of the first.
+    ValueError unless adv_eps, adv_weight and adv_warmup >= 0, and for a model whose loss reads no features.
+    """
+
+    def __init__(
+        self,
+        *,
+        adv_eps: float = 0.1,
+        adv_eps_mode: Literal["absolute", "relative"] = "absolute",
+        adv_weight: float = 1.0,
+        adv_type: Literal["grad", "sign", "rand"] = "grad",
+        adv_warmup: int = 0,
+        adv_freeze: bool = False,
+    ):
+        for name, value in (("adv_eps", adv_eps), ("adv_weight", adv_weight), ("adv_warmup", adv_warmup)):
+            if not value >= 0:
+                raise ValueError(f"{name} >= 0 must hold, but got {name}={value}")
+        self.eps, self.relative, self.weight = adv_eps, adv_eps_mode == "relative", adv_weight
+        self.type, self.warmup, self.freeze = adv_type, adv_warmup, adv_freeze
+
+    def attach(self, model: Recommender, rng: np.random.Generator) -> None:
+        self.tables, self.rng, self.epoch = feature_tables(model), rng, 0
+        if not self.tables:
+            raise ValueError(f"amr moves item features, but the loss of {type(model).__name__} reads none")
+        self.length = self.eps * (self._median_length() if self.relative else 1.0)
+        self.deltas: list[Tensor] = []
+
+    def new_epoch(self, epoch: int, batches: Batches) -> None:
+        self.epoch = epoch
+
+    def __call__(self, loss: BatchLoss, *, replay: bool) -> Tensor:
+        if self.weight == 0 or self.epoch < self.warmup:
+            return loss.accumulate(replay=replay)
+        items = loss.rows[1:].unique()
+        keep = bool(loss.terms) and (self.freeze or (self.type == "rand" and replay))
+        if keep:
+            value = loss.accumulate(replay=replay)
+        else:
+            value, self.deltas = self._adversary(loss, items, replay=replay)
+        with shifted(self.tables, items, self.deltas):
+            loss.accumulate(self._adversarial, replay=True)
+        return value
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"rng": self.rng.bit_generator.state}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.rng.bit_generator.state = state["rng"]
+
+    def _adversary(self, loss: BatchLoss, items: Tensor, *, replay: bool) -> tuple[Tensor, list[Tensor]]:
+        """The loss of the model, whose gradient is added, and how the features of `items` (n,) are moved to harm it,
+        (n, F) for each table."""
+        shapes = [(len(items), table.table.shape[1]) for table in self.tables]
+        like = self.tables[0].table
+        if self.type == "rand":
+            noise = [torch.from_numpy(self.rng.standard_normal(shape, dtype=np.float32)).to(like) for shape in shapes]
+            return loss.accumulate(replay=replay), self._scaled(noise)
+        leaves = [like.new_zeros(shape, requires_grad=True) for shape in shapes]
+        with shifted(self.tables, items, leaves):
+            value = loss.accumulate(replay=replay)
+        return value, self._scaled([torch.zeros_like(leaf) if leaf.grad is None else leaf.grad for leaf in leaves])
+
+    def _scaled(self, directions: list[Tensor]) -> list[Tensor]:
+        if self.type == "sign":
+            return [direction.sign() * self.length for direction in directions]
+        scale = self.length / _lengths(directions).clamp(min=TINY)
+        return [direction * scale.unsqueeze(1) for direction in directions]
+
+    def _median_length(self) -> float:
+        with torch.no_grad():
+            return float(_lengths([table.table for table in self.tables]).median())
+
+    def _adversarial(self, terms: Terms) -> Tensor:
+        return self.weight * total({name: term for name, term in terms.items() if name != "reg"})
+
+
+def _lengths(parts: Sequence[Tensor]) -> Tensor:
+    """The length of each row over all parts side by side, (n,)."""
+    return torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(part, dim=1) for part in parts]), dim=0)
