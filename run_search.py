@@ -108,13 +108,18 @@ def resume_search(given: dict[str, Any], argv: Sequence[str], console: Console) 
         raise UserError(f"{option(fixed)}: cannot be changed by --resume, start a new search instead")
     spec = with_options(folder.spec().model_dump(), given)
     data = load(spec)
+    check_data(spec, folder, data)
+    return search(spec, folder, data, argv, console)
+
+
+def check_data(spec: SearchSpec, folder: "SearchFolder", data: "RecDataset") -> None:
+    """UserError if the search in the folder began with other data."""
     expected = folder.environment().get("data", {}).get("fingerprint", data.fingerprint)
     if data.fingerprint != expected:
         raise UserError(
             f"{spec.dataset}: not the data this search started with (fingerprint {data.fingerprint[:12]}, "
             f"expected {expected[:12]})"
         )
-    return search(spec, folder, data, argv, console)
 
 
 def new_comparison(given: dict[str, Any], argv: Sequence[str], console: Console) -> int:
@@ -153,6 +158,7 @@ def compare(comparison: "Comparison", argv: Sequence[str], console: Console) -> 
     console.print(f"{data}\ncomparison {comparison.name}", markup=False, highlight=False)
 
     def run_one(spec: SearchSpec, folder: "SearchFolder") -> "Outcome":
+        check_data(spec, folder, data)
         console.print(f"\n{spec.name}: {spec.model}, {spec.strategy}", markup=False, highlight=False)
         return run_session(spec, folder, data, argv, console)
 
