@@ -21,6 +21,7 @@ from tuning.spec import SearchSpec
 # Heavy imports (torch, ray, mlflow) wait until an argument needs them: --help answers at once.
 if TYPE_CHECKING:
     from recmodels.data.dataset import RecDataset
+    from tuning.comparison import Comparison, Line
     from tuning.folder import SearchFolder
     from tuning.session import Outcome
     from tuning.spaces import Space
@@ -57,6 +58,10 @@ def run(given: dict[str, Any], argv: Sequence[str], console: Console) -> int:
         return resume_search(given, argv, console)
     if modes:
         return list_names(modes[0], given)
+    if "compare" in given:
+        return new_comparison(given, argv, console)
+    for needless in given.keys() & {"controls", "seeds"}:
+        raise UserError(f"{option(needless)}: only with --compare")
     return new_search(given, argv, console)
 
 
@@ -93,6 +98,8 @@ def resume_search(given: dict[str, Any], argv: Sequence[str], console: Console) 
     from tuning.folder import SearchFolder
 
     root, name = Path(given["output_dir"]), given["resume"]
+    if (root / name / "comparison.yaml").exists():
+        return resume_comparison(root / name, given, argv, console)
     folder = SearchFolder((root / name).resolve())
     if not folder.exists():
         known = [path.parent.name for path in root.glob("*/spec.yaml")]
@@ -101,19 +108,105 @@ def resume_search(given: dict[str, Any], argv: Sequence[str], console: Console) 
         raise UserError(f"{option(fixed)}: cannot be changed by --resume, start a new search instead")
     spec = with_options(folder.spec().model_dump(), given)
     data = load(spec)
+    check_data(spec, folder, data)
+    return search(spec, folder, data, argv, console)
+
+
+def check_data(spec: SearchSpec, folder: "SearchFolder", data: "RecDataset") -> None:
+    """UserError if the search in the folder began with other data."""
     expected = folder.environment().get("data", {}).get("fingerprint", data.fingerprint)
     if data.fingerprint != expected:
         raise UserError(
             f"{spec.dataset}: not the data this search started with (fingerprint {data.fingerprint[:12]}, "
             f"expected {expected[:12]})"
         )
-    return search(spec, folder, data, argv, console)
+
+
+def new_comparison(given: dict[str, Any], argv: Sequence[str], console: Console) -> int:
+    from tuning import options
+    from tuning.spaces import Space
+
+    comparison = options.new_comparison(given)
+    if "dry_run" in given:
+        return max(dry_run(spec, Space.from_data(spec.space), console) for spec in comparison.searches)
+    if comparison.folder.exists():
+        raise UserError(
+            f"--name {comparison.name}: it exists in {comparison.folder.parent}; --resume {comparison.name}"
+        )
+    return compare(comparison, argv, console)
+
+
+def resume_comparison(folder: Path, given: dict[str, Any], argv: Sequence[str], console: Console) -> int:
+    from tuning.comparison import Comparison
+
+    comparison = Comparison.read(folder)
+    for fixed in given.keys() - (RESUMABLE - {"trials", "time_budget", "epoch_budget", "pass_budget"}) - {"resume"}:
+        raise UserError(f"{option(fixed)}: cannot be changed when a comparison goes on, start a new one instead")
+    changed = [with_options(spec.model_dump(), given) for spec in comparison.searches]
+    return compare(comparison.model_copy(update={"searches": changed}), argv, console)
+
+
+def compare(comparison: "Comparison", argv: Sequence[str], console: Console) -> int:
+    from tuning.comparison import run_comparison
+    from tuning.ray_settings import prepare
+
+    address = comparison.searches[0].resources.ray_address
+    prepare(address)
+    from tuning.search import cluster
+
+    data = load(comparison.searches[0])
+    console.print(f"{data}\ncomparison {comparison.name}", markup=False, highlight=False)
+
+    def run_one(spec: SearchSpec, folder: "SearchFolder") -> "Outcome":
+        check_data(spec, folder, data)
+        console.print(f"\n{spec.name}: {spec.model}, {spec.strategy}", markup=False, highlight=False)
+        return run_session(spec, folder, data, argv, console)
+
+    try:
+        with cluster(address):
+            lines = run_comparison(comparison, data, run_one)
+    except KeyboardInterrupt:
+        lines = None
+    from tuning.report import resume_command
+
+    if lines is None:
+        again = resume_command(comparison.name, comparison.searches[0].output_dir)
+        console.print(f"interrupted; go on with: {again}", markup=False, soft_wrap=True)
+        return 130
+    return show_comparison(comparison, lines, console)
+
+
+def show_comparison(comparison: "Comparison", lines: "list[Line]", console: Console) -> int:
+    from tuning.comparison import folder_of
+    from tuning.comparison_report import remarks, result_table, write_result
+
+    popularity = folder_of(comparison.searches[0]).environment().get("popularity")
+    write_result(comparison, lines, popularity)
+    console.print(result_table(lines, popularity, comparison.metric))
+    for remark in remarks(comparison, lines):
+        console.print(remark, markup=False, highlight=False, soft_wrap=True)
+    console.print(f"result: {comparison.folder / 'result.md'}", markup=False, highlight=False, soft_wrap=True)
+    return 0 if any(line.tested for line in lines) else 1
 
 
 def search(spec: SearchSpec, folder: "SearchFolder", data: "RecDataset", argv: Sequence[str], console: Console) -> int:
+    from tuning.report import resume_command
+
+    try:
+        outcome = run_session(spec, folder, data, argv, console)
+    except KeyboardInterrupt:
+        if folder.exists():
+            again = resume_command(spec.name, spec.output_dir)
+            console.print(f"interrupted; go on with: {again}", markup=False, soft_wrap=True)
+        return 130
+    return show(spec, outcome, console)
+
+
+def run_session(
+    spec: SearchSpec, folder: "SearchFolder", data: "RecDataset", argv: Sequence[str], console: Console
+) -> "Outcome":
     from tuning.live import LiveTable
     from tuning.ray_settings import prepare
-    from tuning.report import resume_command
 
     prepare(spec.resources.ray_address)
     from tuning.session import Session
@@ -121,13 +214,7 @@ def search(spec: SearchSpec, folder: "SearchFolder", data: "RecDataset", argv: S
     # A polite kill ends a search as Ctrl-C does.
     signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGINT))
     table = LiveTable(planned(spec), spec.training.metric, knobs=searched(spec), console=console)
-    try:
-        outcome = Session(spec, folder, data, table, ["run_search.py", *argv]).run()
-    except KeyboardInterrupt:
-        if folder.exists():
-            console.print(f"interrupted; go on with: {resume_command(spec)}", markup=False, soft_wrap=True)
-        return 130
-    return show(spec, outcome, console)
+    return Session(spec, folder, data, table, ["run_search.py", *argv]).run()
 
 
 def planned(spec: SearchSpec) -> int:
@@ -136,7 +223,8 @@ def planned(spec: SearchSpec) -> int:
     from tuning.study import choose_sampler
 
     space, trials = Space.from_data(spec.space), spec.budget.trials
-    points = space.grid_size() if choose_sampler(space, trials, spec.sampler) == "grid" else None
+    grid = choose_sampler(space, trials, spec.sampler) == "grid" and not spec.repeat_seeds
+    points = space.grid_size() if grid else None
     return min(trials, points or trials)
 
 
@@ -165,7 +253,7 @@ def show(spec: SearchSpec, outcome: "Outcome", console: Console) -> int:
     if warning := report.below_popularity(scores, outcome.popularity, metric):
         line(warning)
     if outcome.interrupted:
-        line(f"interrupted; go on with: {report.resume_command(spec)}")
+        line(f"interrupted; go on with: {report.resume_command(spec.name, spec.output_dir)}")
     if outcome.export is None:
         failed = next((record.reason for record in outcome.records if record.status == "failed"), None)
         line("no trial has a result" + (f"; the first failed with: {failed}" if failed else ""))

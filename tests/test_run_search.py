@@ -21,7 +21,7 @@ from tests.recmodels.made import checkerboard
 from tests.tuning.made import end_trial, made_folder, made_spec, made_trial
 from tuning import ray_settings, search
 from tuning.folder import SearchFolder, TrialFolder
-from tuning.options import seconds
+from tuning.options import new_comparison, parser, seconds
 from tuning.session import Outcome
 from tuning.spaces import Space
 from tuning.spec import SearchSpec, Training
@@ -75,7 +75,15 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
             "data set 'dmeo' is not built in (for a folder of your own pass --data-dir); did you mean 'demo'?",
         ),
         (("--model", "VBPR", "--dataset", "x", "--data-dir", "nowhere"), "--data-dir nowhere: no such folder"),
-        ((*NEW, "--strategy", "plian"), "--strategy: there is no strategy 'plian'; did you mean 'plain'?"),
+        (
+            (*NEW, "--strategy", "mg+sma"),
+            "--strategy mg+sma: there is no strategy 'sma'; did you mean '",
+        ),
+        ((*NEW, "--strategy", "mg+plain_lr"), "--strategy mg+plain_lr: mg+plain_lr: mg and plain_lr are each a whole"),
+        ((*NEW, "--compare", "mg,smg"), "--compare smg: there is no strategy 'smg'; did you mean"),
+        ((*NEW, "--seeds", "3"), "--seeds: only with --compare"),
+        ((*NEW, "--controls"), "--controls: only with --compare"),
+        ((*NEW, "--strategy", "plian"), "--strategy plian: there is no strategy 'plian'; did you mean 'plain'?"),
     ],
 )
 def test_a_name_that_is_wrong(capsys: Any, arguments: tuple[str, ...], message: str) -> None:
@@ -110,7 +118,7 @@ def test_a_name_that_is_wrong(capsys: Any, arguments: tuple[str, ...], message: 
         (("--export-format", "json"), "--export-format: Input should be 'mirrortune' or 'mmrec'"),
         (("--name", "../up"), "--name: String should match pattern"),
         (("--experiment", ""), "--experiment: String should have at least 1 character"),
-        (("--tune", "bsae"), "--tune: there is no 'bsae' to search; did you mean 'base'?"),
+        (("--tune", "bse"), "--tune: there is no 'bse' to search; did you mean 'base'?"),
         (("--tune", "plian"), "--tune: there is no 'plian' to search; did you mean 'plain'?"),
         (("--tune", "mg", "--strategy", "plain"), "--tune mg: expected the strategy that --strategy names, plain"),
         (("--set", "variant=papr"), "model.variant: expected one of benchmark, paper, but got 'papr'"),
@@ -129,6 +137,12 @@ def test_a_value_that_is_wrong(capsys: Any, arguments: tuple[str, ...], message:
         (("--set", "beta=3.0"), "--set beta=3.0: beta: beta < alpha must hold at every point"),
         (("--set", "train.alpha=1"), "--set train.alpha=1: 'alpha' belongs in section 'strategy'"),
         (("--set", "optimizer=adma"), "train.optimizer: expected one of adam"),
+        (("--optimizer", "adma"), "train.optimizer: expected one of adam"),
+        (("--optimizer", "sgd,adma"), "train.optimizer: expected one of adam"),
+        (("--set", "momentum=0.9"), "train.optimizer (with train.momentum): expected one of sgd, but got 'adam'"),
+        (("--set", "compose=tow_step"), "strategy.compose: expected one of two_step, combined, but got 'tow_step'"),
+        (("--pass-budget", "0"), "--pass-budget: Input should be greater than or equal to 1"),
+        (("--flatness-every", "0"), "--flatness-every: Input should be greater than or equal to 1"),
         (
             ("--space", "paper-gird"),
             "--space paper-gird: neither a built-in space nor a file; did you mean 'paper-grid'?",
@@ -304,6 +318,23 @@ def test_tune_says_what_is_searched(capsys: Any, arguments: tuple[str, ...], str
     assert spec.name.startswith(f"LightGCN-demo-{strategy}-")
 
 
+def test_several_optimizers_are_searched(capsys: Any) -> None:
+    one, searched = resolved(capsys, "--model", "LightGCN", "--optimizer", "sgd", "--set", "momentum=0.9")
+    assert (one.space["train"]["optimizer"], one.space["train"]["momentum"], searched) == ("sgd", 0.9, KNOBS)
+    both, searched = resolved(capsys, "--model", "LightGCN", "--optimizer", "sgd,adam")
+    assert both.space["train"]["optimizer"] == {"type": "categorical", "values": ["sgd", "adam"]}
+    assert searched == KNOBS | {"optimizer"}
+
+
+def test_a_comparison_that_cannot_go_on(capsys: Any, here: Path) -> None:
+    arguments = ("--model", "LightGCN", "--dataset", "demo", "--compare", "mg", "--name", "c")
+    new_comparison(parser().parse(arguments)).write()
+    assert refused(capsys, *arguments).startswith("--name c: it exists in searches; --resume c")
+    assert refused(capsys, "--resume", "c", "--trials", "9").startswith("--trials: cannot be changed when a comparison")
+    assert refused(capsys, "--resume", "c", "--seeds", "9").startswith("--seeds: cannot be changed when a comparison")
+    assert refused(capsys, "--resume", "c", "--max-concurrent", "0").startswith("--max-concurrent: Input should be")
+
+
 @pytest.mark.parametrize("strategy", sorted(STRATEGIES))
 def test_every_strategy_can_be_tuned_by_its_name(capsys: Any, strategy: str) -> None:
     by_name, searched = resolved(capsys, "--model", "LightGCN", "--tune", strategy)
@@ -313,7 +344,7 @@ def test_every_strategy_can_be_tuned_by_its_name(capsys: Any, strategy: str) -> 
 
 
 @pytest.mark.parametrize("how", ["--tune", "--strategy"])
-@pytest.mark.parametrize("strategy", sorted(STRATEGIES))
+@pytest.mark.parametrize("strategy", ["plain", "mg", "ssam_f+mg"])
 def test_popularity_has_one_trial_whatever_is_asked_for(capsys: Any, how: str, strategy: str) -> None:
     spec, searched = resolved(capsys, "--model", "Popularity", how, strategy)
     assert searched == set()
@@ -350,6 +381,8 @@ def test_every_option_reaches_the_spec(capsys: Any) -> None:
         "--trials": "4",
         "--time-budget": "2h",
         "--epoch-budget": "5",
+        "--pass-budget": "11",
+        "--flatness-every": "12",
         "--max-epochs": "6",
         "--patience": "7",
         "--metric": "ndcg@3",
@@ -377,11 +410,19 @@ def test_every_option_reaches_the_spec(capsys: Any) -> None:
         "cache_dir": "c",
         "sampler": "tpe",
         "scheduler": {"name": "median", "grace": 0.25, "reduction": 3.0},
-        "budget": {"trials": 4, "seconds": 7200.0, "epochs": 5},
-        "training": {"max_epochs": 6, "patience": 7, "metric": "ndcg@3", "ks": [5, 10, 20, 50], "seed": 8},
+        "budget": {"trials": 4, "seconds": 7200.0, "epochs": 5, "passes": 11},
+        "training": {
+            "max_epochs": 6,
+            "patience": 7,
+            "metric": "ndcg@3",
+            "ks": [5, 10, 20, 50],
+            "seed": 8,
+            "flatness_every": 12,
+        },
         "resources": {"cpus_per_trial": 9, "gpus_per_trial": 0.5, "max_concurrent": 10, "ray_address": "auto"},
         "tracking": {"uri": "sqlite:///x.db", "experiment": "e"},
         "baseline": True,
+        "repeat_seeds": False,
         "output_dir": "o",
         "export_dir": "x",
         "export_format": "mmrec",

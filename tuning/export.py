@@ -11,7 +11,6 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
 from recmodels.errors import UserError
-from recmodels.training.strategies import is_reconstruction
 from tuning.folder import BASELINE, SearchFolder, Status, TrialRecord, write_whole
 from tuning.spec import SearchSpec, read_model
 
@@ -146,6 +145,8 @@ def to_mmrec(export: Export) -> str:
 
 
 def _export(spec: SearchSpec, record: TrialRecord, environment: dict[str, Any], ended: Iterable[TrialRecord]) -> Export:
+    from recmodels.training.strategies import is_reconstruction  # it loads torch
+
     counts = Counter(other.status for other in ended if other.trial != BASELINE)
     fields = {
         "model": spec.model,

@@ -5,7 +5,7 @@ import re
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from pydantic import ValidationError
 
@@ -14,10 +14,14 @@ from tuning.parameters import did_you_mean
 from tuning.spaces import SEARCHED, load_space
 from tuning.spec import SearchSpec, first_fault
 
+if TYPE_CHECKING:
+    from tuning.comparison import Comparison
+
 EPILOG = """examples:
   python run_search.py --model GRCN --dataset demo
   python run_search.py --model GRCN --dataset clothing --data-dir data --trials 40 --baseline
   python run_search.py --model VBPR --dataset demo --space paper-grid --set reg_weight=1e-3
+  python run_search.py --model GRCN --dataset demo --compare mg,sam --controls --trials 8
   python run_search.py --resume GRCN-demo-mg-20260101-120000 --trials 80
   python run_search.py --replay best_configs/GRCN-demo-mg.yaml
 """
@@ -115,6 +119,9 @@ def parser() -> Parser:
     group.add_argument("--model", metavar="NAME", help="model, see --list-models")
     group.add_argument("--dataset", metavar="NAME", help="folder in --data-dir, demo, or synthetic:NAME")
     group.add_argument("--strategy", metavar="NAME", help="training strategy, see --list-strategies (default: mg)")
+    group.add_argument("--compare", metavar="NAMES", help="several strategies with commas: the same search for each")
+    group.add_argument("--controls", action="store_true", help="with --compare: also plain_lr and plain_repeat")
+    group.add_argument("--seeds", metavar="N", help="with --compare: fresh seeds that each winner is trained on (5)")
     group.add_argument("--data-dir", metavar="DIR", help="folder that holds the data set folders")
     group.add_argument("--cache-dir", metavar="DIR", help="where parsed data are kept (default: the user's cache)")
     group.add_argument("--name", metavar="NAME", help="name of the search (default: made from the above and the time)")
@@ -204,7 +211,7 @@ def new_spec(given: dict[str, Any]) -> SearchSpec:
     check_training(space)
     check_words(space, model, strategy)
     stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
-    name = re.sub(r"[^A-Za-z0-9._-]+", "-", f"{model}-{given['dataset']}-{strategy}-{stamp}")
+    name = _file_name(f"{model}-{given['dataset']}-{strategy}-{stamp}")
     return with_options({"name": name, "strategy": strategy, "space": space.to_data()}, given)
 
 
@@ -219,14 +226,45 @@ def overrides(given: dict[str, Any]) -> list[str]:
 
 def what_to_tune(tune: str, strategy: str | None) -> tuple[str, str]:
     """--tune and --strategy, where it is given -> the strategy and what is searched. UserError."""
+    from recmodels.training import STRATEGIES
     from tuning.registry import known_strategy
 
     if tune in SEARCHED:
         return strategy or ("plain" if tune == "base" else "mg"), tune
+    if "+" not in tune and tune not in STRATEGIES:
+        raise UserError(f"--tune: there is no {tune!r} to search{did_you_mean(tune, [*SEARCHED, *STRATEGIES])}")
     named = known_strategy(tune, "--tune")
     if strategy not in (None, named):
         raise UserError(f"--tune {tune}: expected the strategy that --strategy names, {strategy}")
     return named, "strategy"
+
+
+def new_comparison(given: dict[str, Any]) -> "Comparison":
+    """--compare and the options of its searches as one checked value."""
+    from recmodels.training.strategies import CONTROLS, knobs
+    from tuning.comparison import REFERENCE, Comparison
+    from tuning.registry import known_strategy
+
+    for option_ in ("strategy", "baseline", "export_format"):
+        if option_ in given:
+            raise UserError(f"{option(option_)}: has no meaning with --compare")
+    if given.get("tune", "strategy") not in SEARCHED:
+        raise UserError(f"--tune {given['tune']}: expected one of {', '.join(SEARCHED)} with --compare")
+    named = [REFERENCE, *given["compare"].split(","), *(CONTROLS if "controls" in given else ())]
+    strategies = list(dict.fromkeys(known_strategy(name.strip(), "--compare") for name in named))
+    theirs = {knob for strategy in strategies for knob in knobs(strategy)}
+    stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
+    name = given.get("name") or f"compare-{given.get('model')}-{given.get('dataset')}-{stamp}"
+    searches = []
+    for strategy in strategies:
+        # A knob is set where there is one.
+        fits = [text for text in given.get("set", ()) if _key(text) not in theirs - set(knobs(strategy))]
+        part = {"strategy": strategy, "name": _file_name(f"{name}-{strategy}"), "set": fits}
+        searches.append(new_spec({**given, **part}))
+    try:
+        return Comparison(name=_file_name(name), seeds=given.get("seeds", 5), searches=searches)
+    except ValidationError as error:
+        raise UserError(f"--seeds: {first_fault(error).partition(': ')[2]}") from None
 
 
 def with_options(base: dict[str, Any], given: dict[str, Any]) -> SearchSpec:
@@ -243,6 +281,14 @@ def with_options(base: dict[str, Any], given: dict[str, Any]) -> SearchSpec:
         place, fault = error.errors()[0]["loc"], first_fault(error)
         culprit = [option(name) for name, path in SPEC_OPTIONS.items() if path == place]
         raise UserError(": ".join([*culprit, fault.partition(": ")[2]]) if culprit else fault) from None
+
+
+def _file_name(text: str) -> str:
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", text)
+
+
+def _key(override: str) -> str:
+    return override.partition("=")[0].strip().rpartition(".")[2]
 
 
 def option(name: str) -> str:

@@ -42,8 +42,7 @@ class Recorder(Unpickled, tune.Callback):
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
     ) -> None:
         name = trial.config["trial"]
-        if name != BASELINE:
-            self.study.report(name, result["epoch"], result["best"])
+        self.study.report(name, result["epoch"], result["best"])
         self.observer.running(name, trial.config["params"], result["epoch"], result["best"])
 
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:

@@ -7,8 +7,9 @@ from typing import Literal, get_args, get_origin, get_type_hints
 from recmodels.errors import UserError
 from recmodels.models import MODELS
 from recmodels.training import OPTIMIZERS
-from recmodels.training.strategies import canonical, knobs, parts_of
+from recmodels.training.strategies import STRATEGIES, canonical, knobs, parts_of
 from tuning.distributions import Choice, Distribution, Fixed
+from tuning.parameters import did_you_mean
 from tuning.spaces import Space, SpaceError
 
 TRAIN = ("optimizer", "learning_rate", "batch_size", "weight_decay")
@@ -22,6 +23,9 @@ def known_parameters(model: str, strategy: str) -> dict[str, Collection[str]]:
 
 def known_strategy(name: str, option: str = "--strategy") -> str:
     """The name with its parts in order. UserError if it is no strategy."""
+    for part in name.split("+"):
+        if part not in STRATEGIES:
+            raise UserError(f"{option} {name}: there is no strategy {part!r}{did_you_mean(part, STRATEGIES)}")
     try:
         return canonical(name)
     except ValueError as error:

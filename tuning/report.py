@@ -106,16 +106,14 @@ def next_steps(spec: SearchSpec, export_path: Path | None) -> list[str]:
     if export_path:
         steps.append(replay_command(export_path, spec.data_dir))
     more = 2 * spec.budget.trials
-    steps.append(f"{resume_command(spec)} --trials {more}")
+    steps.append(f"{resume_command(spec.name, spec.output_dir)} --trials {more}")
     return steps
 
 
-def resume_command(spec: SearchSpec) -> str:
-    """The command line that goes on with a search."""
-    where = (
-        [] if spec.output_dir == SearchSpec.model_fields["output_dir"].default else ["--output-dir", spec.output_dir]
-    )
-    return shlex.join(["python", "run_search.py", "--resume", spec.name, *where])
+def resume_command(name: str, output_dir: str) -> str:
+    """The command line that goes on with a search or a comparison."""
+    where = [] if output_dir == SearchSpec.model_fields["output_dir"].default else ["--output-dir", output_dir]
+    return shlex.join(["python", "run_search.py", "--resume", name, *where])
 
 
 def _searched(records: Sequence[TrialRecord]) -> list[tuple[str, str]]:
@@ -160,14 +158,15 @@ def _winner_paragraphs(best: TrialRecord, popularity: Scores | None, metric: str
         f"### Winner: trial {best.trial}",
         f"Best epoch {best.best_epoch} of {best.epochs}, seed {best.seed}.{early}",
         *([f"**{warning}**"] if warning else []),
-        _markdown_table(["parameter", "value"], parameters.items()),
-        _markdown_table(
+        markdown_table(["parameter", "value"], parameters.items()),
+        markdown_table(
             ["metric", *columns], ((name, *(column.get(name) for column in columns.values())) for name in best.valid)
         ),
     ]
 
 
-def _markdown_table(header: Sequence[str], rows: Iterable[Iterable[Any]]) -> str:
+def markdown_table(header: Sequence[str], rows: Iterable[Iterable[Any]]) -> str:
+    """Rows of values, as `shown`."""
     lines = [header, ["---"] * len(header), *([shown(cell).replace("|", "\\|") for cell in row] for row in rows)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 

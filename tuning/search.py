@@ -46,7 +46,11 @@ class Slot:
 
 @contextmanager
 def cluster(address: str | None) -> Iterator[None]:
-    """Ray, on this machine or on the cluster at `address`, quiet. After `ray_settings.prepare`."""
+    """Ray, on this machine or on the cluster at `address`, quiet; what is running already stays. After
+    `ray_settings.prepare`."""
+    if ray.is_initialized():
+        yield
+        return
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # a failed trial's reason stands in the ledger
     local: dict[str, Any] = {} if address else {"include_dashboard": False}
     ray.init(address=address or "local", log_to_driver=False, logging_level=logging.ERROR, **local)
@@ -178,11 +182,13 @@ class Suggestions(Unpickled, Searcher):
         if self.started >= self.spec.budget.trials:
             return None
         name = f"{self.started:04d}"
-        point = self.study.ask(name, self.started)
+        point = {} if self.spec.repeat_seeds else self.study.ask(name, self.started)
         if point is None:
             return None
+        plan = self._plan(name, self.spec.strategy, self.space.resolve(point), point)
+        plan["seed"] += self.started if self.spec.repeat_seeds else 0
         self.started += 1
-        return self._plan(name, self.spec.strategy, self.space.resolve(point), point)
+        return plan
 
     def _plan(self, name: str, strategy: str, params: Params, point: dict[str, Any]) -> dict[str, Any]:
         return {

@@ -98,7 +98,8 @@ class Session:
         try:
             if best:
                 best = self._tested(best)
-                path = export_best(self.spec, best, self.folder.environment(), self.folder.path)
+                if not self.spec.repeat_seeds:  # the best of some seeds is luck
+                    path = export_best(self.spec, best, self.folder.environment(), self.folder.path)
         finally:
             if isinstance(self.tracker, NullTracker):
                 self._track()
@@ -133,7 +134,7 @@ class Session:
         )
 
     def _points(self) -> float:
-        points = self.space.grid_size() if self.spec.sampler == "grid" else None
+        points = self.space.grid_size() if self.spec.sampler == "grid" and not self.spec.repeat_seeds else None
         return float("inf") if points is None else points
 
     def _tested(self, record: TrialRecord) -> TrialRecord:

@@ -82,7 +82,10 @@ class Tracking(_Part):
 
 
 class SearchSpec(_Part):
-    """One search of one (model, dataset, strategy). `space` is the resolved space as plain data (`Space.to_data`)."""
+    """One search of one (model, dataset, strategy). `space` is the resolved space as plain data (`Space.to_data`).
+
+    `repeat_seeds`: no search at all but the space's one point on a seed after the other, from `training.seed` on.
+    """
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
     model: str
@@ -98,6 +101,7 @@ class SearchSpec(_Part):
     resources: Resources = Resources()
     tracking: Tracking = Tracking()
     baseline: bool = False
+    repeat_seeds: bool = False
     output_dir: str = "searches"
     export_dir: str = "best_configs"
     export_format: Literal["mirrortune", "mmrec"] = "mirrortune"

@@ -103,8 +103,9 @@ class Study:
         return trial.params
 
     def report(self, name: str, epoch: int, best: float) -> None:
-        """The best value so far after an epoch."""
-        self.storage.set_trial_intermediate_value(self._id(self.numbers[name]), epoch, best)
+        """The best value so far after an epoch; without effect for a trial that the study did not propose."""
+        if name in self.numbers:
+            self.storage.set_trial_intermediate_value(self._id(self.numbers[name]), epoch, best)
 
     def tell(self, record: TrialRecord) -> None:
         """Finished with its best value, pruned with the best so far, failed as failed."""

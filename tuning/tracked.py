@@ -7,7 +7,6 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from recmodels.training.strategies import is_reconstruction
 from tuning.folder import TrialRecord
 from tuning.spec import SearchSpec
 
@@ -95,6 +94,8 @@ def search_params(spec: SearchSpec) -> dict[str, str]:
 
 def identity(spec: SearchSpec, environment: Mapping[str, Any]) -> dict[str, str]:
     """The tags that every run of a search carries, since MLflow's filters do not look at the parent."""
+    from recmodels.training.strategies import is_reconstruction  # it loads torch
+
     git = environment.get("git") or {}
     versions = environment.get("versions") or {}
     tags = {

@@ -127,7 +127,7 @@ def test_a_trial_that_only_stopped_running_has_not_ended(folder: SearchFolder) -
     assert witness.heard == []
 
 
-def test_ray_s_calls_reach_the_study_and_the_table_but_not_with_the_baseline(folder: SearchFolder) -> None:
+def test_ray_s_calls_reach_the_study_and_the_table(folder: SearchFolder) -> None:
     made, witness = recorder(folder)
     for name in ("0000", BASELINE):
         made_trial(folder, name, epochs=1)
@@ -138,6 +138,7 @@ def test_ray_s_calls_reach_the_study_and_the_table_but_not_with_the_baseline(fol
         ("study", "0000", 1, 0.5),
         ("observer", "0000", 1, 0.5),
         ("observer", BASELINE, 0, None),
+        ("study", BASELINE, 1, 0.5),  # which does not know it
         ("observer", BASELINE, 1, 0.5),
     ]
     folder.trial("0000").write_result(FINISHED)

@@ -122,6 +122,40 @@ def test_ctrl_c_ends_cleanly_and_exports_the_best_so_far(tmp_path: Path) -> None
     assert len(folder.ledger()) == done
 
 
+def test_a_killed_comparison_goes_on_where_it_was(tmp_path: Path) -> None:
+    done = tmp_path / "searches" / "c" / "done.jsonl"
+    options = (
+        "--compare",
+        "mg",
+        "--seeds",
+        "2",
+        "--trials",
+        "2",
+        "--max-epochs",
+        "2",
+        "--name",
+        "c",
+        "--tracking-uri",
+        "none",
+    )
+    first = door(tmp_path, *SMALL[:-2], *options)
+    wait_for(done.exists, first)
+    os.killpg(first.pid, signal.SIGKILL)
+    first.communicate()
+    begun = done.read_text()
+
+    output = finish(door(tmp_path, "--resume", "c"))
+    assert done.read_text().startswith(begun)
+    names = [json.loads(line)["search"] for line in done.read_text().splitlines()]
+    assert names == ["c-plain", "c-plain-seeds", "c-mg", "c-mg-seeds"]
+    seeds = SearchFolder(tmp_path / "searches" / "c-mg-seeds").ledger().values()
+    assert sorted(record.seed for record in seeds) == [1000, 1001]
+    assert {json.dumps(record.params) for record in seeds} == {json.dumps(next(iter(seeds)).params)}
+    assert "over 1000 users" in output
+    assert (tmp_path / "searches" / "c" / "result.md").exists()
+    assert not list(tmp_path.glob("**/*-seeds*.yaml"))
+
+
 def test_popularity_is_a_search_of_one_trial_that_replays(tmp_path: Path) -> None:
     folder = SearchFolder(tmp_path / "searches" / "s")
     where = ("--model", "Popularity", "--dataset", "demo", "--name", "s")

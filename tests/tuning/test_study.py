@@ -165,6 +165,7 @@ def test_an_end_is_told_with_its_value(folder: SearchFolder, status: Status, sta
 
 def test_a_trial_that_the_study_does_not_know_is_passed_over(folder: SearchFolder) -> None:
     study = opened(folder)
+    study.report("baseline", 1, 0.5)
     study.tell(record("baseline"))
     study.interrupt("baseline")
     assert states(folder) == []
