@@ -14,6 +14,8 @@ from rich.logging import RichHandler
 from rich.table import Table
 
 from recmodels.errors import UserError
+from tuning import commands
+from tuning.commands import COMMANDS
 from tuning.options import RESUMABLE, new_spec, option, parser, with_options
 from tuning.parameters import did_you_mean
 from tuning.spec import SearchSpec
@@ -39,6 +41,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     logger.setLevel(logging.INFO)
     warnings.filterwarnings("ignore", module=r"(ray|optuna|mlflow)\b")
     try:
+        if argv and argv[0] in COMMANDS:
+            return commands.run(argv[0], argv[1:], console)
         return run(parser().parse(argv), argv, console)
     except UserError as error:
         print(f"run_search.py: {error}", file=sys.stderr)

@@ -24,6 +24,7 @@ EPILOG = """examples:
   python run_search.py --model GRCN --dataset demo --compare mg,sam --controls --trials 8
   python run_search.py --resume GRCN-demo-mg-20260101-120000 --trials 80
   python run_search.py --replay best_configs/GRCN-demo-mg.yaml
+  python run_search.py prepare --help     (also: inspect, recommend)
 """
 
 SPEC_OPTIONS = {
