@@ -93,6 +93,7 @@ def new_search(given: dict[str, Any], argv: Sequence[str], console: Console) -> 
     folder = SearchFolder((Path(given["output_dir"]) / spec.name).resolve())
     if folder.exists():
         raise UserError(f"--name {spec.name}: this search exists in {folder.path.parent}; --resume {spec.name} goes on")
+    download(given)
     data = load(spec)
     console.print(f"{data}\nsearch {spec.name}: {spec.model}, {spec.strategy}", markup=False, highlight=False)
     return search(spec, folder, data, argv, console)
@@ -137,6 +138,7 @@ def new_comparison(given: dict[str, Any], argv: Sequence[str], console: Console)
         raise UserError(
             f"--name {comparison.name}: it exists in {comparison.folder.parent}; --resume {comparison.name}"
         )
+    download(given)
     return compare(comparison, argv, console)
 
 
@@ -281,14 +283,14 @@ def dry_run(spec: SearchSpec, space: "Space", console: Console) -> int:
 
 
 def replay_export(given: dict[str, Any], console: Console) -> int:
-    from tuning.export import read_export
+    from tuning.export import read_trainable
     from tuning.replay import replay
     from tuning.report import below_popularity
 
     extra = given.keys() - {"replay", "data_dir", "cache_dir", "output_dir"}
     if extra:
         raise UserError(f"{option(min(extra))}: has no meaning with --replay, whose file says everything")
-    export = read_export(given["replay"])
+    export = read_trainable(given["replay"])
     data = load_data(export.dataset, given)
     if data.fingerprint != export.data_fingerprint:
         console.print(f"warning: {export.dataset} is not the data of the export; other metrics are to be expected")
@@ -306,6 +308,14 @@ def replay_export(given: dict[str, Any], console: Console) -> int:
         console.print(warning, markup=False, highlight=False, soft_wrap=True)
     print("the metrics are the same, digit by digit" if same else "the metrics differ")
     return 0 if same else 1
+
+
+def download(given: dict[str, Any]) -> None:
+    """For --download: the data set of the search, where it is not there yet."""
+    if "download" in given:
+        from tuning.commands.prepare import prepare_missing
+
+        prepare_missing(given)
 
 
 def load(spec: SearchSpec) -> "RecDataset":

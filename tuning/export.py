@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from recmodels.errors import UserError
 from tuning.folder import BASELINE, SearchFolder, Status, TrialRecord, write_whole
-from tuning.spec import SearchSpec, read_model
+from tuning.spec import Metric, SearchSpec, read_model
 
 MMREC_LEARNERS = ("adam", "sgd", "rmsprop", "adagrad")
 MMREC_STRATEGIES = ("plain", "mg")
@@ -43,7 +43,7 @@ class ExportedTraining(_Part):
 
     epochs: Annotated[int, Field(ge=1)]
     best_epoch: Annotated[int, Field(ge=1)]
-    metric: str
+    metric: Metric
     ks: tuple[Annotated[int, Field(ge=1)], ...]
     max_epochs: Annotated[int, Field(ge=1)]
     patience: Annotated[int, Field(ge=0)]
@@ -78,7 +78,7 @@ class Export(_Part):
     strategy: str
     reconstruction: bool = False
     parameters: dict[Annotated[str, Field(pattern="^(strategy|train|model)$")], dict[str, Any]]
-    seed: Annotated[int, Field(ge=0)]
+    seed: Annotated[int, Field(ge=0, lt=2**31)]
     training: ExportedTraining
     metrics: ExportedMetrics
     popularity: ExportedMetrics | None = None
@@ -121,6 +121,18 @@ def read_export(path: Path) -> Export:
     return read_model(path, Export, "an exported configuration")
 
 
+def read_trainable(path: Path) -> Export:
+    """The same; UserError also if it says what cannot be trained, as a file does that was changed by hand."""
+    from tuning.registry import check_configuration  # it loads torch
+
+    export = read_export(path)
+    try:
+        check_configuration(export.model, export.strategy, export.parameters)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
+    return export
+
+
 def to_mmrec(export: Export) -> str:
     """The winner in the keys of the reference toolbox. UserError if that cannot train it as it was trained here."""
     settings, left_out = _mmrec_parameters(export)
@@ -139,7 +151,7 @@ def to_mmrec(export: Export) -> str:
         "valid_metric": f"{_MMREC_METRICS[metric]}@{cutoff}",
         "topk": list(training.ks),
     }
-    if not re.fullmatch("demo|synthetic:.*", export.dataset):  # made data has no file
+    if not re.fullmatch("demo|synthetic:.*|.*@.*", export.dataset):  # made and corrupted data have no file
         settings["inter_file_name"] = f"{export.dataset}.inter"
     return _mmrec_header(export, left_out) + _yaml(settings, flow=None)
 

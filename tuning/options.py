@@ -123,7 +123,8 @@ def parser() -> Parser:
     group.add_argument("--compare", metavar="NAMES", help="several strategies with commas: the same search for each")
     group.add_argument("--controls", action="store_true", help="with --compare: also plain_lr and plain_repeat")
     group.add_argument("--seeds", metavar="N", help="with --compare: fresh seeds that each winner is trained on (5)")
-    group.add_argument("--data-dir", metavar="DIR", help="folder that holds the data set folders")
+    group.add_argument("--data-dir", metavar="DIR", help="folder that holds the data set folders (data)")
+    group.add_argument("--download", action="store_true", help="prepare the data set first where it is not there")
     group.add_argument("--cache-dir", metavar="DIR", help="where parsed data are kept (default: the user's cache)")
     group.add_argument("--name", metavar="NAME", help="name of the search (default: made from the above and the time)")
 
@@ -186,6 +187,7 @@ def parser() -> Parser:
 
 def new_spec(given: dict[str, Any]) -> SearchSpec:
     """The options and the space files as one checked value."""
+    from recmodels.data.corruptions import clean_name
     from recmodels.models import MODELS
     from recmodels.models.popularity import Popularity
     from tuning.registry import check_training, check_words, known_parameters, known_strategy
@@ -203,7 +205,7 @@ def new_spec(given: dict[str, Any]) -> SearchSpec:
     space = load_space(
         model,
         strategy,
-        given["dataset"],
+        clean_name(given["dataset"]),
         tune=tune,
         space=given.get("space"),
         overrides=overrides(given),
@@ -212,7 +214,7 @@ def new_spec(given: dict[str, Any]) -> SearchSpec:
     check_training(space)
     check_words(space, model, strategy)
     stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
-    name = _file_name(f"{model}-{given['dataset']}-{strategy}-{stamp}")
+    name = _file_name(f"{model}-{given['dataset']}-{strategy}", 80) + f"-{stamp}"
     return with_options({"name": name, "strategy": strategy, "space": space.to_data()}, given)
 
 
@@ -255,7 +257,7 @@ def new_comparison(given: dict[str, Any]) -> "Comparison":
     strategies = list(dict.fromkeys(known_strategy(name.strip(), "--compare") for name in named))
     theirs = {knob for strategy in strategies for knob in knobs(strategy)}
     stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
-    name = given.get("name") or f"compare-{given.get('model')}-{given.get('dataset')}-{stamp}"
+    name = given.get("name") or _file_name(f"compare-{given.get('model')}-{given.get('dataset')}", 60) + f"-{stamp}"
     searches = []
     for strategy in strategies:
         # A knob is set where there is one.
@@ -284,8 +286,9 @@ def with_options(base: dict[str, Any], given: dict[str, Any]) -> SearchSpec:
         raise UserError(": ".join([*culprit, fault.partition(": ")[2]]) if culprit else fault) from None
 
 
-def _file_name(text: str) -> str:
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", text)
+def _file_name(text: str, length: int | None = None) -> str:
+    """The text without what a file name should not have, cut to `length` characters: names of searches have a limit."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", text)[:length]
 
 
 def _key(override: str) -> str:

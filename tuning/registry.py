@@ -11,6 +11,7 @@ from recmodels.training.strategies import STRATEGIES, canonical, knobs, parts_of
 from tuning.distributions import Choice, Distribution, Fixed
 from tuning.parameters import did_you_mean
 from tuning.spaces import Space, SpaceError
+from tuning.spec import Params
 
 TRAIN = ("optimizer", "learning_rate", "batch_size", "weight_decay")
 OPTIONAL = ("momentum", "initial_accumulator", "clip_norm")
@@ -53,6 +54,27 @@ def check_words(space: Space, model: str, strategy: str) -> None:
             hint = hints.get(parameter.name)
             if parameter.section == section and get_origin(hint) is Literal:
                 _check_values(f"{section}.{parameter.name}", parameter.distribution, get_args(hint))
+
+
+def check_configuration(model: str, strategy: str, params: Params) -> None:
+    """UserError unless one can train by them: names are known, none of training's is missing, words are among those
+    that are taken, a model's numbers are numbers."""
+    if model not in MODELS:
+        raise UserError(f"model: there is no model {model!r}{did_you_mean(model, MODELS)}")
+    known_strategy(strategy, "strategy")
+    for section, known in known_parameters(model, strategy).items():
+        for name in params.get(section, {}).keys() - set(known):
+            raise UserError(f"parameters.{section}: no parameter {name!r}{did_you_mean(name, known)}")
+    space = Space.from_data(params)
+    check_training(space)
+    check_words(space, model, strategy)
+    hints = get_type_hints(vars(MODELS[model])["__init__"])
+    for name, value in params.get("model", {}).items():
+        kinds = {int: (int,), float: (int, float)}.get(hints.get(name, object), (object,))
+        if not isinstance(value, kinds) or (isinstance(value, bool) and object not in kinds):
+            raise UserError(
+                f"parameters.model.{name}: expected a number of type {hints[name].__name__}, but got {value!r}"
+            )
 
 
 def _check_values(what: str, distribution: Distribution, known: Collection[str]) -> None:

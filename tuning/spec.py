@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from recmodels.errors import UserError
 
@@ -19,6 +19,15 @@ Scores = dict[str, dict[str, float]]
 
 class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+def _known_metric(value: str) -> str:
+    if not re.fullmatch(rf"({'|'.join(METRICS)})@[1-9]\d{{0,8}}", value):
+        raise ValueError(f"expected one of {', '.join(METRICS)} and a cut-off, like recall@20, but got {value!r}")
+    return value
+
+
+Metric = Annotated[str, AfterValidator(_known_metric)]
 
 
 class Budget(_Part):
@@ -39,17 +48,10 @@ class Training(_Part):
 
     max_epochs: Annotated[int, Field(ge=1)] = 1000
     patience: Annotated[int, Field(ge=0)] = 20
-    metric: str = "recall@20"
+    metric: Metric = "recall@20"
     ks: tuple[Annotated[int, Field(ge=1)], ...] = (5, 10, 20, 50)
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 999
     flatness_every: Annotated[int, Field(ge=1)] | None = None
-
-    @field_validator("metric")
-    @classmethod
-    def _known_metric(cls, value: str) -> str:
-        if not re.fullmatch(rf"({'|'.join(METRICS)})@[1-9]\d*", value):
-            raise ValueError(f"expected one of {', '.join(METRICS)} and a cut-off, like recall@20, but got {value!r}")
-        return value
 
     @property
     def cutoffs(self) -> tuple[int, ...]:
@@ -121,11 +123,15 @@ Model = TypeVar("Model", bound=BaseModel)
 def read_model(path: Path, kind: type[Model], what: str) -> Model:
     """A YAML file as a checked value. UserError, one line, if it is missing or not `what` it should be."""
     try:
-        return kind.model_validate(yaml.safe_load(path.read_bytes()))
+        content = yaml.safe_load(path.read_bytes())
     except OSError as error:
         raise UserError(f"{path}: {error.strerror}, expected {what}") from None
-    except yaml.YAMLError as error:
+    except RecursionError:
+        raise UserError(f"{path}: not YAML: nested too deeply") from None
+    except Exception as error:  # values such as 2001-99-99 make PyYAML raise half a dozen kinds
         raise UserError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
+    try:
+        return kind.model_validate(content)
     except ValidationError as error:
         raise UserError(f"{path}: {first_fault(error)}") from None
 

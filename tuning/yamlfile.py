@@ -60,10 +60,10 @@ def parse_yaml(text: str, name: str, *, one_line: bool = False) -> Document:
         line = "" if one_line or error.problem_mark is None else f":{error.problem_mark.line + 1}"
         fault = ", ".join(filter(None, (error.context, error.problem)))
         raise YamlError(f"{name}{line}: not valid YAML: {fault}") from None
-    except yaml.YAMLError as error:
-        raise YamlError(f"{name}: not valid YAML: {' '.join(str(error).split())}") from None
     except RecursionError:
         raise YamlError(f"{name}: nested too deeply") from None
+    except Exception as error:  # values such as 2001-99-99 make PyYAML raise half a dozen kinds
+        raise YamlError(f"{name}: not valid YAML: {' '.join(str(error).split())}") from None
     return Document(name, data, {} if one_line else dict(keys))
 
 

@@ -34,8 +34,8 @@ def load_benchmark(folder: Path, cache_dir: Path | None = None) -> RecDataset:
     name = f"inter-v1-{hashlib.sha256(raw).hexdigest()}.npz"  # the content decides, so no entry is ever stale
     table = cached((cache_dir or default_cache_dir()) / name, partial(parse_inter, path, raw))
     n_users, n_items = (int(size) for size in table[:, :2].max(axis=0) + 1)
-    splits = _split(path, table, n_users)
-    features = {_modality(file): load_features(file, n_items) for file in sorted(folder.glob("*_feat.npy"))}
+    splits = split_by_label(path, table, n_users)
+    features = {modality_of(file): load_features(file, n_items) for file in sorted(folder.glob("*_feat.npy"))}
     digest = fingerprint(n_users, n_items, splits, features)
     return RecDataset(folder.name, n_users, n_items, *splits, features, digest)
 
@@ -54,14 +54,19 @@ def inter_path(folder: Path) -> Path:
     return found[0]
 
 
-def _modality(path: Path) -> str:
+def modality_of(path: Path) -> str:
+    """`image` of `image_feat.npy`; DataError for a name that a part of a model cannot have."""
     name = path.name.removesuffix("_feat.npy")
     if not name.isidentifier():  # models name their parts after it, which torch allows only without dots
         raise DataError(f"{path}: modality {name!r}, expected letters, digits and underscores before _feat.npy")
     return name
 
 
-def _split(path: Path, table: NDArray[np.int64], n_users: int) -> tuple[Interactions, Interactions, Interactions]:
+def split_by_label(
+    path: Path, table: NDArray[np.int64], n_users: int
+) -> tuple[Interactions, Interactions, Interactions]:
+    """Training, validation and test from rows of user, item and label, (n, 3); without users who have no training
+    row. Raises DataError, which names `path`, if one of them is empty."""
     users, items, labels = table.T
     for label, split in enumerate(SPLITS):
         if not (labels == label).any():

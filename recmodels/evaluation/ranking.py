@@ -60,14 +60,7 @@ class Evaluator:
 
     def top(self, users: Tensor, items: Tensor, block: Tensor) -> Tensor:
         """The best unseen items of the users in `block` (b,), best first, (b, K)."""
-        scores = users.index_select(0, block) @ items.t()
-        indptr = constant(self.train.indptr).to(block.device)
-        start, count = indptr[block], indptr[block + 1] - indptr[block]
-        row = torch.repeat_interleave(torch.arange(len(block), device=block.device), count)
-        within = torch.arange(len(row), device=block.device) - (count.cumsum(0) - count)[row]
-        seen = constant(self.train.items).to(block.device)[start[row] + within]
-        scores[row, seen] = -torch.inf
-        return scores.topk(min(max(self.ks), self.n_items), dim=1).indices
+        return top_items(users, items, block, max(self.ks), self.train)[1]
 
 
 class CandidateEvaluator(Evaluator):
@@ -93,6 +86,25 @@ class CandidateEvaluator(Evaluator):
             ranks.append((~(scores.gather(1, negatives[block]) < positive)).sum(1))
         ranks_from_0 = torch.arange(max(self.ks), device=users.device)
         return torch.cat(ranks).unsqueeze(1) == ranks_from_0, torch.ones_like(evaluated)
+
+
+def top_items(
+    users: Tensor, items: Tensor, block: Tensor, k: int, seen: Interactions | None = None
+) -> tuple[Tensor, Tensor]:
+    """Scores and numbers of the best items of the users in `block` (b,), best first, (b, min(k, items)) each.
+
+    What is `seen` has a score of minus infinity, and so comes last.
+    """
+    scores = users.index_select(0, block) @ items.t()
+    if seen is not None:
+        indptr = constant(seen.indptr).to(block.device)
+        start, count = indptr[block], indptr[block + 1] - indptr[block]
+        row = torch.repeat_interleave(torch.arange(len(block), device=block.device), count)
+        within = torch.arange(len(row), device=block.device) - (count.cumsum(0) - count)[row]
+        columns = constant(seen.items).to(block.device)[start[row] + within]
+        scores[row, columns] = -torch.inf
+    best = scores.topk(min(k, len(items)), dim=1)
+    return best.values, best.indices
 
 
 def block_size(n_items: int, device: torch.device) -> int:

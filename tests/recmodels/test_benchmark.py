@@ -306,7 +306,7 @@ def test_names_of_data_sets(folder):
 
 @pytest.mark.parametrize(
     ("name", "hint"),
-    [("dmeo", "; did you mean 'demo'?"), ("baby", "; did you mean 'synthetic:baby'?"), ("qqqq", "")],
+    [("dmeo", "; did you mean 'demo'?"), ("tiktok", "; did you mean 'synthetic:tiktok'?"), ("qqqq", "")],
 )
 def test_unknown_name_without_a_data_folder(name, hint):
     with pytest.raises(DataError) as error:

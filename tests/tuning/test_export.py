@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from recmodels.errors import UserError
-from tuning.export import export_best, export_name, read_export, to_mmrec
+from tuning.export import export_best, export_name, read_export, read_trainable, to_mmrec
 from tuning.folder import BASELINE, SearchFolder, TrialRecord
 from tuning.spec import SearchSpec, Training
 
@@ -229,3 +229,30 @@ def test_refuses_what_the_toolbox_would_train_differently(tmp_path, fields, opti
     with pytest.raises(UserError, match=f"export format mmrec: {message}"):
         exported(tmp_path, spec, record)
     assert read_export(tmp_path / "best_configs" / export_name(spec)).seed == 999  # ours is written all the same
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "fault"),
+    [
+        ("model: GRCN", "model: GRCM", "model: there is no model 'GRCM'; did you mean 'GRCN'?"),
+        ("strategy: mg", "strategy: gm", "strategy gm: there is no strategy 'gm'; "),
+        ("n_layers: 2", "n_layer: 2", "parameters.model: no parameter 'n_layer'; did you mean 'n_layers'?"),
+        ("n_layers: 2", "n_layers: 2.5", "parameters.model.n_layers: expected a number of type int, but got 2.5"),
+        ("n_layers: 2", "n_layers: true", "parameters.model.n_layers: expected a number of type int, but got True"),
+        ("alpha: 1.0", "alpha: 0.1", "beta: beta < alpha must hold at every point"),
+        ("optimizer: adam", "optimizer: adma", "train.optimizer: expected one of adam, "),
+        ("    batch_size: 2048\n", "", "train: batch_size is missing"),
+        ("metric: recall@20", "metric: recall", "training.metric: Value error, expected one of recall, "),
+        ("    n_layers: 2", "    n_layers: 2001-99-99", "not YAML: month must be in 1..12"),
+    ],
+)
+def test_a_file_changed_by_hand_cannot_be_trained(tmp_path: Path, old: str, new: str, fault: str) -> None:
+    path = exported(tmp_path, a_spec())
+    read_trainable(path)
+    text = path.read_text()
+    assert text.count(old) == 1
+    path.write_text(text.replace(old, new))
+    with pytest.raises(UserError) as error:
+        read_trainable(path)
+    assert str(error.value).startswith(f"{path}: ")
+    assert fault in str(error.value)

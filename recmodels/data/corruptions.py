@@ -1,0 +1,270 @@
+"""Variants of a data set with something wrong on purpose: `tiktok@noise=0.1,missing=0.2,seed=3`.
+
+A variant is made when it is loaded, from the clean set and a seed alone. Corruptions of features leave the splits as
+they are, `fake` adds to training alone, `shift` takes from validation and test alone. What a smaller share alters is
+altered by every larger one too, and level 0 is the clean data. The draws of a corruption follow from the seed and its
+own name, so one added before or after it does not change them.
+"""
+
+import difflib
+import hashlib
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+from numpy.random import PCG64, Generator
+from numpy.typing import NDArray
+
+from recmodels.data.dataset import Interactions, RecDataset
+from recmodels.data.fingerprint import fingerprint
+from recmodels.errors import DataError
+
+MARK = "@"
+MOST_SEED = 2**31 - 1
+DRAWS = 2**16  # fake interactions that are drawn at a time; a part of their definition
+
+Floats = NDArray[np.float32]
+Ints = NDArray[np.int64]
+
+
+def noise(matrix: Floats, level: float, draw: "Draw", modality: str) -> Floats:
+    """Every entry plus `level` times the matrix's root mean square times a standard normal number."""
+    if level == 0:
+        return matrix  # to the sign of its zeros
+    z = draw.generator(modality).standard_normal(matrix.shape, dtype=np.float32)
+    z *= np.float32(level * np.sqrt(np.einsum("ij,ij->", matrix, matrix, dtype=np.float64) / matrix.size))
+    z += matrix
+    return z
+
+
+def snr(matrix: Floats, decibels: float, draw: "Draw", modality: str) -> Floats:
+    """`noise` at this ratio of the signal's power to the noise's, in decibels: 20 is noise=0.1."""
+    return noise(matrix, 10 ** (-decibels / 20), draw, modality)
+
+
+def missing(matrix: Floats, share: float, draw: "Draw", modality: str) -> Floats:
+    """A share of the items has the mean row, as items without an image have in the benchmark's folders."""
+    changed = matrix.copy()
+    changed[draw.items(len(matrix), share)] = matrix.mean(axis=0, dtype=np.float64)
+    return changed
+
+
+def swap(matrix: Floats, share: float, draw: "Draw", modality: str) -> Floats:
+    """A share of the items pass their rows on in a circle, so that none of two or more keeps its own."""
+    chosen = draw.items(len(matrix), share)
+    changed = matrix.copy()
+    changed[chosen] = matrix[np.roll(chosen, 1)]
+    return changed
+
+
+def adjust(matrix: Floats, share: float, draw: "Draw", modality: str) -> Floats:
+    """A share of the items has the row of another item, drawn uniformly: its text is replaced."""
+    changed = matrix.copy()
+    chosen, others = draw.items_and_others(len(matrix), share)
+    changed[chosen] = matrix[others]
+    return changed
+
+
+def mix(matrix: Floats, share: float, draw: "Draw", modality: str) -> Floats:
+    """As `adjust`, but half of each: the mean of both rows, at the length of the item's own. Stands for added text."""
+    changed = matrix.copy()
+    chosen, others = draw.items_and_others(len(matrix), share)
+    own = matrix[chosen].astype(np.float64)
+    mean = (own + matrix[others]) / 2
+    length, mean_length = (np.sqrt((rows**2).sum(axis=1, keepdims=True)) for rows in (own, mean))
+    changed[chosen] = mean * (length / np.where(mean_length > 0, mean_length, 1))
+    return changed
+
+
+def fake(data: RecDataset, share: float, draw: "Draw") -> RecDataset:
+    """Random extra training interactions, a share of those that are there; uniform over what is in no split."""
+    n, room = round(share * len(data.train)), data.n_users * data.n_items
+    taken = np.concatenate([_keys(data, part) for part in (data.train, data.valid, data.test)])
+    if n > room - len(np.unique(taken)):
+        raise DataError(f"{data.name}: fake={share}: no room for {n} interactions beside those that are there")
+    rng, added = draw.generator(), np.empty(0, dtype=np.int64)
+    while len(added) < n:
+        drawn = np.concatenate([added, rng.integers(room, size=DRAWS)])
+        firsts = np.sort(np.unique(drawn, return_index=True)[1])
+        added = drawn[firsts][~np.isin(drawn[firsts], taken)]
+    users, items = np.divmod(np.concatenate([_keys(data, data.train), added[:n]]), data.n_items)
+    return replace(data, train=Interactions.from_pairs(users, items, data.n_users))
+
+
+def shift(data: RecDataset, level: float, draw: "Draw") -> RecDataset:
+    """Popular items become rarer in validation and test, for `level` below 0 more frequent.
+
+    A pair is kept with probability min(1, (median / popularity) ** level): popularity is 1 + the item's training
+    interactions, the median that over the split's pairs, so half of the pairs stay in any case. At 1 those items that
+    are more popular than the median are alike in expectation, whatever their popularity. A user may lose all pairs of
+    a split and is then not evaluated.
+    """
+    popularity = 1 + np.bincount(data.train.items, minlength=data.n_items)
+    valid, kept_valid = _thinned(data.valid, popularity, level, draw.generator("valid"))
+    test, kept_test = _thinned(data.test, popularity, level, draw.generator("test"))
+    candidates = data.candidates
+    if candidates is not None:  # a row for each pair: these sets have one pair a user
+        candidates = {"valid": candidates["valid"][kept_valid], "test": candidates["test"][kept_test]}
+    return replace(data, valid=valid, test=test, candidates=candidates)
+
+
+def _thinned(
+    split: Interactions, popularity: Ints, level: float, rng: Generator
+) -> tuple[Interactions, NDArray[np.bool_]]:
+    found = popularity[split.items]
+    with np.errstate(over="ignore"):  # a probability above 1 is 1
+        kept = rng.random(len(split)) < (np.median(found) / found) ** level
+    return Interactions.from_pairs(split.users[kept], split.items[kept], len(split.indptr) - 1), kept
+
+
+def _keys(data: RecDataset, split: Interactions) -> Ints:
+    return split.users * data.n_items + split.items
+
+
+class Draw(NamedTuple):
+    """The random choices of one corruption."""
+
+    seed: int
+    name: str
+
+    def generator(self, part: str = "") -> Generator:
+        digest = hashlib.sha256(f"{self.seed} {self.name} {part}".encode()).digest()
+        return Generator(PCG64(int.from_bytes(digest[:16])))
+
+    def items(self, n_items: int, share: float) -> Ints:
+        """round(share * n_items) items, at least one unless the share is 0; the same in every modality."""
+        n = max(round(share * n_items), int(share > 0))
+        return self.generator().permutation(n_items)[:n]
+
+    def items_and_others(self, n_items: int, share: float) -> tuple[Ints, Ints]:
+        """The same, and for each another item."""
+        chosen = self.items(n_items, share)
+        steps = self.generator("others").integers(1, max(n_items, 2), size=n_items)  # all, so that shares are nested
+        return chosen, (chosen + steps[chosen]) % n_items
+
+
+@dataclass(frozen=True)
+class Corruption:
+    """What `name=value` does: to each feature matrix, or to the whole set. `only`: the modality unless one is named."""
+
+    low: float
+    high: float
+    unit: str
+    features: Callable[[Floats, float, Draw, str], Floats] | None = None
+    interactions: Callable[[RecDataset, float, Draw], RecDataset] | None = None
+    only: str | None = None
+
+
+CORRUPTIONS: Mapping[str, Corruption] = {
+    "noise": Corruption(0, 100, "the noise's root mean square over the features'", noise),
+    "snr": Corruption(-40, 100, "signal to noise in decibels", snr),
+    "missing": Corruption(0, 1, "a share of the items", missing),
+    "swap": Corruption(0, 1, "a share of the items", swap),
+    "adjust": Corruption(0, 1, "a share of the items", adjust, only="text"),
+    "mix": Corruption(0, 1, "a share of the items", mix, only="text"),
+    "fake": Corruption(0, 1, "a share of the training interactions", interactions=fake),
+    "shift": Corruption(-10, 10, "an exponent", interactions=shift),
+}
+
+
+class Step(NamedTuple):
+    """One `name=value` or `name.modality=value` of a variant."""
+
+    name: str
+    modality: str | None
+    value: float
+
+    @property
+    def key(self) -> str:
+        return f"{self.name}.{self.modality}" if self.modality else self.name
+
+
+class Variant(NamedTuple):
+    """What a name such as `tiktok@noise=0.1,seed=3` asks for: corruptions in order, and the seed of their draws."""
+
+    name: str
+    steps: list[Step]
+    seed: int
+
+
+def clean_name(name: str) -> str:
+    """The data set that a variant is made of; any other name as it is."""
+    return name.partition(MARK)[0]
+
+
+def parse_variant(name: str) -> Variant:
+    """The variant of this name; the seed is 0 unless it is given. DataError, one line, for what is wrong in it."""
+    texts = [text.strip() for text in name.partition(MARK)[2].split(",")]
+    pairs = [_pair(name, text) for text in texts]
+    seeds = [value for key, value in pairs if key == "seed"]
+    if len(seeds) > 1:
+        raise DataError(f"data set {name!r}: seed stands twice")
+    if seeds and not (re.fullmatch("[0-9]{1,10}", seeds[0]) and int(seeds[0]) <= MOST_SEED):
+        raise DataError(f"data set {name!r}: seed is {seeds[0]!r}, expected a whole number from 0 to {MOST_SEED}")
+    steps = [_step(name, key, value) for key, value in pairs if key != "seed"]
+    for index, step in enumerate(steps):
+        for other in steps[:index]:  # both would draw the same
+            if step.name == other.name and (step.modality == other.modality or None in (step.modality, other.modality)):
+                raise DataError(f"data set {name!r}: {other.key} and {step.key}: {step.name} stands twice")
+    return Variant(name, steps, int(seeds[0]) if seeds else 0)
+
+
+def _pair(name: str, text: str) -> tuple[str, str]:
+    key, equals, value = (part.strip() for part in text.partition("="))
+    if not (key and equals and value):
+        raise DataError(f"data set {name!r}: found {text!r}, expected NAME=VALUE, for example noise=0.1")
+    return key, value
+
+
+def _step(name: str, key: str, text: str) -> Step:
+    kind, dot, modality = key.partition(".")
+    if kind not in CORRUPTIONS:
+        known = [*CORRUPTIONS, "seed"]
+        near = difflib.get_close_matches(kind, known, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else f"; known: {', '.join(known)}"
+        raise DataError(f"data set {name!r}: no corruption {kind!r}{hint}")
+    corruption = CORRUPTIONS[kind]
+    if dot and corruption.features is None:
+        raise DataError(f"data set {name!r}: {key}: {kind} does not change features, expected {kind} alone")
+    if dot and not modality:
+        raise DataError(f"data set {name!r}: {key}: expected a modality after the dot")
+    try:
+        value = float(text)
+    except ValueError:
+        value = np.nan
+    if not corruption.low <= value <= corruption.high:
+        expected = f"a number from {corruption.low} to {corruption.high}, {corruption.unit}"
+        raise DataError(f"data set {name!r}: {key} is {text!r}, expected {expected}")
+    return Step(kind, modality if dot else None, value)
+
+
+def corrupted(data: RecDataset, variant: Variant) -> RecDataset:
+    """The variant of the clean `data`, with the fingerprint of its own content; what is not altered is shared.
+
+    Raises DataError for features that are not there.
+    """
+    for step in variant.steps:
+        draw = Draw(variant.seed, step.name)
+        corruption = CORRUPTIONS[step.name]
+        if corruption.interactions:
+            data = corruption.interactions(data, step.value, draw)
+        elif corruption.features:
+            changed = {
+                each: corruption.features(data.features[each], step.value, draw, each)
+                for each in _modalities(data, variant.name, step)
+            }
+            data = replace(data, features={**data.features, **changed})
+    splits = (data.train, data.valid, data.test)
+    digest = fingerprint(data.n_users, data.n_items, splits, data.features, data.candidates)
+    return replace(data, name=variant.name, fingerprint=digest)
+
+
+def _modalities(data: RecDataset, name: str, step: Step) -> Iterator[str]:
+    wanted = step.modality if step.modality is not None else CORRUPTIONS[step.name].only
+    if not data.features or (wanted is not None and wanted not in data.features):
+        found = ", ".join(data.features) or "no features"
+        hint = f"; {step.name}.{next(iter(data.features))} names another" if data.features else ""
+        raise DataError(f"data set {name!r}: {step.key}: found {found}, expected {wanted or 'features'}{hint}")
+    return iter(data.features if wanted is None else [wanted])

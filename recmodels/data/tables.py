@@ -1,0 +1,149 @@
+"""Columns of a table on disk as ids or as numbers: CSV, tab-separated text, Parquet. A fault names file and row.
+
+Rows are counted from 1, without the header.
+"""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recmodels.errors import DataError
+
+if TYPE_CHECKING:
+    import pyarrow
+
+EXACT = 2**53  # beyond it a float is no longer a certain integer
+
+Result = TypeVar("Result")
+
+
+def column_names(path: Path) -> list[str]:
+    """The names in a table's header. Raises DataError for a file that is no table, or with a name twice."""
+    found = _guarded(path, lambda: _names(path))
+    for name in found:
+        if found.count(name) > 1:
+            raise DataError(f"{path}: two columns are called {name!r}, expected each name once")
+    return found
+
+
+def read_columns(path: Path, names: Sequence[str]) -> dict[str, "pyarrow.ChunkedArray"]:
+    """The columns by name, of equal length, at least 1: text from a text file, whatever they are in Parquet.
+
+    By the name's end: .parquet; .csv; all else is separated by tabs; .gz may follow on text. Only in .csv and .tsv
+    quotation marks enclose a cell. Raises DataError for a damaged file, a missing column, a table without rows.
+    """
+    found = column_names(path)
+    for name in names:
+        if name not in found:
+            raise DataError(f"{path}: no column {name!r}, found {', '.join(map(repr, found))}")
+    table = _guarded(path, lambda: _read(path, list(dict.fromkeys(names))))
+    if not len(table):
+        raise DataError(f"{path}: found a header and no rows")
+    return {name: table[name] for name in names}
+
+
+def as_ids(path: Path, name: str, column: "pyarrow.ChunkedArray") -> NDArray[np.object_]:
+    """Ids as text, (n,) of str: text as it is written, whole numbers in digits. DataError for a missing one."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
+    if pa.types.is_floating(kind):  # many a tool makes floats of integers with gaps
+        column = _whole(path, name, column.to_numpy())
+    elif not (pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_integer(kind)):
+        raise DataError(f"{path}: {name!r} is a column of {kind}, expected ids that are text or whole numbers")
+    text = column.cast(pa.string())
+    missing = np.asarray(pc.equal(pc.utf8_trim_whitespace(text.fill_null("")), ""))
+    if missing.any():
+        row = int(missing.argmax()) + 1
+        raise DataError(f"{path}: row {row}: {name} is missing, expected an id in each row ({missing.sum()} have none)")
+    return np.array(text.to_pylist(), dtype=object)
+
+
+def as_text(path: Path, name: str, column: "pyarrow.ChunkedArray") -> list[str]:
+    """The cells as text, "" where there is none. DataError for cells that hold several values."""
+    import pyarrow as pa
+
+    if pa.types.is_nested(column.type) or pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type):
+        raise DataError(f"{path}: {name!r} is a column of {column.type}, expected text or numbers")
+    found: list[str] = column.cast(pa.string()).fill_null("").to_pylist()
+    return found
+
+
+def as_numbers(path: Path, name: str, column: "pyarrow.ChunkedArray") -> NDArray[np.float64]:
+    """The cells as finite numbers, (n,); true and false are 1 and 0. DataError for any other."""
+    import pandas as pd
+    import pyarrow as pa
+
+    if pa.types.is_floating(column.type) or pa.types.is_integer(column.type) or pa.types.is_boolean(column.type):
+        values = column.cast(pa.float64(), safe=False).to_numpy()
+    else:
+        series = pd.Series(as_text(path, name, column), dtype=object)
+        values = pd.to_numeric(series, errors="coerce").to_numpy(dtype=np.float64)
+    bad = ~np.isfinite(values)
+    if bad.any():
+        row = int(bad.argmax())
+        raise DataError(f"{path}: row {row + 1}: {name} is {column[row].as_py()!r}, expected a number")
+    return values
+
+
+def _whole(path: Path, name: str, values: NDArray[np.floating[Any]]) -> "pyarrow.Array":
+    import pyarrow as pa
+
+    missing = np.isnan(values)
+    fractions = ~missing & ~((np.floor(values) == values) & (np.abs(values) < EXACT))
+    if fractions.any():
+        row = int(fractions.argmax())
+        raise DataError(f"{path}: row {row + 1}: {name} is {values[row]}, expected text or a whole number")
+    return pa.array(np.where(missing, 0, values).astype(np.int64), mask=missing)
+
+
+def _names(path: Path) -> list[str]:
+    from pyarrow import csv, parquet
+
+    if path.suffix == ".parquet":
+        return list(parquet.read_schema(path).names)
+    with csv.open_csv(str(path), parse_options=_parsing(path)) as reader:
+        return list(reader.schema.names)
+
+
+def _read(path: Path, names: list[str]) -> "pyarrow.Table":
+    import pyarrow as pa
+    from pyarrow import csv, parquet
+
+    if path.suffix == ".parquet":
+        table = parquet.read_table(path, columns=names)
+        table.validate(full=True)  # text that is no UTF-8 would be a fault only when it is looked at
+        return table
+    return csv.read_csv(
+        str(path),
+        read_options=csv.ReadOptions(use_threads=False),  # so that it names the row of a fault
+        parse_options=_parsing(path),
+        convert_options=csv.ConvertOptions(include_columns=names, column_types=dict.fromkeys(names, pa.string())),
+    )
+
+
+def _parsing(path: Path) -> Any:
+    from pyarrow import csv
+
+    kind = path.with_suffix("").suffix if path.suffix == ".gz" else path.suffix
+    quoted = kind in (".csv", ".tsv")
+    return csv.ParseOptions(
+        delimiter="," if kind == ".csv" else "\t",
+        quote_char='"' if quoted else False,
+        newlines_in_values=quoted,
+    )
+
+
+def _guarded(path: Path, read: Callable[[], Result]) -> Result:
+    try:
+        return read()
+    except OSError as error:
+        reason = error.strerror or str(error).splitlines()[0]
+        raise DataError(f"{path}: cannot be read ({reason})") from None
+    except Exception as error:  # damaged bytes make pyarrow raise half a dozen kinds
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise DataError(f"{path}: not a readable table ({reason})") from None

@@ -1,0 +1,156 @@
+"""Amazon's raw text files as streams: reviews, ratings, metadata. Whatever is wrong names the file and the line."""
+
+import ast
+import gzip
+import json
+import math
+import re
+import warnings
+import zlib
+from collections.abc import Iterator, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple, TypeVar, cast
+
+from recmodels.errors import DataError
+from recmodels.prepare.progress import bytes_bar
+
+LONGEST = 1 << 20  # bytes of a line; real ones have some 10 kB
+GZIP = b"\x1f\x8b"
+OWN_ASIN = re.compile(rb"'asin': '([^'\\]*)'")
+
+
+Value = TypeVar("Value", int, float)
+
+
+class Row(NamedTuple):
+    """An interaction; None where something is missing."""
+
+    user: str | None
+    item: str | None
+    time: int | None
+    rating: float
+
+
+def read_reviews(path: Path) -> Iterator[Row]:
+    """A JSON object a line, with reviewerID, asin, unixReviewTime (s) and overall."""
+    for number, line in _lines(path):
+        try:
+            review = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            reason = getattr(error, "msg", None) or type(error).__name__
+            raise DataError(f"{path}:{number}: not a JSON object ({reason}): {_shown(line)}") from None
+        if not isinstance(review, dict):
+            raise DataError(f"{path}:{number}: expected a JSON object, found {_shown(line)}")
+        yield _row(path, number, *(review.get(key) for key in ("reviewerID", "asin", "unixReviewTime", "overall")))
+
+
+def read_ratings(path: Path) -> Iterator[Row]:
+    """`user,item,rating,timestamp` a line, without a header."""
+    for number, line in _lines(path):
+        fields = line.decode(errors="replace").strip().split(",")
+        if len(fields) != 4:
+            raise DataError(f"{path}:{number}: expected user,item,rating,timestamp, found {_shown(line)}")
+        user, item, rating, time = fields
+        yield _row(path, number, user, item, time, rating)
+
+
+def _row(path: Path, number: int, user: object, item: object, time: object, rating: object) -> Row:
+    for what, name in (("user", user), ("item", item)):
+        if name is not None and not (isinstance(name, str) and name.isprintable()):
+            raise DataError(f"{path}:{number}: {what} is {_shown(repr(name))}, expected printable text")
+    seconds = _value(path, number, "time", time, int)
+    if seconds is not None and abs(seconds) >= 1 << 62:
+        raise DataError(f"{path}:{number}: time is {seconds}, expected seconds since 1970")
+    stars = _value(path, number, "rating", rating, float)
+    return Row(_name(user), _name(item), seconds, math.nan if stars is None else stars)
+
+
+def _name(value: object) -> str | None:
+    return str(value or "").strip() or None
+
+
+def _value(path: Path, number: int, what: str, value: Any, kind: type[Value]) -> Value | None:
+    if value is None or (isinstance(value, str) and not value.strip()):
+        return None
+    try:
+        return kind(value)
+    except (ValueError, TypeError, OverflowError):
+        raise DataError(f"{path}:{number}: {what} is {_shown(repr(value))}, expected a number") from None
+
+
+def read_texts(path: Path, rows: Mapping[str, int]) -> tuple[list[str], int]:
+    """What the metadata say of each wanted item, in the order of its row, and of how many they say nothing.
+
+    The file has a Python literal a line: a dictionary with asin, title, brand, categories, description; all but asin
+    may be missing. A text is title, brand, the words of the first category path and the description with blanks in
+    between; a missing part is a blank.
+    """
+    texts = [""] * len(rows)
+    wanted = {asin.encode(): row for asin, row in rows.items()}
+    for number, line in _lines(path):
+        sign = OWN_ASIN.search(line)
+        if sign and sign[1] not in wanted:  # most lines are of other items: not worth parsing
+            continue
+        entry = _literal(path, number, line)
+        row = rows.get(entry["asin"]) if isinstance(entry.get("asin"), str) else None
+        if row is not None and not texts[row]:
+            texts[row] = item_text(entry)
+    missing = sum(not text for text in texts)
+    return [text or item_text({}) for text in texts], missing
+
+
+def item_text(entry: Mapping[str, Any]) -> str:
+    """One line of text for an item of the metadata."""
+    categories = entry.get("categories")
+    first = categories[0] if isinstance(categories, list) and categories else []
+    path = " ".join(word for word in first if isinstance(word, str)) if isinstance(first, list) else ""
+    parts = entry.get("title"), entry.get("brand"), path, entry.get("description")
+    text = " ".join(part if isinstance(part, str) and part else " " for part in parts).replace("\n", " ")
+    return text.encode(errors="replace").decode()  # half a character, as '\\ud800' in the file is, goes to no encoder
+
+
+def _literal(path: Path, number: int, line: bytes) -> dict[Any, Any]:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # unknown escapes such as '\d' in a description
+            entry = ast.literal_eval(line.decode())
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError) as error:
+        reason = getattr(error, "msg", None) or type(error).__name__
+        raise DataError(f"{path}:{number}: not a dictionary in Python's words ({reason}): {_shown(line)}") from None
+    if not isinstance(entry, dict):
+        raise DataError(f"{path}:{number}: expected a Python dictionary, found {_shown(line)}")
+    return entry
+
+
+def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
+    """Number (from 1) and text of each line that is not blank, of a plain or a gzip file."""
+    number = 0
+    try:
+        with path.open("rb") as raw, bytes_bar(path.name, path.stat().st_size) as show:
+            zipped = raw.read(2) == GZIP
+            raw.seek(0)
+            file = cast(BinaryIO, gzip.GzipFile(fileobj=raw) if zipped else raw)
+            for number, line in enumerate(iter(partial(file.readline, LONGEST + 1), b""), start=1):
+                if len(line) > LONGEST:
+                    raise DataError(f"{path}:{number}: longer than {LONGEST} bytes, expected a line for each entry")
+                if number % 10_000 == 0:
+                    show(raw.tell())
+                if not line.isspace():
+                    yield number, line
+    except EOFError:
+        raise DataError(f"{path}: the gzip file is cut off after line {number}; delete it and get it again") from None
+    except (gzip.BadGzipFile, zlib.error) as error:
+        raise DataError(
+            f"{path}: the gzip file is damaged after line {number} ({error}); delete it and get it again"
+        ) from None
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror or error})") from None
+    if not number:
+        raise DataError(f"{path}: the file is empty, expected an entry a line")
+
+
+def _shown(text: bytes | str) -> str:
+    """Its beginning, on one line."""
+    short = text.decode(errors="replace") if isinstance(text, bytes) else text
+    return repr(short.strip()[:60]) if isinstance(text, bytes) else short[:60]

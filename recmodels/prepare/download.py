@@ -1,0 +1,163 @@
+"""A file from the network, kept in a cache folder: with progress, a checksum, and going on where it broke off."""
+
+import contextlib
+import json
+import logging
+import os
+import re
+import time
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+import pooch
+import requests
+import urllib3
+from filelock import FileLock
+
+from recmodels.errors import DataError
+from recmodels.prepare.progress import bytes_bar, size
+
+CHUNK = 1 << 20
+TIMEOUT = 30  # seconds without a byte
+RETRIES = 4  # in a row without a byte gained
+
+log = logging.getLogger("mirrortune.prepare")
+
+
+def download(url: str, folder: Path, checksum: str | None = None, retries: int = RETRIES, wait: float = 1.0) -> Path:
+    """`folder`/<last part of `url`>, which is downloaded unless it is there already (and has the `checksum`).
+
+    `checksum`: sha256 in hex, or any that pooch knows, as in `md5:...`. What has come so far is kept as `<name>.part`
+    and completed by the next call, provided the server still has the same file and takes range requests. A broken
+    connection is tried again after `wait`, 2 `wait`, ... seconds. Raises DataError, one line that says what to do.
+    """
+    name = url.rpartition("/")[2]
+    pooch.get_logger().setLevel(logging.WARNING)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder / f"{name}.lock"):  # two processes shall not complete the same part
+            resuming = _Resuming(folder / name, retries, wait)
+            return Path(pooch.retrieve(url, checksum, name, folder, downloader=resuming))
+    except OSError as error:
+        raise DataError(
+            f"{folder / name}: cannot be written ({error.strerror or error}); once it can, run the same command again"
+        ) from None
+    except DataError:
+        raise
+    except ValueError as error:  # pooch's, for a checksum that is wrong or of an unknown kind
+        raise DataError(f"{url}: {str(error).partition(' The ')[0]}") from None
+
+
+class _BrokenOffError(Exception):
+    """The connection ended before the file did."""
+
+
+class _Resuming:
+    """pooch's downloader: completes `<target>.part`, then moves it to where pooch wants it."""
+
+    def __init__(self, target: Path, retries: int, wait: float):
+        self.part = target.with_name(f"{target.name}.part")
+        self.note = target.with_name(f"{target.name}.part.json")  # which file, in which version, the part is of
+        self.retries, self.wait = retries, wait
+
+    def __call__(self, url: str, output_file: str, pooch: Any) -> None:
+        failures = 0
+        while True:
+            before = self._so_far()
+            try:
+                self._fetch(url)
+                break
+            except _BrokenOffError as error:
+                failures = 1 if self._so_far() > before else failures + 1
+                if failures > self.retries:
+                    raise DataError(self._advice(url, str(error))) from None
+                log.info("%s: %s; trying again", url, error)
+                time.sleep(self.wait * failures)
+        os.replace(self.part, output_file)
+        self.note.unlink(missing_ok=True)
+
+    def _advice(self, url: str, reason: str) -> str:
+        if so_far := self._so_far():
+            return f"{url}: {reason}; run the same command again, it goes on from {size(so_far)}"
+        return f"{url}: {reason}; check the connection, or pass --base-url for a mirror, or local files"
+
+    def _so_far(self) -> int:
+        return self.part.stat().st_size if self.part.exists() else 0
+
+    def _fetch(self, url: str) -> None:
+        """What is still missing of the part."""
+        so_far, version = self._so_far(), self._version_of_part(url)
+        headers = {"Accept-Encoding": "identity"}
+        if so_far and version:
+            headers |= {"Range": f"bytes={so_far}-", "If-Range": version}
+        try:
+            with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT) as response:
+                self._receive(url, response, so_far)
+        except requests.exceptions.SSLError as error:
+            raise DataError(f"{url}: the secure connection was refused ({_reason(error)})") from None
+        except (requests.ConnectionError, requests.Timeout, urllib3.exceptions.HTTPError) as error:
+            raise _BrokenOffError(_reason(error)) from None
+        except requests.RequestException as error:
+            raise DataError(f"{url}: cannot be downloaded ({error}), expected an http or https address") from None
+
+    def _receive(self, url: str, response: requests.Response, so_far: int) -> None:
+        if response.status_code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
+            if _numbers(response)[-1:] != [so_far]:
+                self.part.unlink()
+                raise _BrokenOffError("the file on the server has changed")
+            return  # the part is the whole
+        if response.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            raise _BrokenOffError(f"the server answers {response.status_code} {response.reason}")
+        if response.status_code not in (HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT):
+            raise DataError(
+                f"{url}: the server answers {response.status_code} {response.reason}, expected the file; "
+                "pass --base-url for a mirror, or local files"
+            )
+        resumed = response.status_code == HTTPStatus.PARTIAL_CONTENT
+        if resumed and _numbers(response)[:1] != [so_far]:
+            self.part.unlink()
+            raise _BrokenOffError("the server sent another part of the file than was asked for")
+        done = so_far if resumed else 0
+        length = response.headers.get("Content-Length", "")
+        total = done + int(length) if length.isdigit() else None
+        self._note_version(url, response)
+        with self.part.open("ab" if resumed else "wb") as file, bytes_bar(self.part.stem, total) as show:
+            for chunk in response.raw.stream(CHUNK, decode_content=False):
+                done += file.write(chunk)
+                show(done)
+        if total is not None and done < total:
+            raise _BrokenOffError(f"broke off at {size(done)} of {size(total)}")
+
+    def _note_version(self, url: str, response: requests.Response) -> None:
+        etag = response.headers.get("ETag", "W/")
+        version = response.headers.get("Last-Modified") if etag.startswith("W/") else etag  # If-Range: strong ones only
+        self.note.write_text(json.dumps({"url": url, "version": version}))
+
+    def _version_of_part(self, url: str) -> str | None:
+        """None: not known, so that the download begins anew."""
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            note = json.loads(self.note.read_text())
+            version = note.get("version")
+            return version if note.get("url") == url and isinstance(version, str) else None
+        return None
+
+
+def _numbers(response: requests.Response) -> list[int]:
+    """First and last byte and the size, as far as `Content-Range` has them; `bytes */SIZE` gives the size alone."""
+    return [int(text) for text in re.findall(r"[0-9]+", response.headers.get("Content-Range", ""))]
+
+
+def _reason(error: Exception) -> str:
+    """In a few words; what urllib3 wraps into one another is long."""
+    text = str(error)
+    for sign, words in (
+        ("NameResolutionError", "the name of the server cannot be resolved"),
+        ("Connection refused", "the server refuses connections"),
+        ("IncompleteRead", "the connection broke off"),
+        ("Connection reset", "the connection broke off"),
+        ("timed out", f"no answer within {TIMEOUT} s"),
+    ):
+        if sign in text:
+            return words
+    return f"no connection ({type(error).__name__})"

@@ -1,0 +1,118 @@
+"""Arrays -> a data set folder in the benchmark's format, whole or not at all."""
+
+import json
+import os
+import shutil
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from recmodels.errors import DataError, UserError
+
+BLOCK = 4096  # rows of features at a time: 64 MB at 4096 columns
+DAY = 86400
+
+Ints = NDArray[np.int64]
+
+
+def write_folder(
+    path: Path,
+    *,
+    users: Ints,
+    items: Ints,
+    labels: NDArray[np.int8],
+    extra: Mapping[str, NDArray[Any]],
+    features: Mapping[str, NDArray[Any]],
+    user_ids: Sequence[str],
+    item_ids: Sequence[str],
+    manifest: dict[str, Any],
+    overwrite: bool = False,
+) -> None:
+    """Write `<name>.inter`, `<modality>_feat.npy` (float32), user_ids.tsv, item_ids.tsv and manifest.json to `path`,
+    whose last part is the name.
+
+    `users`, `items`, `labels` and the columns of `extra` are (n,), row after row of the .inter; feature matrices are
+    (items, dim), memory maps included. `user_ids[u]` is the original id of user u. All is written to a hidden folder
+    beside and renamed at the end. Raises UserError if `path` exists (unless `overwrite`), for an id with a tab or a
+    line end in it, or without any character; DataError if the disk is full or cannot be written.
+    """
+    check_free(path, overwrite)
+    for kind, ids in (("user", user_ids), ("item", item_ids)):
+        check_ids(kind, ids)
+    new = path.parent / f".{path.name}.{uuid.uuid4().hex}.tmp"
+    columns = {"userID": users, "itemID": items, **extra, "x_label": labels}
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _remove_leftovers(path)
+        new.mkdir()
+        for modality, matrix in features.items():
+            save_rows(new / f"{modality}_feat.npy", matrix)
+        _write_ids(new / "user_ids.tsv", "userID", user_ids)
+        _write_ids(new / "item_ids.tsv", "itemID", item_ids)
+        pd.DataFrame(columns).to_csv(new / f"{path.name}.inter", sep="\t", index=False)
+        text = json.dumps(manifest, indent=2, ensure_ascii=False)
+        (new / "manifest.json").write_text(text + "\n", encoding="utf-8")
+        _put_in_place(new, path)
+    except OSError as error:
+        reason = error.strerror or error
+        raise DataError(f"{path}: cannot be written ({reason}); nothing half-written was left there") from None
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
+
+
+def check_free(path: Path, overwrite: bool) -> None:
+    """UserError if there is something at `path` that shall stay."""
+    if path.exists() and not overwrite:
+        raise UserError(f"{path}: exists already, expected --overwrite to replace it, or another --name or --data-dir")
+    if path.exists() and not path.is_dir():
+        raise UserError(f"{path}: is a file, expected no file there, as a folder is to be written")
+
+
+def check_ids(kind: str, ids: Sequence[str]) -> None:
+    """UserError for an id that a line of a tab-separated table cannot hold."""
+    for row, name in enumerate(ids):
+        if not name or len(name.splitlines()) > 1 or name.splitlines()[0] != name or "\t" in name:
+            raise UserError(f"{kind} {row}: its id is {name!r}, expected text without tabs and line ends")
+
+
+def save_rows(path: Path, matrix: NDArray[Any]) -> None:
+    """The matrix as a float32 .npy, written in blocks of rows: a memory map never comes to memory as a whole."""
+    header = {"descr": "<f4", "fortran_order": False, "shape": matrix.shape}
+    with path.open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, header)
+        for start in range(0, len(matrix), BLOCK):
+            file.write(np.ascontiguousarray(matrix[start : start + BLOCK], dtype="<f4").tobytes())
+
+
+def _write_ids(path: Path, column: str, ids: Sequence[str]) -> None:
+    with path.open("w", encoding="utf-8", newline="\n") as file:
+        file.write(f"{column}\toriginal_id\n")
+        file.writelines(f"{number}\t{name}\n" for number, name in enumerate(ids))
+
+
+def _put_in_place(new: Path, path: Path) -> None:
+    if not path.exists():
+        os.replace(new, path)
+        return
+    old = new.with_suffix(".old")
+    os.replace(path, old)
+    try:
+        os.replace(new, path)
+    except OSError:
+        os.replace(old, path)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _remove_leftovers(path: Path) -> None:
+    """Of processes that were killed while they wrote; a day old, so that none is still at work."""
+    for kind in ("tmp", "old"):
+        for leftover in path.parent.glob(f".{path.name}.*.{kind}"):
+            if time.time() - leftover.stat().st_mtime > DAY:
+                shutil.rmtree(leftover, ignore_errors=True)

@@ -1,0 +1,255 @@
+"""Tables of one's own: ids stay as written, features find their items, each fault is one line with file and row."""
+
+import gzip
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from recmodels.data.benchmark import load_benchmark
+from recmodels.data.ids import IdMaps
+from recmodels.errors import UserError
+from recmodels.prepare.own import prepare_own
+
+USERS = ["007", "7", "u,1", "Zoë", "NA", "1.0"]
+ITEMS = [f"item {number}" for number in range(8)]
+PLAYS = pd.DataFrame(
+    [(user, item, 1 + (row + place + 1) % 5, 100 + place) for row, user in enumerate(USERS) for place, item in
+     enumerate(ITEMS[row % 3 :])],
+    columns=["user", "item", "rating", "time"],
+)  # fmt: skip
+
+
+@pytest.fixture
+def plays(tmp_path: Path) -> Path:
+    path = tmp_path / "plays.csv"
+    PLAYS.to_csv(path, index=False)
+    return path
+
+
+def prepared(table: Path, *features: str, **options: Any) -> Path:
+    options = {"encoder": "tfidf", **options}
+    return prepare_own(table, name="own", data_dir=table.parent / "data", features=features, **options)
+
+
+def refused(table: Path, *features: str, **options: Any) -> str:
+    with pytest.raises(UserError) as caught:
+        prepared(table, *features, **options)
+    assert "\n" not in str(caught.value)
+    assert not list(table.parent.glob("data/*"))
+    return str(caught.value)
+
+
+def rows_of(folder: Path) -> set[tuple[str, str]]:
+    """The pairs in the original ids."""
+    data = load_benchmark(folder, folder.parent / "cache")
+    ids = IdMaps.of(data, folder)
+    return {
+        (ids.users[user], ids.items[item])
+        for split in (data.train, data.valid, data.test)
+        for user, item in zip(split.users, split.items, strict=True)
+    }
+
+
+def test_ids_are_text_as_written_numbered_by_first_appearance(plays: Path) -> None:
+    folder = prepared(plays)
+    assert rows_of(folder) == set(zip(PLAYS["user"], PLAYS["item"], strict=True))
+    ids = IdMaps.of(load_benchmark(folder, folder.parent / "cache"), folder)
+    assert (list(ids.users), list(ids.items)) == (USERS, ITEMS)
+    manifest = json.loads((folder / "manifest.json").read_text())
+    assert manifest["counts"]["interactions"] == len(PLAYS)
+    assert manifest["sources"][0]["bytes"] == plays.stat().st_size
+
+
+@pytest.mark.parametrize("kind", ["tsv", "csv.gz", "parquet", "categories"])
+def test_any_kind_of_table_makes_the_same_folder(plays: Path, kind: str) -> None:
+    other = plays.with_name(f"other.{kind}")
+    if kind == "csv.gz":
+        other.write_bytes(gzip.compress(plays.read_bytes()))
+    elif kind == "tsv":
+        PLAYS.to_csv(other, index=False, sep="\t")
+    else:
+        other = other.with_suffix(".parquet")
+        PLAYS.astype({"user": "category"} if kind == "categories" else {}).to_parquet(other)
+    expected = prepared(plays)
+    made = prepare_own(other, name="own", data_dir=plays.parent / "else")
+    for file in ("own.inter", "user_ids.tsv", "item_ids.tsv"):
+        assert (made / file).read_bytes() == (expected / file).read_bytes()
+
+
+@pytest.mark.parametrize("kind", ["int64", "Int64", "float64"])
+def test_numbers_in_parquet_have_no_point(tmp_path: Path, kind: str) -> None:
+    table = tmp_path / "numbers.parquet"
+    codes = PLAYS["user"].factorize()[0] + 10
+    PLAYS.assign(user=pd.array(codes, dtype=kind)).to_parquet(table)  # type: ignore[call-overload]
+    assert {user for user, _ in rows_of(prepared(table))} == {"10", "11", "12", "13", "14", "15"}
+
+
+def test_repeats_low_ratings_and_the_core_are_left_out_and_counted(plays: Path, caplog: Any) -> None:
+    caplog.set_level(logging.INFO, "mirrortune.prepare")
+    rare = pd.DataFrame({"user": ["007", "x"], "item": ["item 0", "item 0"], "rating": [5, 5], "time": [0, 0]})
+    pd.concat([PLAYS, rare]).to_csv(plays, index=False)
+    folder = prepared(plays, min_rating=2, k_core=2)
+    high = PLAYS[PLAYS["rating"] >= 2]
+    assert rows_of(folder) == set(zip(high["user"], high["item"], strict=True))
+    counts = json.loads((folder / "manifest.json").read_text())["counts"]
+    assert (counts["repeated"], counts["rated_lower"], counts["outside_core"]) == (1, (PLAYS["rating"] < 2).sum(), 1)
+    text = caplog.text
+    assert f"left out 1 of {len(PLAYS) + 2} rows, which repeat a user and an item" in text
+    assert "which are rated below 2" in text
+    assert "left out 1 of" in text.split("rated below")[1]
+
+
+def test_the_latest_rows_are_held_out(plays: Path) -> None:
+    PLAYS.assign(time=pd.to_datetime(PLAYS["time"], unit="D")).sample(frac=1, random_state=0).to_csv(plays, index=False)
+    folder = prepared(plays, split="leave-last-out")
+    data = load_benchmark(folder, folder.parent / "cache")
+    ids = IdMaps.of(data, folder)
+    assert {ids.items[item] for item in data.test.items} == {ITEMS[-1]}
+    assert {ids.items[item] for item in data.valid.items} == {ITEMS[-2]}
+
+
+def test_rows_of_features_find_their_items(plays: Path, caplog: Any) -> None:
+    """The matrix is in another order, lacks item 3, has a row of nobody's and one twice."""
+    caplog.set_level(logging.INFO, "mirrortune.prepare")
+    order = ["item 7", "nobody", *ITEMS[:3], *ITEMS[4:7], "item 7"]
+    matrix = np.arange(2 * len(order), dtype=np.float16).reshape(-1, 2)
+    np.save(plays.with_name("f.npy"), matrix)
+    plays.with_name("ids.txt").write_text("\n".join(order) + "\n")
+    folder = prepared(plays, f"image={plays.with_name('f.npy')}:{plays.with_name('ids.txt')}")
+    image = load_benchmark(folder, folder.parent / "cache").features["image"]
+    known = [number for number in range(8) if number != 3]
+    np.testing.assert_array_equal(image[known], [matrix[order.index(ITEMS[number])] for number in known])
+    np.testing.assert_allclose(image[3], image[known].mean(0))
+    assert "1 of 8 items have none and get the mean; 2 rows of other items are not used" in caplog.text
+    note = json.loads((folder / "manifest.json").read_text())["features"]["image"]
+    assert note == {"items_without": 1, "rows_not_used": 2, "columns": 2}
+
+
+def test_texts_are_encoded_and_an_empty_one_is_none(plays: Path) -> None:
+    words = ["red shoe", "red\nshoe", "blue hat", "", "", "green coat", "warm coat", "cold coat"]
+    items = pd.DataFrame({"item": ITEMS, "title": words, "more": ["", "", "", "", "wool", "", "", ""]})
+    items.to_csv(plays.with_name("items.csv"), index=False)
+    folder = prepared(plays, f"text={plays.with_name('items.csv')}:title,more")
+    text = load_benchmark(folder, folder.parent / "cache").features["text"]
+    np.testing.assert_allclose(text[0], text[1], atol=1e-6)
+    assert text[0] @ text[2] < 0.1
+    np.testing.assert_allclose(text[3], text[[0, 1, 2, 4, 5, 6, 7]].mean(0), atol=1e-6)
+    note = json.loads((folder / "manifest.json").read_text())["features"]["text"]
+    assert (note["items_without"], note["encoder"][:6]) == (1, "TF-IDF")
+
+
+def test_a_set_of_recbole_gets_its_texts(plays: Path) -> None:
+    inter, items = plays.with_name("own.inter"), plays.with_name("own.item")
+    PLAYS.set_axis(["user_id:token", "song:token", "rating:float", "time:float"], axis=1).to_csv(
+        inter, sep="\t", index=False
+    )
+    items.write_text("song:token\ttitle:token_seq\n" + "".join(f'{item}\t"quote word{item[-1]}\n' for item in ITEMS))
+    folder = prepared(inter, f"text={items}:title", item_col="song", time_col="time", split="time")
+    assert rows_of(folder) <= set(zip(PLAYS["user"], PLAYS["item"], strict=True))
+    assert load_benchmark(folder, folder.parent / "cache").features["text"].shape[0] == 8
+
+
+@pytest.mark.parametrize("kind", ["columns.csv", "columns.parquet", "lists.csv", "lists.parquet"])
+def test_numbers_in_a_table_are_features_as_they_are(plays: Path, kind: str) -> None:
+    matrix = np.arange(16, dtype=np.float64).reshape(8, 2) / 4
+    items: dict[str, Any] = {"item": ITEMS, "a": matrix[:, 0], "b": matrix[:, 1]}
+    if kind.startswith("lists"):
+        items = {"item": ITEMS, "a": [row.tolist() for row in matrix]}
+    path = plays.with_name(kind)
+    frame = pd.DataFrame(items)
+    frame.to_csv(path, index=False) if path.suffix == ".csv" else frame.to_parquet(path)
+    folder = prepared(plays, f"audio={path}")
+    np.testing.assert_array_equal(load_benchmark(folder, folder.parent / "cache").features["audio"], matrix)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "not a readable table (Empty CSV file)"),
+        ("user,item\n", "found a header and no rows"),
+        ("user,item\na,b\nc,\nd, \n", "row 2: item is missing, expected an id in each row (2 have none)"),
+        ("user,item\na,b\nc\n", "not a readable table (CSV parse error: Row #3: Expected 2 columns, got 1: c)"),
+        ("user,item,item\na,b,c\n", "two columns are called 'item', expected each name once"),
+        ("who,item\na,b\n", "no known name of the user column, expected --user-col NAME (found 'who', 'item')"),
+        (
+            "user,userID,item\na,b,c\n",
+            "'userID' and 'user' may be the user column, expected --user-col NAME (found 'user', 'userID', 'item')",
+        ),
+        ("user,item\na\tb,c\n", "plays.csv: user 0: its id is 'a\\tb', expected text without tabs and line ends"),
+        ("user,item\na,b\na,c\n", "--split benchmark: no row of the 2 is for validation"),
+    ],
+)
+def test_a_table_that_does_not_do(plays: Path, text: str, message: str) -> None:
+    plays.write_text(text)
+    if "its id" in message:
+        plays.write_text(text + "".join(f"{user},{item}\n" for user in "pq" for item in "xyz"))
+    assert message in refused(plays)
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "options", "message"),
+    [
+        ("rating", "x", {"min_rating": 3}, "row 1: rating is 'x', expected a number"),
+        ("rating", 1, {"min_rating": 3}, "rows that are left are rated below 3, expected some to stay"),
+        ("user", 1, {"k_core": 3}, "rows that are left are not in the 3-core, expected some to stay"),
+        ("time", "soon", {"split": "time"}, "row 1: time is 'soon', expected a number"),
+        ("time", 1, {"split": "tiem"}, "plays.csv: --split tiem: expected one of benchmark"),
+        ("time", 1, {"user_col": "usr"}, "no column 'usr', found 'user', 'item', 'rating', 'time'"),
+        ("time", 1, {"user_col": "item"}, "'item' is the user column and another too"),
+    ],
+)
+def test_options_that_do_not_fit_the_table(
+    plays: Path, column: str, values: Any, options: dict[str, Any], message: str
+) -> None:
+    PLAYS.assign(**{column: values}).to_csv(plays, index=False)
+    assert message in refused(plays, **options)
+
+
+@pytest.mark.parametrize(
+    ("features", "message"),
+    [
+        (("image",), "--features image: expected MODALITY=FEATURES.npy:IDS.txt"),
+        (("image=f.npy",), "does not say which item each row belongs to, expected image=f.npy:IDS.txt"),
+        (("my-image=f.npy:ids.txt",), "modality 'my-image', expected letters"),
+        (("image=f.npy:ids.txt", "image=items.csv:a"), "'image' is there twice"),
+        (("image=none.npy:ids.txt",), "none.npy: not a readable .npy array"),
+        (("image=f.npy:none.txt",), "none.txt: cannot be read (No such file or directory)"),
+        (("image=f.npy:short.txt",), "short.txt: 1 ids, expected 8, one for each row of"),
+        (("image=f.npy:others.txt",), "others.txt: none of its 8 ids is an item of the interactions (such as '0'"),
+        (("image=f.npy:hole.txt",), "hole.txt:2: the line is empty, expected an id in each"),
+        (("text=items.csv:title,colour",), "items.csv: no column 'colour', found 'item', 'title', 'a', 'list'"),
+        (("text=items.csv",), "--features text=items.csv: expected :COLUMN,... with the columns to encode"),
+        (("audio=items.csv:a",), "items.csv: row 3: a is '', expected a number"),
+        (("audio=items.csv:list",), "items.csv: row 2: list has 1 numbers, expected 2 as in row 1"),
+        (("text=nameless.csv:title",), "no known name of the item column, expected one called 'item' (found 'title')"),
+    ],
+)
+def test_features_that_do_not_fit(
+    plays: Path, monkeypatch: pytest.MonkeyPatch, features: tuple[str, ...], message: str
+) -> None:
+    monkeypatch.chdir(plays.parent)
+    np.save("f.npy", np.ones((8, 2), dtype=np.float32))
+    Path("ids.txt").write_text("\n".join(ITEMS))
+    Path("short.txt").write_text("item 1")
+    Path("others.txt").write_text("\n".join("01234567"))
+    Path("hole.txt").write_text("a\n\nb")
+    items = pd.DataFrame({"item": ITEMS, "title": "a word", "a": ["1", "2", "", *"45678"], "list": "[1, 2]"})
+    items.loc[1, "list"] = "[1]"
+    items.to_csv("items.csv", index=False)
+    items[["title"]].to_csv("nameless.csv", index=False)
+    assert message in refused(plays, *features)
+
+
+def test_nothing_is_replaced_unless_asked(plays: Path) -> None:
+    folder = prepared(plays)
+    before = (folder / "own.inter").read_bytes()
+    with pytest.raises(UserError, match="exists already"):
+        prepared(plays, seed=1)
+    assert (folder / "own.inter").read_bytes() == before
+    prepared(plays, seed=1, overwrite=True)
+    assert (folder / "own.inter").read_bytes() != before
