@@ -187,7 +187,7 @@ def new_spec(given: dict[str, Any]) -> SearchSpec:
     """The options and the space files as one checked value."""
     from recmodels.models import MODELS
     from recmodels.models.popularity import Popularity
-    from tuning.registry import check_training, check_words, known_parameters, known_strategy
+    from tuning.registry import check_fit, check_training, check_words, known_parameters, known_strategy
 
     for needed in ("model", "dataset"):
         if needed not in given:
@@ -199,6 +199,7 @@ def new_spec(given: dict[str, Any]) -> SearchSpec:
     strategy, tune = what_to_tune(given.get("tune", "strategy"), named)
     if MODELS[model] is Popularity:  # nothing is trained: whatever were searched, all trials would be the same
         strategy, tune = named or "plain", "base"
+    check_fit(model, strategy)
     space = load_space(
         model,
         strategy,
