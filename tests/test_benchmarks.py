@@ -1,7 +1,8 @@
-"""The benchmark of epochs: its table, and what it counts where it takes fewer batches than an epoch has."""
+"""The benchmarks of epochs and of strategies: their tables, and what is counted where an epoch is cut short."""
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,20 +11,20 @@ from torch import Tensor
 
 from recmodels.models import MODELS
 from recmodels.models.lightgcn import LightGCN
-from tests.benchmarks import epochs
+from tests.benchmarks import epochs, strategies
 from tests.benchmarks.machine import Calibration
 from tests.benchmarks.measure import Figures, Job, measure, thinned
 from tests.recmodels.made import checkerboard
 
 TRAIN = {"optimizer": "adam", "learning_rate": 1e-3, "batch_size": 512, "weight_decay": 0.0}
 FIGURES = Figures(
-    plain=4.0,
-    mg=6.0,
+    epoch={"plain": 4.0, "mg": 6.0},
+    cpu={"plain": 3.0, "mg": 4.2},
+    passes={"plain": 31, "mg": 42},
     validation=0.5,
     construction=0.25,
     peak=3 * 2**30,
     gpu_peak=2**20,
-    n_batches=31,
     projected=False,
 )
 
@@ -87,11 +88,11 @@ def test_bad_input_is_one_line(capsys: pytest.CaptureFixture[str], arguments: tu
 def test_beside_the_reference() -> None:
     """Times of a quarter and of four times the reference's have the geometric mean 1."""
     measured = {
-        "GRCN": Figures(**vars(FIGURES) | {"plain": 10.3 / 4, "projected": True}),
-        "BPR": Figures(**vars(FIGURES) | {"plain": 0.35 * 4}),
+        "GRCN": replace(FIGURES, epoch={"plain": 10.3 / 4, "mg": 6.0}, projected=True),
+        "BPR": replace(FIGURES, epoch={"plain": 0.35 * 4, "mg": 6.0}),
         "Other": FIGURES,
     }
-    jobs = {name: Job(name, {}, "tiktok", None, 1, None, 1, "cuda") for name in measured}
+    jobs = {name: Job(name, {}, "tiktok", None, 1, None, 1, "cuda", epochs.KINDS) for name in measured}
     rows = [epochs.cells(jobs[name], figures, compared=True) for name, figures in measured.items()]
     assert rows[0][1:3] == ["~2.58", "~6.00"]
     assert [row[-3:] for row in rows] == [["1", "10.3", "~0.250"], ["1", "0.35", "4.000"], ["1", "", ""]]
@@ -109,18 +110,65 @@ def test_an_epoch_is_projected_from_its_first_steps(monkeypatch: pytest.MonkeyPa
             return super().loss(batch)
 
     monkeypatch.setitem(MODELS, "Slow", Slow)
-    figures = measure(Job("Slow", {"train": TRAIN, "model": {}}, "demo", None, 1, 3, 1, "cpu"))
+    figures = measure(Job("Slow", {"train": TRAIN, "model": {}}, "demo", None, 1, 3, 1, "cpu", epochs.KINDS))
     assert figures is not None
     assert calls == [(3, 512)] * (2 * 3 + 2 * 4)  # a warm-up and an epoch of each kind; MG passes one of 3 twice
     assert figures.projected
-    assert figures.n_batches == 29
-    assert figures.plain > 29 * 0.01
-    assert figures.mg > 29 * 4 / 3 * 0.01
+    assert figures.passes == {"plain": 3, "mg": 4}
+    assert figures.epoch["plain"] > 29 * 0.01
+    assert figures.epoch["mg"] > 29 * 4 / 3 * 0.01
+
+
+def test_prints_one_row_a_strategy(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """LightGCN reads no features, so AMR is left out. 29 batches of 512, of which 10 are mirrored."""
+    monkeypatch.setattr(strategies, "measure_apart", measure)
+    names = "mg,amr,ssam_f,mg+sam,plain,ema"
+    arguments = ["--dataset", "demo", "--model", "LightGCN", "--strategies", names, "--epochs", "1", "--threads", "1"]
+    assert strategies.main(arguments) == 0
+    text = capsys.readouterr().out
+    assert text.startswith("LightGCN on demo: 1,000 users")
+    header, rule, *rows = table(text)
+    assert tuple(header) == strategies.COLUMNS
+    assert len(rule) == len(header)
+    assert {row[0]: (row[5], row[6]) for row in rows} == {
+        "plain": ("1.00", "29"),
+        "mg": ("1.34", "39"),
+        "ssam_f": ("2.55", "74"),  # 16 for the Fisher information
+        "sam+mg": ("2.69", "78"),
+        "ema": ("1.00", "29"),
+    }
+    assert all(float(each) > 0 for row in rows for each in row[1:5])
+
+
+def test_a_strategy_beside_its_bound() -> None:
+    epoch, cpu = {"plain": 4.0, "sam": 9.0}, {"plain": 3.0, "sam": 6.3}
+    figures = replace(FIGURES, epoch=epoch, cpu=cpu, passes={"plain": 31, "sam": 62})
+    job = Job("Other", {}, "demo", None, 1, None, 1, "cpu", ("plain", "sam", "amr"))
+    assert table(strategies.table(job, figures))[2:] == [
+        ["plain", "4.00", "1.00", "3.00", "1.00", "1.00", "31"],
+        ["sam", "9.00", "2.25", "6.30", "2.10", "2.00", "62"],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--model", "LightGNC"), "--model: there is no model 'LightGNC'; did you mean 'LightGCN'?"),
+        (("--model", "Popularity"), "--model: Popularity has nothing to train"),
+        (("--model", "BPR", "--strategies", "mg,sma"), "--strategies sma: there is no strategy 'sma'"),
+    ],
+)
+def test_bad_strategies_are_one_line(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], message: str
+) -> None:
+    monkeypatch.setattr(strategies, "measure_apart", measure)
+    assert strategies.main(["--dataset", "demo", "--threads", "1", *arguments]) == 2
+    assert capsys.readouterr().err.splitlines()[-1].startswith(f"strategies: {message}")
 
 
 def test_a_model_without_parameters_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(MODELS, "Still", type("Still", (LightGCN,), {"parameters": lambda self: iter(())}))
-    assert measure(Job("Still", {"train": TRAIN, "model": {}}, "demo", Path(), 1, None, 1, "cpu")) is None
+    assert measure(Job("Still", {"train": TRAIN, "model": {}}, "demo", Path(), 1, None, 1, "cpu", ("plain",))) is None
 
 
 def test_thinned_keeps_some_of_the_training_pairs() -> None:

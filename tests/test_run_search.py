@@ -81,6 +81,7 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
         ),
         ((*NEW, "--strategy", "mg+plain_lr"), "--strategy mg+plain_lr: mg+plain_lr: mg and plain_lr are each a whole"),
         ((*NEW, "--compare", "mg,smg"), "--compare smg: there is no strategy 'smg'; did you mean"),
+        ((*NEW, "--strategy", "amr+mg"), "--strategy amr+mg: amr moves item features, but LightGCN reads none"),
         ((*NEW, "--seeds", "3"), "--seeds: only with --compare"),
         ((*NEW, "--controls"), "--controls: only with --compare"),
         ((*NEW, "--strategy", "plian"), "--strategy plian: there is no strategy 'plian'; did you mean 'plain'?"),
@@ -337,8 +338,8 @@ def test_a_comparison_that_cannot_go_on(capsys: Any, here: Path) -> None:
 
 @pytest.mark.parametrize("strategy", sorted(STRATEGIES))
 def test_every_strategy_can_be_tuned_by_its_name(capsys: Any, strategy: str) -> None:
-    by_name, searched = resolved(capsys, "--model", "LightGCN", "--tune", strategy)
-    by_option, as_well = resolved(capsys, "--model", "LightGCN", "--strategy", strategy)
+    by_name, searched = resolved(capsys, "--model", "VBPR", "--tune", strategy)
+    by_option, as_well = resolved(capsys, "--model", "VBPR", "--strategy", strategy)
     assert (by_name.strategy, by_name.space, searched) == (strategy, by_option.space, as_well)
     assert bool(searched) == bool(by_name.space["strategy"])
 

@@ -192,7 +192,7 @@ class _Runs:
         model = build(trial.plan() or {}, self.spec.model, self.data, torch.device("cpu")).model
         model.load_state_dict(load_weights(best_file(trial, record.best_epoch or 0)))
         name, cutoff = self.metric.split("@")
-        evaluator = Evaluator(self.data.train, self.data.test, self.data.n_items, (int(cutoff),))
+        evaluator = Evaluator.of(self.data, "test", (int(cutoff),))
         with torch.no_grad():
             hits, n_positives = evaluator.hits(*model.eval().embed())
         return METRICS[name](hits, n_positives, int(cutoff)).numpy()

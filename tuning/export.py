@@ -28,6 +28,7 @@ _MMREC_KEYS = {
 }
 _MMREC_FIXED = {"variant": "benchmark", "ssl_task": "fac", "latent_size": 256, "user_graph_k": 40}
 _MMREC_FIXED |= {"compose": "two_step", "phase": "epoch_first", "sync_rng": False, "momentum": 0.0, "clip_norm": None}
+_MMREC_FIXED |= {"initial_accumulator": 0.0}
 """Our parameters that their models have no key for -> what theirs train with."""
 _MMREC_NAMES = {"SelfCF": "SELFCFED_LGN"}
 _MMREC_SCALARS = ("train_batch_size", "learner", "weight_decay", "embedding_size")

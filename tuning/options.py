@@ -190,7 +190,7 @@ def new_spec(given: dict[str, Any]) -> SearchSpec:
     from recmodels.data.corruptions import clean_name
     from recmodels.models import MODELS
     from recmodels.models.popularity import Popularity
-    from tuning.registry import check_training, check_words, known_parameters, known_strategy
+    from tuning.registry import check_fit, check_training, check_words, known_parameters, known_strategy
 
     for needed in ("model", "dataset"):
         if needed not in given:
@@ -202,6 +202,7 @@ def new_spec(given: dict[str, Any]) -> SearchSpec:
     strategy, tune = what_to_tune(given.get("tune", "strategy"), named)
     if MODELS[model] is Popularity:  # nothing is trained: whatever were searched, all trials would be the same
         strategy, tune = named or "plain", "base"
+    check_fit(model, strategy)
     space = load_space(
         model,
         strategy,

@@ -7,7 +7,7 @@ from typing import Literal, get_args, get_origin, get_type_hints
 from recmodels.errors import UserError
 from recmodels.models import MODELS
 from recmodels.training import OPTIMIZERS
-from recmodels.training.strategies import STRATEGIES, canonical, knobs, parts_of
+from recmodels.training.strategies import STRATEGIES, canonical, knobs, part_names, parts_of
 from tuning.distributions import Choice, Distribution, Fixed
 from tuning.parameters import did_you_mean
 from tuning.spaces import Space, SpaceError
@@ -31,6 +31,12 @@ def known_strategy(name: str, option: str = "--strategy") -> str:
         return canonical(name)
     except ValueError as error:
         raise UserError(f"{option} {name}: {error}") from None
+
+
+def check_fit(model: str, strategy: str) -> None:
+    """UserError for a strategy that moves item features with a model that reads none."""
+    if "amr" in part_names(strategy) and not MODELS[model].reads_features:
+        raise UserError(f"--strategy {strategy}: amr moves item features, but {model} reads none")
 
 
 def check_training(space: Space) -> None:

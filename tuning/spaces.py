@@ -1,7 +1,8 @@
 """search_spaces/*.yaml and the command line's wishes -> one Space.
 
 Later layers win, parameter by parameter: models/<model>.yaml, strategies/<strategy>.yaml (of each part, where a
-composition has no file of its own), datasets/<dataset>.yaml, pairs/<model>-<dataset>.yaml, --space, --set.
+composition has no file of its own), optimizers/<optimizer>.yaml (where there is one only), datasets/<dataset>.yaml,
+pairs/<model>-<dataset>.yaml, --space, --set.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -47,7 +48,8 @@ def load_space(
     for parameter in given + wished:
         names.check(parameter.section, parameter.name, parameter.source)
     asked = {p.name: p for p in wished} | {p.name: p for p in (_override(text, names) for text in overrides)}
-    merged = {p.name: p for p in given} | asked
+    merged = {p.name: p for p in given}
+    merged |= {p.name: p for p in _of_optimizer(root, merged | asked)} | asked
     searched = asked.keys() | {name for name, p in merged.items() if p.section in SEARCHED[tune]}
     return Space(in_order([p if name in searched else _at_default(p, tune) for name, p in merged.items()]))
 
@@ -116,6 +118,16 @@ def _built_in(root: Path, folder: str, name: str) -> Document:
     if name not in files:
         raise SpaceError(f"{folder}/{name}.yaml: no such search space{did_you_mean(name, files)}")
     return _read(files[name])
+
+
+def _of_optimizer(root: Path, parameters: Mapping[str, Parameter]) -> list[Parameter]:
+    """What suits the optimiser, where there is only one."""
+    optimizer = parameters.get("optimizer")
+    if optimizer is None or not isinstance(optimizer.distribution, Fixed):
+        return []
+    document = _if_any(root, "optimizers", str(optimizer.distribution.value))
+    lines = {("train", *path): line for path, line in document.lines.items()}
+    return read_parameters(Document(document.name, {"train": document.data}, lines), ("train",))
 
 
 def _strategy_files(root: Path, strategy: str) -> list[Document]:

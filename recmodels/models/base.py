@@ -26,6 +26,8 @@ class Recommender(nn.Module, ABC):
 
     needs_negatives = True
     """Whether batches have a row of negatives."""
+    reads_features = True
+    """Whether the loss reads item features."""
 
     def __init__(self, data: RecDataset) -> None:
         super().__init__()

@@ -13,6 +13,8 @@ class BPR(Recommender):
     The benchmark penalises un-squared norms of the batch's embeddings over the batch size, the paper their squares.
     """
 
+    reads_features = False
+
     def __init__(
         self, data: RecDataset, *, embedding_size: int = 64, reg_weight: float = 1e-2, variant: Variant = "benchmark"
     ):

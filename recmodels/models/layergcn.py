@@ -18,6 +18,8 @@ class LayerGCN(Recommender):
     and uniformly in the next; the paper always by degree. Both loss terms are sums over the batch.
     """
 
+    reads_features = False
+
     by_degree: Tensor
 
     def __init__(

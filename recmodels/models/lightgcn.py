@@ -15,6 +15,8 @@ class LightGCN(Recommender):
     over the batch size, the paper their squares.
     """
 
+    reads_features = False
+
     def __init__(
         self,
         data: RecDataset,

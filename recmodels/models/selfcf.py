@@ -22,6 +22,7 @@ class SelfCF(Recommender):
     """
 
     needs_negatives = False
+    reads_features = False
     weights: Tensor
 
     def __init__(

@@ -12,7 +12,7 @@ import torch
 from torch.nn.utils import get_total_norm
 
 from recmodels.data.sampling import BatchSampler
-from recmodels.training.batch_loss import BatchLoss, apart
+from recmodels.training.batch_loss import BadStep, BatchLoss, apart
 from recmodels.training.strategies.base import kept
 
 if TYPE_CHECKING:
@@ -33,21 +33,28 @@ class Probe:
     n_batches: int = 4
 
     def __call__(self, state: TrainingState, sampler: BatchSampler) -> dict[str, float]:
-        """Empty in an epoch that is left out."""
+        """Empty in an epoch that is left out, and where a loss or a gradient is not finite."""
         if state.epoch % self.every:
             return {}
+        try:
+            norms, rises = zip(*self._looks(state, sampler), strict=True)
+        except BadStep:
+            return {}
+        penalty = state.strategy.rule.penalty(
+            state.optimizer.param_groups[0]["lr"], fmean(norm * norm for norm in norms)
+        )
+        return {"gradient_norm": fmean(norms), "sharpness": fmean(rises), **penalty, **state.strategy.report()}
+
+    def _looks(self, state: TrainingState, sampler: BatchSampler) -> list[tuple[float, float]]:
         with state.strategy.evaluated(), apart(state.model):
             torch.manual_seed(0)
             state.model.train()
             device = next(state.model.parameters()).device
             batches = islice(sampler.epoch(np.random.default_rng(0)), self.n_batches)
-            looks = [self._look(BatchLoss(state.model, torch.from_numpy(rows).to(device))) for rows in batches]
-            state.model.eval()
-        norms, rises = zip(*looks, strict=True)
-        penalty = state.strategy.rule.penalty(
-            state.optimizer.param_groups[0]["lr"], fmean(norm * norm for norm in norms)
-        )
-        return {"gradient_norm": fmean(norms), "sharpness": fmean(rises), **penalty, **state.strategy.report()}
+            try:
+                return [self._look(BatchLoss(state.model, torch.from_numpy(rows).to(device))) for rows in batches]
+            finally:
+                state.model.eval()
 
     def _look(self, loss: BatchLoss) -> tuple[float, float]:
         """The gradient's norm and the rise of the loss."""

@@ -28,7 +28,7 @@ from recmodels.data import RecDataset, load_dataset
 from recmodels.errors import UserError
 from recmodels.models import MODELS
 from tests.benchmarks.machine import Calibration, calibrate
-from tests.benchmarks.measure import INTERVAL, Figures, Job, measure
+from tests.benchmarks.measure import Figures, Job, measure
 from tuning.environment import environment
 from tuning.parameters import did_you_mean
 from tuning.registry import check_training, check_words, known_parameters
@@ -53,6 +53,8 @@ REFERENCE = {
 REFERENCE_VALIDATION = 0.60
 REFERENCE_MACHINE = Calibration(csr_ms=2.0, matrix_ms=85.0, copy_gbs=6.5)
 
+KINDS = ("plain", "mg")
+INTERVAL = 3  # Mirror Gradient's
 COLUMNS = ("plain epoch s", "MG epoch s", "MG/plain", "bound", "validation s", "construction s", "peak MiB")
 GPU_COLUMNS = ("GPU peak MiB",)
 REFERENCE_COLUMNS = ("reference s", "ours/reference")
@@ -136,14 +138,15 @@ def calibration_line(ours: Calibration, compared: bool) -> str:
 def cells(job: Job, figures: Figures, compared: bool) -> list[str]:
     """One model's row; a projected time has a tilde."""
     about = "~" if figures.projected else ""
-    row = [job.model, about + number(figures.plain), about + number(figures.mg)]
-    row += [f"{figures.mg / figures.plain:.2f}", f"{figures.bound:.2f}", number(figures.validation)]
+    row = [job.model, *(about + number(figures.epoch[strategy]) for strategy in KINDS)]
+    ratio = figures.epoch["mg"] / figures.epoch["plain"]
+    row += [f"{ratio:.2f}", f"{figures.bound('mg'):.2f}", number(figures.validation)]
     row += [number(figures.construction), f"{figures.peak / 2**20:,.0f}"]
     if job.device == "cuda":
         row.append(f"{figures.gpu_peak / 2**20:,.0f}")
     if compared and job.model in REFERENCE:
         reference = REFERENCE[job.model]
-        row += [f"{reference:g}", f"{about}{figures.plain / reference:.3f}"]
+        row += [f"{reference:g}", f"{about}{figures.epoch['plain'] / reference:.3f}"]
     elif compared:
         row += ["", ""]
     return row
@@ -151,7 +154,7 @@ def cells(job: Job, figures: Figures, compared: bool) -> list[str]:
 
 def comparison(measured: dict[str, Figures]) -> str:
     """What the models measured come to beside the reference; empty if it has none of them."""
-    ratios = [figures.plain / REFERENCE[model] for model, figures in measured.items() if model in REFERENCE]
+    ratios = [figures.epoch["plain"] / REFERENCE[model] for model, figures in measured.items() if model in REFERENCE]
     if not ratios:
         return ""
     validation = statistics.median(figures.validation for figures in measured.values())
@@ -175,37 +178,46 @@ def number(value: float) -> str:
 
 def _arguments(argv: Sequence[str] | None) -> list[Job]:
     parser = argparse.ArgumentParser("python -m tests.benchmarks.epochs", description=(__doc__ or "").split("\n\n")[0])
+    add_options(parser)
+    parser.add_argument("--models", default=",".join(MODELS), help="names with commas between them (default: all)")
+    parser.add_argument("--steps", type=int, help=f"batches per epoch, a multiple of {INTERVAL}; epochs are projected")
+    given = parser.parse_args(argv)
+    if given.steps is not None and (given.steps < 1 or given.steps % INTERVAL):
+        # Then the share of batches that MG passes twice is an epoch's.
+        raise UserError(f"--steps: expected a multiple of {INTERVAL}, MG's interval, but got {given.steps}")
+    return [job_of(given, "--models", model, given.steps) for model in given.models.replace(" ", "").split(",")]
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Those that a benchmark of strategies has too."""
     parser.add_argument("--dataset", required=True, help="demo, synthetic:<name> or a folder in --data-dir")
     parser.add_argument("--data-dir", type=Path, help="the folder that holds the data set's")
-    parser.add_argument("--models", default=",".join(MODELS), help="names with commas between them (default: all)")
     parser.add_argument("--epochs", type=int, default=5, help="of each kind, after one to warm up (default: 5)")
-    parser.add_argument("--steps", type=int, help=f"batches per epoch, a multiple of {INTERVAL}; epochs are projected")
     parser.add_argument("--threads", type=int, default=_cores(), help="of torch (default: all cores)")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument(
         "--set", action="append", default=[], metavar="NAME=VALUE", help="for all the models; repeat it"
     )
-    given = parser.parse_args(argv)
+
+
+def job_of(
+    given: argparse.Namespace, option: str, model: str, steps: int | None = None, strategies: Sequence[str] = KINDS
+) -> Job:
+    """What `add_options` has asked for, checked, with the defaults of the model's search space and of its pair with
+    the data set. `option` named the model."""
     for name in ("epochs", "threads"):
         if getattr(given, name) < 1:
             raise UserError(f"--{name}: expected at least 1, but got {getattr(given, name)}")
-    if given.steps is not None and (given.steps < 1 or given.steps % INTERVAL):
-        # Then the share of batches that MG passes twice is an epoch's.
-        raise UserError(f"--steps: expected a multiple of {INTERVAL}, MG's interval, but got {given.steps}")
     if given.device == "cuda" and not torch.cuda.is_available():
         raise UserError("--device cuda: torch finds no GPU here")
-    return [_job(given, model) for model in given.models.replace(" ", "").split(",")]
-
-
-def _job(given: argparse.Namespace, model: str) -> Job:
     if model not in MODELS:
-        raise UserError(f"--models: there is no model {model!r}{did_you_mean(model, MODELS)}")
-    base = _base(model, given.dataset, given.set)
-    return Job(model, base, given.dataset, given.data_dir, given.epochs, given.steps, given.threads, given.device)
+        raise UserError(f"{option}: there is no model {model!r}{did_you_mean(model, MODELS)}")
+    base, kinds = _base(model, given.dataset, given.set), tuple(strategies)
+    return Job(model, base, given.dataset, given.data_dir, given.epochs, steps, given.threads, given.device, kinds)
 
 
 def _base(model: str, dataset: str, overrides: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """{"train", "model"} -> parameters: the defaults of the model's search space and of its pair with the data set."""
+    """{"train", "model"} -> parameters."""
     space = load_space(model, "plain", dataset, overrides=overrides, known=known_parameters(model, "plain"))
     check_training(space)
     check_words(space, model, "plain")

@@ -1,8 +1,9 @@
-"""One model's seconds and memory, to be called in a fresh process."""
+"""One model's seconds and memory under one strategy or several, to be called in a fresh process."""
 
 import statistics
 import time
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +19,13 @@ from recmodels.training.batch_loss import BatchLoss
 from recmodels.training.strategies.base import Batches
 from tests.benchmarks.machine import peak_memory, synchronise
 
-INTERVAL = 3
-KINDS: dict[str, dict[str, Any]] = {"plain": {}, "mg": {"alpha": 1.0, "beta": 0.2, "interval": INTERVAL}}
 CUTOFFS = (5, 10, 20, 50)
 
 
 @dataclass(frozen=True)
 class Job:
-    """What one process measures. `base`: {"train", "model"} -> parameters. `steps`: batches per epoch, None for all."""
+    """What one process measures. `base`: {"train", "model"} -> parameters. `steps`: batches per epoch, None for all.
+    `strategies`: names, "plain" among them; those that the model cannot have are left out."""
 
     model: str
     base: dict[str, dict[str, Any]]
@@ -35,45 +35,71 @@ class Job:
     steps: int | None
     threads: int
     device: str
+    strategies: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Figures:
-    """Medians in seconds, peaks in bytes. `projected`: epochs of fewer batches were scaled up to `n_batches`."""
+    """Medians in seconds, peaks in bytes. `epoch`, `cpu`, `passes`: by strategy, of an epoch, on the clock, of the
+    processor and in forward and backward passes. `projected`: `epoch` was scaled up from fewer batches than the data
+    set has."""
 
-    plain: float
-    mg: float
+    epoch: dict[str, float]
+    cpu: dict[str, float]
+    passes: dict[str, int]
     validation: float
     construction: float
     peak: int
     gpu_peak: int
-    n_batches: int
     projected: bool
 
-    @property
-    def bound(self) -> float:
-        """Passes of an MG epoch over those of a plain one: one batch in 3 is passed twice, the first one included."""
-        return 1 + -(-self.n_batches // INTERVAL) / self.n_batches
+    def bound(self, strategy: str) -> float:
+        """What an epoch would be, in plain ones, if passes were all that costs."""
+        return self.passes[strategy] / self.passes["plain"]
 
 
-def stopwatch(strategy: Strategy, n_steps: int, device: torch.device) -> list[float]:
-    """Let the strategy note the seconds of each of its steps, `n_steps` an epoch; the list of the current epoch's."""
-    seconds: list[float] = []
-    new_epoch, step = strategy.new_epoch, strategy.step
+@dataclass
+class Watch:
+    """Seconds of the current epoch: of each step on the clock, and of the processor, all of its threads together."""
+
+    steps: list[float] = field(default_factory=list)
+    cpu: float = 0.0
+
+
+@dataclass
+class Turns:
+    """What the epochs of one strategy have cost, the one that warms up included."""
+
+    strategy: Strategy
+    watch: Watch
+    seconds: list[float] = field(default_factory=list)
+    cpu: list[float] = field(default_factory=list)
+    passes: list[int] = field(default_factory=list)
+
+
+def stopwatch(strategy: Strategy, n_steps: int, device: torch.device) -> Watch:
+    """A watch that runs while the strategy trains, `n_steps` an epoch."""
+    watch = Watch()
+    new_epoch, step, end_epoch = strategy.new_epoch, strategy.step, strategy.end_epoch
 
     def timed_epoch(epoch: int, batches: Batches) -> None:
-        seconds.clear()
+        watch.steps.clear()
+        watch.cpu = -time.process_time()
         new_epoch(epoch, batches)
 
     def timed_step(loss: BatchLoss, optimizer: Optimizer) -> None:
         start = time.perf_counter()
         step(loss, optimizer)
-        if len(seconds) == n_steps - 1:  # else the validation would wait for the epoch's last backward pass
+        if len(watch.steps) == n_steps - 1:  # else the validation would wait for the epoch's last backward pass
             synchronise(device)
-        seconds.append(time.perf_counter() - start)
+        watch.steps.append(time.perf_counter() - start)
 
-    strategy.new_epoch, strategy.step = timed_epoch, timed_step  # type: ignore[method-assign]
-    return seconds
+    def timed_end() -> None:
+        end_epoch()
+        watch.cpu += time.process_time()
+
+    strategy.new_epoch, strategy.step, strategy.end_epoch = timed_epoch, timed_step, timed_end  # type: ignore[method-assign]
+    return watch
 
 
 def measure(job: Job) -> Figures | None:
@@ -90,46 +116,49 @@ def measure(job: Job) -> Figures | None:
         return None
     n_batches = -(-len(data.train) // job.base["train"]["batch_size"])
     n_steps = min(job.steps or n_batches, n_batches)
-    seconds, validations = _epochs(job, model, data, n_steps, n_batches, device)
+    turns, validations = _epochs(job, model, data, n_steps, n_batches, device)
     return Figures(
-        plain=statistics.median(seconds["plain"][1:]),
-        mg=statistics.median(seconds["mg"][1:]),
-        validation=statistics.median(validations[len(KINDS) :]),
+        epoch={name: statistics.median(each.seconds[1:]) for name, each in turns.items()},
+        cpu={name: statistics.median(each.cpu[1:]) for name, each in turns.items()},
+        passes={name: each.passes[-1] for name, each in turns.items()},
+        validation=statistics.median(validations[len(turns) :]),
         construction=construction,
         peak=peak_memory(),
         gpu_peak=torch.cuda.max_memory_allocated(device) if device.type == "cuda" else 0,
-        n_batches=n_batches,
         projected=n_steps < n_batches,
     )
 
 
 def _epochs(
     job: Job, model: Recommender, data: RecDataset, n_steps: int, n_batches: int, device: torch.device
-) -> tuple[dict[str, list[float]], list[float]]:
-    """Seconds of each epoch by kind, and of each validation, in turn and those that warm up included."""
+) -> tuple[dict[str, Turns], list[float]]:
+    """The epochs of each strategy, in turn on the same weights, and the seconds of each validation."""
     train_with = dict(job.base["train"])
     batch_size, optimizer = train_with.pop("batch_size"), train_with.pop("optimizer")
-    strategies = {kind: make_strategy(kind, model, knobs) for kind, knobs in KINDS.items()}
-    watches = {kind: stopwatch(strategy, n_steps, device) for kind, strategy in strategies.items()}
+    turns: dict[str, Turns] = {}
+    for name in job.strategies:
+        with suppress(ValueError):  # a model without features cannot have a strategy that moves them
+            strategy = make_strategy(name, model)
+            turns[name] = Turns(strategy, stopwatch(strategy, n_steps, device))
     made = make_optimizer(optimizer, model.parameters(), **train_with)
-    state = TrainingState(model, made, strategies["plain"], np.random.default_rng(0))
-    turns = list(KINDS) * (job.epochs + 1)
+    state = TrainingState(model, made, turns["plain"].strategy, np.random.default_rng(0))
     reports = train(
         state,
         data if n_steps == n_batches else thinned(data, n_steps * batch_size),
         batch_size=batch_size,
-        max_epochs=len(turns),
-        evaluator=Evaluator(data.train, data.valid, data.n_items, CUTOFFS),
+        max_epochs=len(turns) * (job.epochs + 1),
+        evaluator=Evaluator.of(data, "valid", CUTOFFS),
     )
-    seconds: dict[str, list[float]] = {kind: [] for kind in KINDS}
     validations = []
-    for kind in turns:
-        state.strategy = strategies[kind]
+    for turn in [*turns.values()] * (job.epochs + 1):
+        state.strategy = turn.strategy
         report = next(reports)
-        left_out = sum(watches[kind]) * (n_batches / n_steps - 1)
-        seconds[kind].append(report.seconds + left_out)
+        left_out = sum(turn.watch.steps) * (n_batches / n_steps - 1)
+        turn.seconds.append(report.seconds + left_out)
+        turn.cpu.append(turn.watch.cpu)
+        turn.passes.append(report.counts.backward)
         validations.append(report.valid_seconds)
-    return seconds, validations
+    return turns, validations
 
 
 def thinned(data: RecDataset, n: int) -> RecDataset:

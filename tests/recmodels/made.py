@@ -12,3 +12,14 @@ def checkerboard(n: int = 20) -> RecDataset:
     features = {"image": np.eye(2, dtype=np.float32)[own % 2], "text": np.eye(2, 3, dtype=np.float32)[own % 2]}
     held = [Interactions.from_pairs(own[part], own[part], n) for part in (slice(0, n // 2), slice(n // 2, n))]
     return RecDataset("checkerboard", n, n, Interactions.from_pairs(users, items, n), *held, features, f"board{n}")
+
+
+def odd_sizes() -> RecDataset:
+    """37 users and 53 items, so that a first dimension of 37, 53 or 90 is of users, of items or of both."""
+    rng = np.random.default_rng(0)
+    users, items = np.nonzero(rng.random((37, 53)) < 0.1)
+    train = Interactions.from_pairs(users, items, 37)
+    features = {
+        name: rng.standard_normal((53, width)).astype(np.float32) for name, width in (("image", 5), ("text", 4))
+    }
+    return RecDataset("odd", 37, 53, train, train, train, features, "odd")

@@ -10,6 +10,8 @@ import torch
 from recmodels.data.dataset import Interactions, RecDataset
 from recmodels.errors import DataError
 from recmodels.models import MODELS, Recommender
+from recmodels.models.features import feature_tables
+from tests.recmodels.made import checkerboard
 
 U, I, D = 13, 29, 6  # noqa: E741 - three sizes that tell users, items and columns apart
 TRAINED = sorted(MODELS.keys() - {"Popularity"})
@@ -245,3 +247,8 @@ def test_slmrecs_tasks(task: str, modalities: tuple[str, ...]) -> None:
 def test_unknown_forms_are_refused(name: str, fault: str) -> None:
     with pytest.raises(ValueError, match=f"{fault} must be"):
         make(name, made("image"), **{fault: "papr"})
+
+
+@pytest.mark.parametrize("name", sorted(MODELS))
+def test_a_model_says_whether_it_reads_features(name: str) -> None:
+    assert MODELS[name].reads_features == bool(feature_tables(MODELS[name](checkerboard())))

@@ -4,7 +4,7 @@ import pytest
 
 from recmodels.errors import UserError
 from recmodels.models import MODELS
-from recmodels.training import STRATEGIES
+from recmodels.training import OPTIMIZERS, STRATEGIES
 from tuning.registry import known_parameters
 from tuning.spaces import SEARCH_SPACES, Space, SpaceError, load_space
 
@@ -60,7 +60,8 @@ def test_a_model_starts_at_the_published_training(model, dataset):
 
 def test_every_model_and_strategy_has_its_file_and_no_file_is_left_over():
     names = {path.relative_to(SEARCH_SPACES).as_posix() for path in SEARCH_SPACES.rglob("*.yaml")}
-    spaces = {name for name in names if name.startswith("spaces/")}
+    spaces = {name for name in names if name.startswith(("spaces/", "optimizers/"))}
+    assert {name for name in spaces if name.startswith("optimizers/")} <= {f"optimizers/{o}.yaml" for o in OPTIMIZERS}
     assert names - spaces == {
         *(f"models/{model}.yaml" for model in MODELS),
         *(f"strategies/{strategy}.yaml" for strategy in STRATEGIES),
@@ -111,6 +112,17 @@ def test_a_fixed_share_follows_a_searched_alpha():
     assert searched(space) == ["alpha", "learning_rate", "reg_weight"]
     params = space.resolve({"alpha": 0.5, "learning_rate": 1e-3, "reg_weight": 1e-3})
     assert params["strategy"] == {"alpha": 0.5, "beta": 0.1, "interval": 3} | AS_THE_AUTHORS
+
+
+def test_an_optimizer_brings_a_range_that_suits_it():
+    def rates(*overrides):
+        return dict(load(*overrides, tune="base").dimensions).get("learning_rate")
+
+    adam, sgd = rates(), rates("optimizer=sgd")
+    assert (adam.high, sgd.high, sgd.default) == (0.1, 10.0, 1e-3)
+    assert rates("optimizer={type: categorical, values: [adam, sgd]}") == adam
+    assert rates("optimizer=sgd", "learning_rate=0.5") is None
+    assert load("optimizer=sgd").fixed["learning_rate"] == 1e-3
 
 
 def test_what_is_not_searched_needs_a_default(root):
@@ -243,7 +255,7 @@ def test_a_step_of_exactly_the_range():
         (
             "train:\n  lr: 1",
             ":2: training has no parameter 'lr'; "
-            "known: batch_size, clip_norm, learning_rate, momentum, optimizer, weight_decay",
+            "known: batch_size, clip_norm, initial_accumulator, learning_rate, momentum, optimizer, weight_decay",
         ),
         ("train:\n  reg_weight: 1", ":2: 'reg_weight' belongs in section 'model', not 'train'"),
         ("train: {}\nmodle: {}", ":2: unknown section 'modle'; did you mean 'model'?"),

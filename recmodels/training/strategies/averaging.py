@@ -25,7 +25,7 @@ class _RunningMean(Averaging):
         return {"means": self.means, "terms": self.terms}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.means = {name: mean.to(self.parameters[name].device) for name, mean in state["means"].items()}
+        self.means = {name: mean.to(self.parameters[name].device, copy=True) for name, mean in state["means"].items()}
         self.terms = state["terms"]
 
     def mix(self, share: float) -> None:

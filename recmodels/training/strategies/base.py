@@ -83,8 +83,9 @@ class Update:
         """theta <- theta - scale * lr * grad, whatever the optimiser."""
         with torch.no_grad():
             for group in self.optimizer.param_groups:
-                parameters = [p for p in group["params"] if p.grad is not None]
-                torch._foreach_add_(parameters, [p.grad for p in parameters], alpha=-scale * group["lr"])
+                for parameter in group["params"]:
+                    if parameter.grad is not None:
+                        parameter.add_(parameter.grad, alpha=-scale * group["lr"])
 
     @contextmanager
     def learning_rate_times(self, factor: float) -> Iterator[None]:

@@ -34,8 +34,6 @@ class Perturbed(Oracle):
             raise ValueError(f"every >= 1 must hold, but got every={every}")
         if not rho >= 0:
             raise ValueError(f"rho >= 0 must hold, but got rho={rho}")
-        if scope not in ("all", "embeddings", "dense"):
-            raise ValueError(f"scope must be all, embeddings or dense, but got {scope!r}")
         self.rho, self.every, self.scope = rho, every, scope
         self.exclude = tuple(name.strip() for name in exclude.split(",") if name.strip())
 
@@ -98,7 +96,8 @@ class Perturbed(Oracle):
 
     def _note_shares(self, moved: list[nn.Parameter], directions: list[Tensor]) -> None:
         squares = torch.stack([direction.square().sum() for direction in directions])
-        shares = dict(zip(moved, (squares / squares.sum()).tolist(), strict=True))
+        whole = squares.sum().clamp(min=torch.finfo(squares.dtype).tiny)  # a mask may leave nothing that moves
+        shares = dict(zip(moved, (squares / whole).tolist(), strict=True))
         self.shares = {f"eps_share/{name}": shares[each] for name, each in self.parameters.items() if each in shares}
 
 

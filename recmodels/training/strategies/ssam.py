@@ -153,7 +153,7 @@ class FisherSAM(SparseSAM):
                 yield loss
                 continue
             for rows in loss.rows.split(self.fisher_batch, dim=1):
-                yield BatchLoss(loss.model, rows, counts=loss.counts)
+                yield BatchLoss(loss.model, rows, counts=loss.counts, transform=loss.transform)
 
 
 class DynamicSAM(SparseSAM):
@@ -192,25 +192,26 @@ class DynamicSAM(SparseSAM):
         if not 0 <= d0 <= 1 or horizon < 1:
             raise ValueError(f"0 <= d0 <= 1 and horizon >= 1 must hold, but got {d0} and {horizon}")
         self.d0, self.horizon, self.drop, self.grow = d0, horizon, drop, grow
-        self.renewed = -1  # the epoch of the last renewal
+        self.epoch, self.due = 0, False
 
     def attach(self, model: Recommender, rng: np.random.Generator) -> None:
         super().attach(model, rng)
         if self._masked:
             self._keep(self._random())
 
+    def new_epoch(self, epoch: int, batches: Batches) -> None:
+        self.epoch, self.due = epoch, self._masked and epoch % self.mask_every == 0
+
     def epsilon(
         self, parameters: list[nn.Parameter], gradients: list[Tensor], loss: BatchLoss
     ) -> tuple[list[Tensor], float] | None:
-        epoch = loss.epoch - 1
-        # Once per batch, not in the second of a mirrored batch's gradients.
-        if self._masked and loss.number == 0 and epoch % self.mask_every == 0 and self.renewed != epoch:
-            self.renewed = epoch
-            self._renew(epoch)
+        if self.due:  # in the epoch's first gradient, not in the second of a mirrored batch
+            self.due = False
+            self._renew()
         return super().epsilon(parameters, gradients, loss)
 
-    def _renew(self, epoch: int) -> None:
-        progress = min(epoch / self.horizon, 1.0)
+    def _renew(self) -> None:
+        progress = min(self.epoch / self.horizon, 1.0)
         share_dropped = self.d0 * (1 + math.cos(math.pi * progress)) / 2
         n = math.floor(min(share_dropped * self.n_kept, self.size - self.n_kept))
         kept = torch.cat([self.masks[name].flatten() for name in self.parameters])

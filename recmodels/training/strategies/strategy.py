@@ -48,8 +48,8 @@ class Strategy:
         self.transform, self.oracle = transform, oracle or Oracle()
         self.rule, self.averaging = rule or Rule(), averaging or Averaging()
         self.counts, self.bad_in_a_row, self.last_fault = Counts(), 0, ""
-        for place, part in enumerate(self._parts().values()):
-            part.attach(model, np.random.default_rng([seed, place]))
+        for layer, part in self._parts().items():  # what one layer draws does not depend on the others
+            part.attach(model, np.random.default_rng([seed, *layer.encode()]))
 
     def loss(self, rows: Tensor, *, epoch: int = 1, number: int = 0, step: int = 1) -> BatchLoss:
         """The loss of a batch as this strategy trains it."""
