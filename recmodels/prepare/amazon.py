@@ -155,7 +155,7 @@ def _text(path: Path, rows: Mapping[str, int], encoder: str, seed: int) -> tuple
     if missing == len(texts):
         raise DataError(f"{path}: none of the {len(texts)} items is in it, expected the metadata of the same category")
     log.info("encoding the texts of %s items, %s of them without metadata", f"{len(texts):,}", f"{missing:,}")
-    matrix, by = encode(texts, encoder, seed)
+    matrix, by = encode(texts, encoder, seed, path)
     return matrix, {"encoder": by, "items_without": missing, "columns": matrix.shape[1]}
 
 

@@ -119,10 +119,7 @@ def _from_table(
     used = np.unique(rows[rows >= 0])
     if not len(used):
         raise DataError(f"{path}: no item has a text in {', '.join(map(repr, names))}, expected some to encode")
-    try:
-        matrix, what = encode([texts[row] for row in used], encoder, seed)
-    except DataError as error:
-        raise DataError(f"{path}: {error}") from None
+    matrix, what = encode([texts[row] for row in used], encoder, seed, path)
     place = np.where(rows >= 0, np.searchsorted(used, rows), -1)
     return matrix, place, n_unused, {"encoder": what}
 

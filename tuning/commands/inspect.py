@@ -63,7 +63,7 @@ def kept_warnings() -> Iterator[list[str]]:
         def emit(self, record: logging.LogRecord) -> None:
             found.append(record.getMessage())
 
-    logger, handler = logging.getLogger("mirrortune.data"), Keep()
+    logger, handler = logging.getLogger("mirrortune.data"), Keep(logging.WARNING)
     logger.addHandler(handler)
     before, logger.propagate = logger.propagate, False
     try:

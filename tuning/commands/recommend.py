@@ -30,12 +30,12 @@ log = logging.getLogger("mirrortune")
 def main(argv: Sequence[str], console: Console) -> int:
     """0; UserError for bad input."""
     from recmodels.data import load_dataset
-    from tuning.export import read_export
+    from tuning.export import read_trainable
     from tuning.recommendations import known_items, ranked, write_table
 
     given = parser().parse(argv)
     check(given)
-    export = read_export(given["export"])
+    export = read_trainable(given["export"])
     folders = [Path(given[name]) if name in given else None for name in ("data_dir", "cache_dir")]
     data = load_dataset(export.dataset, *folders)
     ids = original_ids(data, export.dataset, folders[0])
