@@ -192,7 +192,7 @@ def show_comparison(comparison: "Comparison", lines: "list[Line]", console: Cons
     popularity = folder_of(comparison.searches[0]).environment().get("popularity")
     write_result(comparison, lines, popularity)
     console.print(result_table(lines, popularity, comparison.metric))
-    for remark in remarks(comparison, lines):
+    for remark in remarks(comparison, lines, popularity):
         console.print(remark, markup=False, highlight=False, soft_wrap=True)
     console.print(f"result: {comparison.folder / 'result.md'}", markup=False, highlight=False, soft_wrap=True)
     return 0 if any(line.tested for line in lines) else 1

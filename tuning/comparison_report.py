@@ -50,7 +50,7 @@ def rows(lines: Sequence[Line], popularity: Scores | None, metric: str) -> list[
     return found
 
 
-def remarks(comparison: Comparison, lines: Sequence[Line]) -> Iterator[str]:
+def remarks(comparison: Comparison, lines: Sequence[Line], popularity: Scores | None) -> Iterator[str]:
     """What the differences come to, one line each."""
     seeds = max((len(line.tested) for line in lines), default=0)
     yield (
@@ -61,6 +61,12 @@ def remarks(comparison: Comparison, lines: Sequence[Line]) -> Iterator[str]:
     for line in lines:
         if line.strategy != REFERENCE:
             yield f"{line.strategy}: {_verdict(line)}"
+    floor = popularity["test"].get(comparison.metric, 0.0) if popularity else 0.0
+    if weak := [line.strategy for line in lines if line.tested and fmean(_test(line, comparison.metric)) < floor]:
+        yield (
+            f"Below popularity on test ({shown(floor)}): {', '.join(weak)}. "
+            "A gain over a base that weak says little: train longer, or tune the base (--tune all)."
+        )
     one = [line.strategy for line in lines if line.trials == 1]
     if one:
         yield (
@@ -74,7 +80,7 @@ def remarks(comparison: Comparison, lines: Sequence[Line]) -> Iterator[str]:
 def write_result(comparison: Comparison, lines: Sequence[Line], popularity: Scores | None) -> None:
     """result.md for people and result.json for programs."""
     table = markdown_table(HEADER, rows(lines, popularity, comparison.metric))
-    said = "\n".join(f"- {remark}" for remark in remarks(comparison, lines))
+    said = "\n".join(f"- {remark}" for remark in remarks(comparison, lines, popularity))
     spec = comparison.searches[0]
     title = f"## {spec.model} on {spec.dataset}, {comparison.metric}"
     write_whole(comparison.folder / "result.md", f"{title}\n\n{table}\n\n{said}\n")

@@ -18,7 +18,7 @@ from recmodels.data.sampling import BatchSampler
 from recmodels.data.synthetic import PAPER_SETS, demo, paper_sized
 from recmodels.errors import DataError
 
-__all__ = ["BatchSampler", "Interactions", "RecDataset", "known_datasets", "load_dataset"]
+__all__ = ["BatchSampler", "Interactions", "RecDataset", "is_made", "known_datasets", "load_dataset"]
 
 SYNTHETIC = "synthetic:"
 DEFAULT_DATA_DIR = Path("data")
@@ -74,6 +74,11 @@ def _load_folder(folder: Path, cache_dir: Path) -> RecDataset:
     if is_recbole(folder):
         return load_recbole(folder)
     return load_amr_folder(folder) if (folder / PAIRS).is_file() else load_benchmark(folder, cache_dir)
+
+
+def is_made(name: str) -> bool:
+    """Whether a data set, corrupted or not, is generated: no folder holds it."""
+    return clean_name(name) == "demo" or clean_name(name).startswith(SYNTHETIC)
 
 
 def known_datasets(data_dir: Path | None = None) -> list[str]:

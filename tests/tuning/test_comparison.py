@@ -175,6 +175,9 @@ def test_the_result_is_written_for_people_and_programs(here: Path) -> None:
     assert "0.125" in rows[-1]
     assert "Reconstructions, not to be taken for the results of their papers: bsam." in text
     assert "bsam: " in text
+    for floor, weak in ((0.0, False), (1.5, True)):
+        said = comparison_report.remarks(asked, lines, {"test": {"recall@1": floor}})
+        assert any("Below popularity on test (1.5): plain, bsam, plain_lr" in remark for remark in said) == weak
     content = json.loads((asked.folder / "result.json").read_text())
     assert content["strategies"][1]["best"] == json.loads(json.dumps(asdict(lines[1])))["best"]
     assert content["strategies"][1]["users"]["n"] == 10
@@ -189,7 +192,7 @@ def test_a_strategy_whose_trials_all_failed_has_a_line_without_figures(here: Pat
     lines = comparison.lines(asked, data)
     assert (lines[1].best, lines[1].tested, lines[1].users, lines[1].seeds) == (None, [], None, None)
     assert comparison_report.rows(lines, None, "recall@1")[1][3:] == ["-"] * 8
-    assert any(remark.startswith("mg: nothing to compare") for remark in comparison_report.remarks(asked, lines))
+    assert any(remark.startswith("mg: nothing to compare") for remark in comparison_report.remarks(asked, lines, None))
 
 
 def test_a_file_that_is_no_comparison(here: Path) -> None:

@@ -29,7 +29,7 @@ EXPORT: dict[str, Any] = {
     "strategy": "plain",
     "parameters": {
         "strategy": {},
-        "train": {"learning_rate": 0.05, "batch_size": 8, "optimizer": "adam"},
+        "train": {"learning_rate": 0.05, "batch_size": 8, "optimizer": "adam", "weight_decay": 0.0},
         "model": {"embedding_size": 4},
     },
     "seed": 3,

@@ -90,13 +90,12 @@ def check(given: dict[str, Any]) -> None:
 
 def original_ids(data: "RecDataset", name: str, data_dir: Path | None) -> "IdMaps":
     """Those of the folder that the data, corrupted or not, come from."""
-    from recmodels.data import DEFAULT_DATA_DIR, known_datasets
+    from recmodels.data import DEFAULT_DATA_DIR, is_made
     from recmodels.data.corruptions import clean_name
     from recmodels.data.ids import IdMaps
 
     folders = [(data_dir or DEFAULT_DATA_DIR) / each for each in (name, clean_name(name))]
-    made = clean_name(name) in known_datasets()
-    return IdMaps.of(data, None if made else next((folder for folder in folders if folder.is_dir()), None))
+    return IdMaps.of(data, None if is_made(name) else next((folder for folder in folders if folder.is_dir()), None))
 
 
 def wanted_users(path: Path | None, data: "RecDataset", ids: "IdMaps") -> "NDArray[np.int64]":
