@@ -1,6 +1,6 @@
 """How long a data set takes from raw files to its folder, and how much memory; the files are made in Amazon's formats.
 
-    python -m tests.benchmarks.prepare --folder /tmp/raw
+    python -m tests.benchmarks.prepare --folder DIR
 
 makes files of the size of electronics: 1.7 million reviews of 192,403 users and 63,001 items, a fifth more of users and
 items outside of the 5-core, and metadata and image features (4096 wide) of twice as many products. At full size they
