@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from recmodels.tensors import frobenius, unit_rows
+from recmodels.ops.tensors import frobenius, unit_rows
 
 SOFTMAX_ROWS = 256
 

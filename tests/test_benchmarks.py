@@ -14,7 +14,7 @@ from recmodels.models.lightgcn import LightGCN
 from tests.benchmarks import epochs, strategies
 from tests.benchmarks.machine import Calibration
 from tests.benchmarks.measure import Figures, Job, measure, thinned
-from tests.recmodels.made import checkerboard
+from tests.recmodels.factories import checkerboard
 
 TRAIN = {"optimizer": "adam", "learning_rate": 1e-3, "batch_size": 512, "weight_decay": 0.0}
 FIGURES = Figures(

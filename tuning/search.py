@@ -1,201 +1,148 @@
-"""A search as Ray Tune sees it. With scheduling.py and recording.py, the only files that import ray.
+"""A search from start to export: hold the folder, run what is left, choose the winner, keep MLflow up to date."""
 
-Ray only runs trials. What to run next comes from the search's folder and study, and what happened goes there, so a
-resumed search is a new Tuner over what remains; Ray's own state is never read again.
-"""
-
-import logging
-import shutil
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
-import ray
-from ray import tune
-from ray.tune import CheckpointConfig, FailureConfig, RunConfig, TuneConfig, Tuner
-from ray.tune.experiment import Trial
-from ray.tune.search import Searcher
+import torch
 
 from recmodels.data.dataset import RecDataset
-from tuning.folder import BASELINE, SearchFolder, unfinished
-from tuning.recording import Observer, Recorder, Unpickled
-from tuning.scheduling import OutOfBudget, Pruning, scheduler
-from tuning.spaces import Space
-from tuning.spec import Params, SearchSpec
-from tuning.study import Study
-from tuning.trial import run_trial
-
-MAX_CPU_TRIALS = 8
-"""Trials at a time where the number is not given: a sequential sampler learns little from many parallel ones."""
+from recmodels.errors import UserError
+from recmodels.training.checkpoint import load_weights
+from tuning.execution.ray_tune import tuner as search
+from tuning.execution.ray_tune.recorder import record_of, recover
+from tuning.execution.trial import best_file, build, popularity, test_metrics
+from tuning.export.winner import check_mmrec, export_best
+from tuning.proposals.study import Study, choose_sampler
+from tuning.records.environment import environment
+from tuning.records.folder import BASELINE, SearchFolder, TrialRecord, unfinished
+from tuning.records.selection import winner
+from tuning.reports import search_report as report
+from tuning.reports.live import LiveTable
+from tuning.space.layers import Space
+from tuning.spec import Scores, SearchSpec
+from tuning.tracking.tracker import NullTracker, Tracker, make_tracker
 
 
 @dataclass(frozen=True)
-class Slot:
-    """What one trial gets, and how many run at a time."""
+class Outcome:
+    """What a start of a search came to. `waiting`: MLflow runs whose records wait on disk.
 
-    cpus: int
-    gpus: float
-    concurrent: int
-
-    @property
-    def device(self) -> str:
-        return "cuda" if self.gpus else "cpu"
-
-
-@contextmanager
-def cluster(address: str | None) -> Iterator[None]:
-    """Ray, on this machine or on the cluster at `address`, quiet; what is running already stays. After
-    `ray_settings.prepare`."""
-    if ray.is_initialized():
-        yield
-        return
-    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # a failed trial's reason stands in the ledger
-    local: dict[str, Any] = {} if address else {"include_dashboard": False}
-    ray.init(address=address or "local", log_to_driver=False, logging_level=logging.ERROR, **local)
-    try:
-        yield
-    finally:
-        ray.shutdown()
-
-
-def slot(spec: SearchSpec) -> Slot:
-    """The spec's resources, with what it leaves open chosen from the running cluster: a GPU per trial if there is one,
-    else as many trials at a time as there are cores, at most MAX_CPU_TRIALS, sharing the cores evenly."""
-    cores, gpus = (int(ray.cluster_resources().get(kind, 0)) for kind in ("CPU", "GPU"))
-    wanted, per_trial = spec.resources, spec.resources.gpus_per_trial
-    if per_trial is None:
-        per_trial = 1.0 if gpus else 0.0
-    if per_trial:
-        concurrent = wanted.max_concurrent or max(1, int(gpus / per_trial + 1e-9))
-    else:
-        by_cores = cores // (wanted.cpus_per_trial or 1)
-        concurrent = wanted.max_concurrent or min(by_cores, MAX_CPU_TRIALS, spec.budget.trials)
-    concurrent = max(1, concurrent)
-    return Slot(wanted.cpus_per_trial or max(1, cores // concurrent), per_trial, concurrent)
-
-
-def explore(
-    spec: SearchSpec,
-    folder: SearchFolder,
-    space: Space,
-    study: Study,
-    data: RecDataset,
-    resources: Slot,
-    observer: Observer,
-) -> bool:
-    """Run what the folder says is still to be run, inside `cluster`; False if the user interrupted.
-
-    Trials that the end of the budget or the user stopped have no line in the ledger: a resume goes on with them.
+    `popularity`: what every model has to beat; None where an older search, now complete, never measured it.
     """
-    pruning = Pruning(scheduler(spec), spec.training.max_epochs)
-    pruning.remember([folder.trial(name) for name in folder.ledger() if name != BASELINE])
-    trainable = tune.with_resources(
-        tune.with_parameters(_ray_trial, data=data, spec=spec, folder=folder),
-        {"cpu": resources.cpus, "gpu": resources.gpus},
-    )
-    recorder = Recorder(spec, folder, study, pruning, observer)
-    suggestions, budget = Suggestions(spec, folder, space, study, resources), OutOfBudget(spec, folder)
-    names: dict[str, Any] = {"trial_dirname_creator": _trial_name, "trial_name_creator": _trial_name}
-    tuner = Tuner(
-        trainable,
-        tune_config=TuneConfig(
-            metric="best",
-            mode="max",
-            num_samples=-1,
-            max_concurrent_trials=resources.concurrent,
-            search_alg=suggestions,
-            scheduler=pruning,
-            reuse_actors=True,
-            **names,
-        ),
-        run_config=RunConfig(
-            name="run",
-            storage_path=str(folder.scratch.resolve()),
-            callbacks=[recorder],
-            stop=budget,
-            verbose=0,
-            failure_config=FailureConfig(max_failures=0),
-            checkpoint_config=CheckpointConfig(num_to_keep=1),
-        ),
-    )
-    try:
-        tuner.fit()
-    finally:
-        for trial in unfinished(folder.trials(), folder.ledger()):
-            if not recorder.close(trial.name, None):
-                study.interrupt(trial.name)
-        shutil.rmtree(folder.scratch, ignore_errors=True)
-    return budget.stop_all() or (suggestions.exhausted and not unfinished(folder.trials(), folder.ledger()))
+
+    records: list[TrialRecord]
+    winner: TrialRecord | None
+    export: Path | None
+    interrupted: bool
+    waiting: int
+    popularity: Scores | None
 
 
-def _ray_trial(config: dict[str, Any], *, data: RecDataset, spec: SearchSpec, folder: SearchFolder) -> None:
-    run_trial(
-        config,
-        model=spec.model,
-        data=data,
-        training=spec.training,
-        folder=folder.trial(config["trial"]),
-        report=tune.report,
-    )
+class Session:
+    """One start of a search; `run` in a resumed folder goes on with what is left."""
 
+    def __init__(self, spec: SearchSpec, folder: SearchFolder, data: RecDataset, table: LiveTable, argv: Sequence[str]):
+        self.folder, self.data, self.table, self.argv = folder, data, table, argv
+        self.space = Space.from_data(spec.space)
+        if spec.baseline and self.space.base_defaults() is None:
+            raise UserError("--baseline: expected a default for every train and model parameter, but one has none")
+        sampler = choose_sampler(self.space, spec.budget.trials, spec.sampler)
+        if sampler == "grid" and self.space.grid_size() is None:
+            raise UserError("--sampler grid: expected a finite space, but a parameter is continuous (give it a step)")
+        if spec.export_format == "mmrec":
+            check_mmrec(spec.model, spec.strategy, spec.training.metric)
+        self.spec = spec.model_copy(update={"sampler": sampler})
+        self.tracker: Tracker | NullTracker = NullTracker()
 
-def _trial_name(trial: Trial) -> str:
-    return trial.config["trial"]
+    def run(self) -> Outcome:
+        """Search until the budget ends or the user interrupts; the best so far is exported in either case."""
+        with self.folder.locked():
+            self.folder.write_spec(self.spec)
+            self._show_history()
+            if self.folder.environment() and not self._work_left():  # nothing but MLflow may be behind
+                return self._finish(interrupted=False)
+            with search.cluster(self.spec.resources.ray_address):
+                try:
+                    complete = self._explore()
+                except BaseException:  # a second Ctrl-C, or Ray itself failed: a resume goes on
+                    self.tracker.close(interrupted=True, timeout=5)
+                    raise
+                return self._finish(interrupted=not complete)
 
+    def running(self, trial: str, params: dict[str, Any], epoch: int, best: float | None) -> None:
+        self.table.update(trial, "running", epoch, params, best)
 
-class Suggestions(Unpickled, Searcher):
-    """What to run next: interrupted trials, the baseline, then what the study proposes, until there are enough."""
+    def ended(self, record: TrialRecord) -> None:
+        self.table.update(record.trial, record.status, record.epochs, record.params, record.value)
+        self.tracker.poke()
 
-    def __init__(self, spec: SearchSpec, folder: SearchFolder, space: Space, study: Study, resources: Slot):
-        super().__init__(metric="best", mode="max")
-        self.spec, self.folder, self.space, self.study = spec, folder, space, study
-        self.resources = {"threads": resources.cpus, "device": resources.device}
-        self.exhausted = False
-        trials = folder.trials()
-        self.waiting = [trial.plan() for trial in unfinished(trials, folder.ledger())]
-        self.started = sum(trial.name != BASELINE for trial in trials)
-        base = space.base_defaults()
-        if spec.baseline and base and BASELINE not in [trial.name for trial in trials]:
-            self.waiting.append(self._plan(BASELINE, "plain", {**base, "strategy": {}}, {}))
+    def run_id(self, trial: str) -> str | None:
+        return self.tracker.run_id(trial)
 
-    def suggest(self, trial_id: str) -> dict[str, Any] | str:  # type: ignore[override]
-        plan = self.waiting.pop(0) if self.waiting else self._propose()
-        if plan is None:
-            self.exhausted = True
-            return Searcher.FINISHED
-        plan |= self.resources  # an interrupted trial goes on with what this start gives
-        self.folder.trial(plan["trial"]).write_plan(plan)
-        return plan
+    def _explore(self) -> bool:
+        resources = search.slot(self.spec)
+        before = self.folder.environment()
+        facts = environment(self.data, self.argv, resources.cpus, before)
+        facts["popularity"] = before.get("popularity") or popularity(self.data, self.spec.training)
+        self.folder.write_environment(facts)
+        study = Study(self.folder, self.space, self.spec.sampler, self.spec.training.seed)
+        recover(self.folder, study, self)
+        self._track()
+        with self.table:
+            return search.explore(self.spec, self.folder, self.space, study, self.data, resources, self)
 
-    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        pass  # the Recorder tells the study, after the ledger has it
+    def _finish(self, interrupted: bool) -> Outcome:
+        records = list(self.folder.ledger().values())
+        best, path = winner(records) or winner(self._cut_short()), None
+        try:
+            if best:
+                best = self._tested(best)
+                if not self.spec.repeat_seeds:  # the best of some seeds is luck
+                    path = export_best(self.spec, best, self.folder.environment(), self.folder.path)
+        finally:
+            if isinstance(self.tracker, NullTracker):
+                self._track()
+            waiting = self.tracker.close(interrupted)
+        return Outcome(records, best, path, interrupted, waiting, self.folder.environment().get("popularity"))
 
-    def save(self, checkpoint_path: str) -> None:
-        pass  # Ray's snapshots are never restored
+    def _cut_short(self) -> list[TrialRecord]:
+        """The trials that the end of the budget or the user stopped, as they stand: better than no result at all."""
+        stopped = unfinished(self.folder.trials(), self.folder.ledger())
+        trials = [trial for trial in stopped if trial.name != BASELINE and trial.epochs()]
+        return [record_of(trial, ("pruned", "the search was stopped"), None) for trial in trials]
 
-    def restore(self, checkpoint_path: str) -> None:
-        pass
+    def _track(self) -> None:
+        self.tracker = make_tracker(self.spec, self.folder, self.table.say, self._summary)
+        self.tracker.start()
 
-    def _propose(self) -> dict[str, Any] | None:
-        if self.started >= self.spec.budget.trials:
-            return None
-        name = f"{self.started:04d}"
-        point = {} if self.spec.repeat_seeds else self.study.ask(name, self.started)
-        if point is None:
-            return None
-        plan = self._plan(name, self.spec.strategy, self.space.resolve(point), point)
-        plan["seed"] += self.started if self.spec.repeat_seeds else 0
-        self.started += 1
-        return plan
+    def _summary(self) -> str:
+        return report.summary_markdown(self.spec, self.folder.ledger().values(), self.folder.environment())
 
-    def _plan(self, name: str, strategy: str, params: Params, point: dict[str, Any]) -> dict[str, Any]:
-        return {
-            "trial": name,
-            "strategy": strategy,
-            "params": params,
-            "point": point,
-            "seed": self.spec.training.seed,
-            "time": time.time(),
-        }
+    def _show_history(self) -> None:
+        for record in self.folder.ledger().values():
+            self.table.update(record.trial, record.status, record.epochs, record.params, record.value)
+
+    def _work_left(self) -> bool:
+        trials, ledger = self.folder.trials(), self.folder.ledger()
+        names = {trial.name for trial in trials}
+        started = len(names - {BASELINE})
+        return (
+            bool(unfinished(trials, ledger))
+            or started < min(self.spec.budget.trials, self._points())
+            or (self.spec.baseline and BASELINE not in names)
+        )
+
+    def _points(self) -> float:
+        points = self.space.grid_size() if self.spec.sampler == "grid" and not self.spec.repeat_seeds else None
+        return float("inf") if points is None else points
+
+    def _tested(self, record: TrialRecord) -> TrialRecord:
+        """A winner that was pruned has no test metrics yet: take them from its best weights."""
+        trial = self.folder.trial(record.trial)
+        if record.test or record.best_epoch is None or not best_file(trial, record.best_epoch).exists():
+            return record
+        state = build(trial.plan() or {}, self.spec.model, self.data, torch.device("cpu"))
+        weights = load_weights(best_file(trial, record.best_epoch))
+        return replace(record, test=test_metrics(state.model, weights, self.data, self.spec.training))

@@ -7,13 +7,13 @@ from dataclasses import replace
 from os.path import isdir  # False, where Path.is_dir raises, for a name too long
 from pathlib import Path
 
-from recmodels.data.amr_folder import PAIRS, load_amr_folder
-from recmodels.data.benchmark import load_benchmark
 from recmodels.data.cache import default_cache_dir
 from recmodels.data.corruptions import MARK, clean_name, corrupted, parse_variant
 from recmodels.data.dataset import Interactions, RecDataset
-from recmodels.data.known import AMAZON_SETS, difference
-from recmodels.data.recbole import is_recbole, load_recbole
+from recmodels.data.formats.amr import PAIRS, load_amr_folder
+from recmodels.data.formats.mmrec import load_benchmark
+from recmodels.data.formats.recbole import is_recbole, load_recbole
+from recmodels.data.published import AMAZON_SETS, difference
 from recmodels.data.sampling import BatchSampler
 from recmodels.data.synthetic import PAPER_SETS, demo, paper_sized
 from recmodels.errors import DataError

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from recmodels.data.dataset import RecDataset
-from recmodels.data.recbole import is_recbole, recbole_ids
+from recmodels.data.formats.recbole import is_recbole, recbole_ids
 from recmodels.errors import DataError
 
 USER_IDS, ITEM_IDS = "user_ids.tsv", "item_ids.tsv"

@@ -12,7 +12,7 @@ from torch import Tensor
 from recmodels.data.cache import cached
 from recmodels.data.dataset import RecDataset
 from recmodels.graphs.sparse import ConstantMatrix, Sparse
-from recmodels.tensors import constant, unit_rows
+from recmodels.ops.tensors import constant, unit_rows
 
 BLOCK = 2**24
 """Similarities held at a time."""

@@ -14,7 +14,7 @@ from torch.autograd.function import once_differentiable
 from recmodels.data.dataset import RecDataset
 from recmodels.graphs.edges import edges_of
 from recmodels.graphs.sparse import Csr, Sparse
-from recmodels.tensors import constant
+from recmodels.ops.tensors import constant
 
 
 class UserItemEdges(nn.Module):

@@ -8,8 +8,8 @@ from recmodels.data.dataset import RecDataset
 from recmodels.graphs import UserItemGraph
 from recmodels.losses import cosine
 from recmodels.models.base import Recommender, Variant, is_paper, modalities, xavier_uniform
-from recmodels.models.content import FeatureTable
-from recmodels.tensors import Dropout, frobenius
+from recmodels.models.parts.content import FeatureTable
+from recmodels.ops.tensors import Dropout, frobenius
 
 
 class BM3(Recommender):

@@ -9,7 +9,7 @@ from recmodels.data.dataset import RecDataset
 from recmodels.graphs import UserGraph, item_graph
 from recmodels.losses import bpr, margins
 from recmodels.models.base import Recommender, image_weighted, modalities
-from recmodels.models.content import ModalityViews, modality_weights
+from recmodels.models.parts.content import ModalityViews, modality_weights
 
 
 class DRAGON(Recommender):

@@ -9,7 +9,7 @@ from recmodels.data.dataset import RecDataset
 from recmodels.graphs import UserGraph
 from recmodels.losses import bpr, margins
 from recmodels.models.base import Recommender, Variant, is_paper, modalities
-from recmodels.models.content import ModalityViews, modality_weights
+from recmodels.models.parts.content import ModalityViews, modality_weights
 
 
 class DualGNN(Recommender):

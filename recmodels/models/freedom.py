@@ -7,7 +7,7 @@ from recmodels.data.dataset import RecDataset
 from recmodels.graphs import PrunedGraph, UserItemGraph, item_graph
 from recmodels.losses import bpr, margins
 from recmodels.models.base import Recommender, Variant, image_weighted, is_paper, modalities, xavier_uniform
-from recmodels.models.content import FeatureTable
+from recmodels.models.parts.content import FeatureTable
 
 
 class FREEDOM(Recommender):

@@ -8,8 +8,8 @@ from recmodels.data.dataset import RecDataset
 from recmodels.graphs import UserItemEdges
 from recmodels.losses import bpr, margins
 from recmodels.models.base import VISUAL, Recommender, Variant, id_penalty, is_paper, modalities, xavier_normal
-from recmodels.models.features import ItemFeatures
-from recmodels.tensors import unit_rows
+from recmodels.models.parts.item_features import ItemFeatures
+from recmodels.ops.tensors import unit_rows
 
 
 class Content(nn.Module):

@@ -8,7 +8,7 @@ from recmodels.data.dataset import RecDataset
 from recmodels.graphs import PrunedGraph, UserItemGraph
 from recmodels.losses import half_squares, margins, summed_bpr
 from recmodels.models.base import Recommender, Variant, is_paper, xavier_uniform
-from recmodels.tensors import refined, unit_rows
+from recmodels.ops.tensors import refined, unit_rows
 
 
 class LayerGCN(Recommender):

@@ -10,7 +10,7 @@ from recmodels.graphs.edges import edges_of
 from recmodels.graphs.sparse import Sparse
 from recmodels.losses import cosine, half_squares
 from recmodels.models.base import Recommender, Variant, is_paper, xavier_uniform
-from recmodels.tensors import Dropout
+from recmodels.ops.tensors import Dropout
 
 
 class SelfCF(Recommender):

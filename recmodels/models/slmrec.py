@@ -12,8 +12,8 @@ from recmodels.data.dataset import RecDataset
 from recmodels.graphs import UserItemGraph
 from recmodels.losses import in_batch_softmax
 from recmodels.models.base import Recommender, modalities, xavier_uniform
-from recmodels.models.features import ItemFeatures
-from recmodels.tensors import Dropout, constant, unit_rows
+from recmodels.models.parts.item_features import ItemFeatures
+from recmodels.ops.tensors import Dropout, constant, unit_rows
 
 COLUMNS = 256
 """Feature columns propagated at a time."""

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from recmodels.data.dataset import RecDataset
 from recmodels.losses import batch_norms, batch_squares, bpr, summed_bpr
 from recmodels.models.base import Recommender, modalities, xavier_normal, xavier_uniform
-from recmodels.models.features import ItemFeatures
+from recmodels.models.parts.item_features import ItemFeatures
 
 Form = Literal["benchmark", "paper", "amr"]
 

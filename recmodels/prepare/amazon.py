@@ -15,14 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recmodels.data.cache import default_cache_dir
-from recmodels.data.known import KNOWN, difference
+from recmodels.data.published import KNOWN, difference
+from recmodels.data.splits import split
 from recmodels.errors import DataError
 from recmodels.prepare.amazon_files import read_ratings, read_reviews, read_texts
 from recmodels.prepare.download import download
 from recmodels.prepare.folder import check_free, write_folder
 from recmodels.prepare.image_features import WIDTH, read_image_features
 from recmodels.prepare.interactions import Table, collect
-from recmodels.prepare.splits import split
 from recmodels.prepare.text import encode
 
 BASE_URL = "https://snap.stanford.edu/data/amazon/productGraph"
@@ -82,7 +82,7 @@ def prepare_amazon(
     width: int = WIDTH,
     overwrite: bool = False,
 ) -> Path:
-    """Make the folder `<data_dir>/<name>` for a data set of `recmodels.data.known` and return its path.
+    """Make the folder `<data_dir>/<name>` for a data set of `recmodels.data.published` and return its path.
 
     `rule` and `seed`: see `split`. `width`: float32 values of an image record. The raw files of the modalities are got
     before the long work begins. Raises UserError and DataError, one line; then nothing is left in `data_dir`, and what

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from recmodels.data.numbering import number
 from recmodels.errors import DataError
 from recmodels.prepare.amazon_files import Row
-from recmodels.prepare.ids import number
 from recmodels.prepare.kcore import k_core
 
 Ints = NDArray[np.int64]

@@ -1,6 +1,5 @@
 """Training one model with one strategy."""
 
-from recmodels.training.flatness import Probe
 from recmodels.training.loop import EpochReport, TrainingState, train
 from recmodels.training.optimizers import OPTIMIZERS, make_optimizer
 from recmodels.training.strategies import STRATEGIES, Strategy, make_strategy
@@ -9,7 +8,6 @@ __all__ = [
     "OPTIMIZERS",
     "STRATEGIES",
     "EpochReport",
-    "Probe",
     "Strategy",
     "TrainingState",
     "make_optimizer",

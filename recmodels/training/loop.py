@@ -4,7 +4,7 @@ import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -17,8 +17,10 @@ from recmodels.errors import TrainingDiverged
 from recmodels.evaluation import Evaluator
 from recmodels.models import Recommender
 from recmodels.training.batch_loss import BatchLoss, Counts
-from recmodels.training.flatness import Probe
 from recmodels.training.strategies import Strategy
+
+if TYPE_CHECKING:
+    from recmodels.analysis.sharpness import Probe
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,7 @@ def train(
     batch_size: int,
     max_epochs: int,
     evaluator: Evaluator,
-    probe: Probe | None = None,
+    probe: "Probe | None" = None,
 ) -> Iterator[EpochReport]:
     """Train from the epoch after `state.epoch` to `max_epochs`, evaluating after each.
 

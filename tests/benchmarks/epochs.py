@@ -29,10 +29,10 @@ from recmodels.errors import UserError
 from recmodels.models import MODELS
 from tests.benchmarks.machine import Calibration, calibrate
 from tests.benchmarks.measure import Figures, Job, measure
-from tuning.environment import environment
-from tuning.parameters import did_you_mean
-from tuning.registry import check_training, check_words, known_parameters
-from tuning.spaces import load_space
+from tuning.records.environment import environment
+from tuning.space.catalogue import check_training, check_words, known_parameters
+from tuning.space.layers import load_space
+from tuning.space.parameter import did_you_mean
 
 # The field's reference toolbox on tiktok, 2 cores, batch 2048, plain training, medians of 5 epochs, in seconds; one
 # full validation; and the calibration of the machine it ran on.

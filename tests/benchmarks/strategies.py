@@ -18,7 +18,7 @@ from recmodels.errors import UserError
 from recmodels.training.strategies import STRATEGIES
 from tests.benchmarks.epochs import add_options, conditions, job_of, measure_apart, number, table_row
 from tests.benchmarks.measure import Figures, Job
-from tuning.registry import known_strategy
+from tuning.space.catalogue import known_strategy
 
 COLUMNS = ("strategy", "epoch s", "epoch/plain", "CPU s", "CPU/plain", "bound", "passes")
 COMPOSED = ("ssam_f+mg", "mg+ema")

@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 
 from recmodels import losses
-from tests.recmodels import golden
+from tests.recmodels import reference as golden
 
 
 def leaves(*shapes: tuple[int, ...]) -> list[torch.Tensor]:

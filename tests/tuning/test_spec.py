@@ -7,7 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from recmodels.errors import UserError
-from tests.tuning.made import made_spec
+from tests.tuning.factories import made_spec
 from tuning.spec import METRICS, SearchSpec, Training, first_fault
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from recmodels.models.base import Recommender
-from recmodels.models.features import feature_tables, shifted
+from recmodels.models.parts.item_features import feature_tables, shifted
 from recmodels.training.batch_loss import BatchLoss, Terms, total
 from recmodels.training.strategies.base import Batches, LossTransform
 

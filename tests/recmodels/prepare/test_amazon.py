@@ -16,7 +16,7 @@ import pytest
 
 import run_search
 from recmodels.data import load_dataset
-from recmodels.data.known import difference
+from recmodels.data.published import difference
 from recmodels.errors import DataError
 from recmodels.prepare import text
 from recmodels.prepare.amazon import Sources, prepare_amazon
@@ -38,7 +38,7 @@ from tests.recmodels.prepare.raw_files import (
     reviewer,
     write_raw,
 )
-from tuning.commands import prepare
+from tuning.cli import main, prepare
 
 
 @pytest.fixture(autouse=True)
@@ -190,7 +190,7 @@ def test_the_search_downloads_what_it_needs(tmp_path: Path, monkeypatch: pytest.
     images.parent.mkdir(parents=True)
     raw.image_features.rename(images)
     searched = []
-    monkeypatch.setattr(run_search, "search", lambda spec, folder, data, *_: searched.append(data) or 0)
+    monkeypatch.setattr(main, "search", lambda spec, folder, data, *_: searched.append(data) or 0)
     monkeypatch.setattr(text, "NEEDED", ("no_such_package",))
     with served(tmp_path / "site") as site:
         monkeypatch.setattr(prepare, "BASE_URL", site.url)

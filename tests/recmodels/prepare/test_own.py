@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from recmodels.data.benchmark import load_benchmark
+from recmodels.data.formats.mmrec import load_benchmark
 from recmodels.data.ids import IdMaps
 from recmodels.errors import UserError
-from recmodels.prepare.own import prepare_own
+from recmodels.prepare.user_table import prepare_own
 
 USERS = ["007", "7", "u,1", "Zoë", "NA", "1.0"]
 ITEMS = [f"item {number}" for number in range(8)]

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 from recmodels.data import known_datasets, load_dataset
+from recmodels.data.numbering import number
+from recmodels.data.splits import split
 from recmodels.errors import DataError, UserError
 from recmodels.prepare import text
 from recmodels.prepare.folder import write_folder
-from recmodels.prepare.ids import number
 from recmodels.prepare.kcore import k_core
-from recmodels.prepare.splits import split
 from recmodels.prepare.text import encode
 from tests.recmodels.prepare.raw_files import full_disk
 

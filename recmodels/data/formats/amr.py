@@ -1,0 +1,146 @@
+"""A folder in the format of AMR's reference code -> RecDataset; Tang et al., TKDE 2020, arXiv 1809.07062.
+
+pos.txt        a training pair a line: user, item
+neg.txt        line u, from 0, is user u's: the test item, then the negatives that it is ranked against
+f_resnet.npy   row i are the features of item i
+
+Numbers stand apart by blanks, tabs or commas.
+"""
+
+import logging
+import warnings
+from pathlib import Path
+
+import numpy as np
+from numpy.random import PCG64, Generator
+from numpy.typing import NDArray
+
+from recmodels.data.dataset import Interactions, RecDataset, Split
+from recmodels.data.fingerprint import fingerprint
+from recmodels.data.formats.feature_file import load_features
+from recmodels.data.formats.inter_file import INTEGER, check_repeats
+from recmodels.errors import DataError
+
+PAIRS, LISTS, FEATURES = "pos.txt", "neg.txt", "f_resnet.npy"
+VALIDATION_SEED = 0
+
+log = logging.getLogger("mirrortune.data")
+
+Ints = NDArray[np.int64]
+
+
+def load_amr_folder(folder: Path) -> RecDataset:
+    """The data set in `folder`: as many users as lists, as many items as rows of features, the modality "image".
+
+    Features are divided by their largest magnitude. The reference selects on its test lists; here a tenth of the users
+    with two training pairs or more, one at least, give one pair each for validation, which is ranked against as many
+    items as in the test lists, drawn without replacement from what the user has neither in training nor in test; a
+    fixed seed decides. Test negatives that are training items of the user stay, as the reference ranks them, with a
+    warning. Raises DataError, one line with file and row, for whatever is not in the format.
+    """
+    features = load_features(folder / FEATURES)
+    pairs = _table(folder / PAIRS, "a user and an item", width=2)
+    lists = _table(folder / LISTS, "the test item, then as many negatives as on line 1")
+    n_users, n_items = len(lists), len(features)
+    _check_ids(folder, pairs, lists, n_items)
+    tested = lists[:, 0]
+    known = Interactions.from_pairs(pairs[:, 0], pairs[:, 1], n_users)
+    held, negatives = _hold_out(folder, known, tested, n_items, lists.shape[1] - 1)
+    train, valid = (
+        Interactions.from_pairs(known.users[chosen], known.items[chosen], n_users) for chosen in (~held, held)
+    )
+    test = Interactions.from_pairs(np.arange(n_users), tested, n_users)
+    images = {"image": features / (np.abs(features).max() or 1)}
+    candidates: dict[Split, Ints] = {"valid": negatives, "test": np.ascontiguousarray(lists[:, 1:])}
+    digest = fingerprint(n_users, n_items, (train, valid, test), images, candidates)
+    return RecDataset(folder.name, n_users, n_items, train, valid, test, images, digest, candidates=candidates)
+
+
+def _table(path: Path, expected: str, width: int = 0) -> Ints:
+    """The file's numbers, `width` in each line (0: as many as in the first, two at least); line r is row r - 1."""
+    try:
+        text = path.read_bytes().decode("utf-8-sig", errors="replace")
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror})") from None
+    lines = text.replace(",", " ").rstrip().splitlines()
+    if not lines:
+        raise DataError(f"{path}: the file is empty, expected in each line {expected}")
+    width = width or max(2, len(lines[0].split()))
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", DeprecationWarning)  # early NumPy 2 reads 1.5 as 1, and only warns
+            table = np.loadtxt(lines, dtype=np.int64, comments=None, ndmin=2)
+    except (ValueError, DeprecationWarning) as error:
+        raise DataError(_first_fault(path, lines, width, expected) or f"{path}: {error}") from None
+    if table.shape != (len(lines), width):
+        raise DataError(_first_fault(path, lines, width, expected))
+    return table
+
+
+def _first_fault(path: Path, lines: list[str], width: int, expected: str) -> str | None:
+    for number, line in enumerate(lines, start=1):
+        fields = line.split()
+        for field in fields:
+            if not INTEGER.fullmatch(field):
+                return f"{path}:{number}: found {field!r}, expected an integer"
+        if len(fields) != width:
+            return f"{path}:{number}: found {len(fields)} numbers, expected {width}: {expected}"
+    return None
+
+
+def _check_ids(folder: Path, pairs: Ints, lists: Ints, n_items: int) -> None:
+    path, tests, n_users = folder / PAIRS, folder / LISTS, len(lists)
+    _check_range(path, "user", pairs[:, :1], n_users, f"{LISTS} has {n_users} lines")
+    for file, items in ((path, pairs[:, 1:]), (tests, lists)):
+        _check_range(file, "item", items, n_items, f"{FEATURES} has {n_items} rows")
+    check_repeats(path, pairs, lambda row: row + 1)
+    among = (lists[:, 1:] == lists[:, :1]).any(1)
+    if among.any():
+        row = int(among.argmax())
+        raise DataError(f"{tests}:{row + 1}: the test item, {lists[row, 0]}, is among its negatives")
+    trained = pairs[:, 0] * n_items + pairs[:, 1]
+    keys = np.arange(n_users)[:, None] * n_items + lists
+    again = np.isin(keys, trained)
+    if again[:, 0].any():
+        row = int(again[:, 0].argmax())
+        line = int((trained == keys[row, 0]).argmax()) + 1
+        raise DataError(
+            f"{tests}:{row + 1}: user {row} and item {lists[row, 0]} were on line {line} of {PAIRS} already, "
+            "expected each pair once over all splits"
+        )
+    if again.any():
+        log.warning(
+            "%s: %d negatives of %d users are training items of theirs, ranked all the same, as the reference does",
+            tests,
+            again.sum(),
+            again.any(1).sum(),
+        )
+
+
+def _check_range(path: Path, what: str, ids: Ints, n: int, why: str) -> None:
+    bad = (ids < 0) | (ids >= n)
+    if bad.any():
+        row, column = np.argwhere(bad)[0]
+        raise DataError(f"{path}:{row + 1}: {what} is {ids[row, column]}, expected 0 to {n - 1}, as {why}")
+
+
+def _hold_out(folder: Path, known: Interactions, tested: Ints, n_items: int, n: int) -> tuple[NDArray[np.bool_], Ints]:
+    """Which of the known pairs are for validation, and for each, by user, `n` items to be ranked against."""
+    rng = Generator(PCG64(VALIDATION_SEED))
+    several = np.flatnonzero(known.counts > 1)
+    if not len(several):
+        raise DataError(f"{folder / PAIRS}: no user has two lines, expected one to hold out for validation")
+    users = np.sort(rng.choice(several, max(1, len(several) // 10), replace=False))
+    held = np.zeros(len(known), dtype=bool)
+    held[known.indptr[users] + rng.integers(known.counts[users])] = True
+    negatives = []
+    for user in users:
+        own = known.items[known.indptr[user] : known.indptr[user + 1]]
+        others = np.setdiff1d(np.arange(n_items), [*own, tested[user]])
+        if len(others) < n:
+            raise DataError(
+                f"{folder}: user {user} has neither trained on nor is tested on {len(others)} items, expected at least "
+                f"the {n} of a line of {LISTS} to rank a validation item against"
+            )
+        negatives.append(rng.choice(others, n, replace=False))
+    return held, np.stack(negatives)

@@ -1,0 +1,90 @@
+"""A folder in the benchmark's format -> RecDataset: one .inter file and a `<modality>_feat.npy` per modality."""
+
+import hashlib
+import logging
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recmodels.data.cache import cached, default_cache_dir
+from recmodels.data.dataset import Interactions, RecDataset
+from recmodels.data.fingerprint import fingerprint
+from recmodels.data.formats.feature_file import load_features
+from recmodels.data.formats.inter_file import parse_inter
+from recmodels.errors import DataError
+
+SPLITS = ("training", "validation", "test")  # the meaning of x_label 0, 1, 2
+
+log = logging.getLogger("mirrortune.data")
+
+
+def load_benchmark(folder: Path, cache_dir: Path | None = None) -> RecDataset:
+    """The data set in `folder`; its parsed interactions are kept in `cache_dir` (default: the user's cache folder).
+
+    Sizes are 1 + the largest id over all lines. Validation and test lines of users without a training line are dropped
+    afterwards, with a warning. Raises DataError, one line with file and row, for whatever is not in the format.
+    """
+    path = inter_path(folder)
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror})") from None
+    name = f"inter-v1-{hashlib.sha256(raw).hexdigest()}.npz"  # the content decides, so no entry is ever stale
+    table = cached((cache_dir or default_cache_dir()) / name, partial(parse_inter, path, raw))
+    n_users, n_items = (int(size) for size in table[:, :2].max(axis=0) + 1)
+    splits = split_by_label(path, table, n_users)
+    features = {modality_of(file): load_features(file, n_items) for file in sorted(folder.glob("*_feat.npy"))}
+    digest = fingerprint(n_users, n_items, splits, features)
+    return RecDataset(folder.name, n_users, n_items, *splits, features, digest)
+
+
+def inter_path(folder: Path) -> Path:
+    """`<folder name>.inter` in `folder`, else the only .inter file there; raises DataError."""
+    if not folder.is_dir():
+        raise DataError(f"{folder}: no such folder, expected one with {folder.name}.inter")
+    found = sorted(folder.glob("*.inter"))
+    named = folder / f"{folder.name}.inter"
+    if named in found:
+        return named
+    if len(found) != 1:
+        names = ", ".join(path.name for path in found) or "no .inter file"
+        raise DataError(f"{folder}: found {names}, expected {named.name} or exactly one .inter file")
+    return found[0]
+
+
+def modality_of(path: Path) -> str:
+    """`image` of `image_feat.npy`; DataError for a name that a part of a model cannot have."""
+    name = path.name.removesuffix("_feat.npy")
+    if not name.isidentifier():  # models name their parts after it, which torch allows only without dots
+        raise DataError(f"{path}: modality {name!r}, expected letters, digits and underscores before _feat.npy")
+    return name
+
+
+def split_by_label(
+    path: Path, table: NDArray[np.int64], n_users: int
+) -> tuple[Interactions, Interactions, Interactions]:
+    """Training, validation and test from rows of user, item and label, (n, 3); without users who have no training
+    row. Raises DataError, which names `path`, if one of them is empty."""
+    users, items, labels = table.T
+    for label, split in enumerate(SPLITS):
+        if not (labels == label).any():
+            raise DataError(f"{path}: no line with x_label {label}, expected a {split} split")
+    trained = np.bincount(users[labels == 0], minlength=n_users) > 0
+    kept = trained[users]
+    if not kept.all():
+        log.warning(
+            "%s: dropped %d validation and test lines of %d users without a training line",
+            path,
+            (~kept).sum(),
+            len(np.unique(users[~kept])),
+        )
+    for label, split in enumerate(SPLITS):
+        if not kept[labels == label].any():
+            raise DataError(f"{path}: every {split} line (x_label {label}) is of a user without a training line")
+    train, valid, test = (
+        Interactions.from_pairs(users[chosen], items[chosen], n_users)
+        for chosen in (kept & (labels == label) for label in range(len(SPLITS)))
+    )
+    return train, valid, test

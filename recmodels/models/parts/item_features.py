@@ -1,0 +1,68 @@
+"""The features of the items as models read them, and how an adversary moves some of them for a while."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from recmodels.ops.tensors import constant, unit_rows
+
+
+class ItemFeatures(nn.Module):
+    """One matrix of item features (I, F): in the data set's own memory and unsaved, or `trained`, a parameter.
+
+    What models take from it is moved inside `shifted`, the table itself never.
+    """
+
+    table: Tensor
+
+    def __init__(self, matrix: NDArray[np.float32], *, trained: bool = False):
+        super().__init__()
+        table = constant(matrix).to(torch.get_default_dtype())
+        if trained:
+            self.table = nn.Parameter(table.clone())
+        else:
+            self.register_buffer("table", table, persistent=False)
+        self.shift: tuple[Tensor, Tensor] | None = None
+
+    def rows(self, items: Tensor) -> Tensor:
+        """Those of `items` (n,), (n, F). Inside `shifted` these must be the shifted ones, in their order."""
+        rows = self.table.index_select(0, items)
+        return rows if self.shift is None else rows + self.shift[1]
+
+    def linear(self, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+        """All rows through a linear map, (I, out). A shift is added after the map, so that no table is copied."""
+        mapped = F.linear(self.table, weight, bias)
+        if self.shift is None:
+            return mapped
+        moved, delta = self.shift
+        return mapped.index_add(0, moved, F.linear(delta, weight))
+
+    def unit_change(self) -> tuple[Tensor, Tensor] | None:
+        """The shifted items (n,) and how their unit rows differ from those of the table, (n, F); None without any."""
+        if self.shift is None:
+            return None
+        moved, delta = self.shift
+        rows = self.table.index_select(0, moved)
+        return moved, unit_rows(rows + delta) - unit_rows(rows)
+
+
+def feature_tables(model: nn.Module) -> list[ItemFeatures]:
+    """Those that a model reads; empty if it does without."""
+    return [module for module in model.modules() if isinstance(module, ItemFeatures)]
+
+
+@contextmanager
+def shifted(tables: Sequence[ItemFeatures], items: Tensor, deltas: Sequence[Tensor]) -> Iterator[None]:
+    """The features of `items` (n,), distinct and ascending, plus `deltas`, one (n, F) for each table."""
+    for table, delta in zip(tables, deltas, strict=True):
+        table.shift = items, delta
+    try:
+        yield
+    finally:
+        for table in tables:
+            table.shift = None

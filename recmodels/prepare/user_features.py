@@ -1,0 +1,193 @@
+"""Item features of the user's own, by item id: a .npy with a list of ids, or columns of a table."""
+
+import json
+import logging
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recmodels.data.formats.feature_file import load_features
+from recmodels.data.formats.item_rows import read_id_list, rows_of, with_means
+from recmodels.data.formats.tables import as_ids, as_numbers, as_text, column_names, read_columns
+from recmodels.errors import DataError, UserError
+from recmodels.prepare.columns import ITEM_COLUMNS, choose, resolve
+from recmodels.prepare.text import encode
+
+if TYPE_CHECKING:
+    import pyarrow
+
+SPECIFICATION = re.compile(
+    r"(?P<modality>[^=]*)=(?P<path>.+?\.(npy|parquet|(csv|tsv|txt|item)(\.gz)?))(:(?P<rest>.+))?"
+)
+FORMS = "MODALITY=FEATURES.npy:IDS.txt (an item id a line) or MODALITY=TABLE.csv|.tsv|.parquet:COLUMN,..."
+TEXT = "text"
+"""The modality whose columns are texts, also where they are numbers all."""
+NO_NUMBER = ("nan", "na", "n/a", "null", "none", "-")
+"""How tables of numbers write that there is none."""
+
+log = logging.getLogger("mirrortune.prepare")
+
+Floats = NDArray[np.float32]
+Ids = NDArray[np.object_] | list[str]
+
+
+@dataclass(frozen=True)
+class Source:
+    """What a --features says. `ids`: beside a .npy, the item of each row; `columns`: of a table, () for all of them."""
+
+    modality: str
+    path: Path
+    ids: Path | None
+    columns: tuple[str, ...]
+
+    @property
+    def files(self) -> list[Path]:
+        return [self.path, *([self.ids] if self.ids else [])]
+
+
+def parse(text: str) -> Source:
+    """`image=feat.npy:ids.txt` or `text=items.csv:title,description` as a value. UserError for anything else."""
+    found = SPECIFICATION.fullmatch(text)
+    if not found:
+        raise UserError(f"--features {text}: expected {FORMS}")
+    modality, path, rest = found["modality"], Path(found["path"]), found["rest"] or ""
+    if not modality.isidentifier():
+        raise UserError(f"--features {text}: modality {modality!r}, expected letters, digits and underscores before =")
+    if path.suffix != ".npy":
+        return Source(modality, path, None, tuple(name.strip() for name in rest.split(",")) if rest else ())
+    if not rest:
+        raise UserError(
+            f"--features {text}: does not say which item each row belongs to, expected {text}:IDS.txt with an item id "
+            "a line"
+        )
+    return Source(modality, path, Path(rest), ())
+
+
+def load(
+    source: Source, item_ids: Sequence[str], item_col: str | None, encoder: str, seed: int
+) -> tuple[Floats, dict[str, Any]]:
+    """A row for each of `item_ids`, float32 (items, dim), and what the manifest says of it.
+
+    Items without a row get the mean of the others; rows of other items are not used; of rows of the same item the
+    first counts. Raises DataError and UserError.
+    """
+    if source.ids:
+        matrix, ids = load_features(source.path), read_id_list(source.ids)
+        if len(ids) != len(matrix):
+            raise DataError(f"{source.ids}: {len(ids)} ids, expected {len(matrix)}, one for each row of {source.path}")
+        rows, n_unused = rows_of(source.ids, ids, item_ids)
+        note: dict[str, Any] = {}
+    else:
+        matrix, rows, n_unused, note = _from_table(source, item_ids, item_col, encoder, seed)
+    n_without = int((rows < 0).sum())
+    log.info(
+        "%s: %d columns of %s; %d of %d items have none and get the mean; %d rows of other items are not used",
+        source.modality,
+        matrix.shape[1],
+        source.path,
+        n_without,
+        len(item_ids),
+        n_unused,
+    )
+    counts = {"items_without": n_without, "rows_not_used": n_unused, "columns": matrix.shape[1]}
+    return with_means(matrix, rows), note | counts
+
+
+def _from_table(
+    source: Source, item_ids: Sequence[str], item_col: str | None, encoder: str, seed: int
+) -> tuple[Floats, NDArray[np.int64], int, dict[str, Any]]:
+    path, found = source.path, column_names(source.path)
+    item = choose(path, found, [item_col, *ITEM_COLUMNS] if item_col else ITEM_COLUMNS, "item", None)
+    names = [resolve(path, found, name) for name in source.columns] or [name for name in found if name != item]
+    if not names:
+        raise DataError(f"{path}: no column but {item!r}, expected some with features")
+    cells = read_columns(path, [item, *names])
+    ids = as_ids(path, item, cells.pop(item))
+    rows, n_unused = rows_of(path, ids.tolist(), item_ids)
+    if not _is_text(source, cells):
+        return np.hstack([_vectors(path, *cell) for cell in cells.items()]), rows, n_unused, {}
+    if not source.columns:
+        raise UserError(f"--features {source.modality}={path}: expected :COLUMN,... with the columns to encode")
+    parts = [as_text(path, *cell) for cell in cells.items()]
+    texts = [" ".join(" ".join(cell).split()) for cell in zip(*parts, strict=True)]
+    rows = np.array([row if row >= 0 and texts[row] else -1 for row in rows], dtype=np.int64)
+    used = np.unique(rows[rows >= 0])
+    if not len(used):
+        raise DataError(f"{path}: no item has a text in {', '.join(map(repr, names))}, expected some to encode")
+    matrix, what = encode([texts[row] for row in used], encoder, seed, path)
+    place = np.where(rows >= 0, np.searchsorted(used, rows), -1)
+    return matrix, place, n_unused, {"encoder": what}
+
+
+def _is_text(source: Source, cells: dict[str, "pyarrow.ChunkedArray"]) -> bool:
+    return source.modality == TEXT or any(_has_words(column) for column in cells.values())
+
+
+def _has_words(column: "pyarrow.ChunkedArray") -> bool:
+    """Whether some cell is text and neither a number, nor none, and they are not lists all."""
+    import pandas as pd
+    import pyarrow as pa
+
+    if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
+        return False
+    filled = [cell for cell in column.to_pylist() if cell and cell.strip()]
+    if all(cell.startswith("[") for cell in filled):
+        return False
+    no_numbers = pd.to_numeric(pd.Series(filled, dtype=object), errors="coerce").isna()
+    return any(cell.strip().lower() not in NO_NUMBER for cell, none in zip(filled, no_numbers, strict=True) if none)
+
+
+def _vectors(path: Path, name: str, column: "pyarrow.ChunkedArray") -> Floats:
+    """A column of numbers or of lists of equal length as float32 (rows, numbers a row)."""
+    import pyarrow as pa
+
+    if pa.types.is_string(column.type) and str(column[0]).startswith("["):
+        lists = [_json_list(path, row, name, cell) for row, cell in enumerate(as_text(path, name, column), start=1)]
+        column = pa.chunked_array([pa.array(lists, type=pa.list_(pa.float64()))])
+    if not pa.types.is_nested(column.type):
+        return _finite(path, name, as_numbers(path, name, column)[:, None])
+    if not (
+        pa.types.is_list(column.type) or pa.types.is_large_list(column.type) or pa.types.is_fixed_size_list(column.type)
+    ):
+        raise DataError(f"{path}: {name!r} is a column of {column.type}, expected lists of numbers")
+    return _finite(path, name, _matrix(path, name, column))
+
+
+def _matrix(path: Path, name: str, column: "pyarrow.ChunkedArray") -> NDArray[np.float64]:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    lengths = pc.list_value_length(column).fill_null(0).to_numpy()
+    bad = (lengths != lengths[0]) | (lengths == 0)
+    if bad.any():
+        row = int(bad.argmax())
+        expected = f"{lengths[0]} as in row 1" if row else "at least 1"
+        raise DataError(f"{path}: row {row + 1}: {name} has {lengths[row]} numbers, expected {expected}")
+    values = pc.list_flatten(column)
+    if not (pa.types.is_floating(values.type) or pa.types.is_integer(values.type)):
+        raise DataError(f"{path}: {name!r} is a column of lists of {values.type}, expected lists of numbers")
+    return np.asarray(values.cast(pa.float64()).to_numpy()).reshape(len(lengths), -1)
+
+
+def _json_list(path: Path, row: int, name: str, cell: str) -> list[float]:
+    try:
+        found = json.loads(cell)
+        if isinstance(found, list):
+            return [float(value) for value in found]
+    except (ValueError, TypeError, RecursionError):
+        pass
+    raise DataError(f"{path}: row {row}: {name} is {cell[:60]!r}, expected a list such as [0.1, 0.2]")
+
+
+def _finite(path: Path, name: str, matrix: NDArray[np.float64]) -> Floats:
+    with np.errstate(over="ignore"):
+        values = matrix.astype(np.float32)
+    if not np.isfinite(values).all():
+        row, place = np.argwhere(~np.isfinite(values))[0]
+        raise DataError(f"{path}: row {row + 1}: {name} has {matrix[row, place]}, expected finite float32 numbers")
+    return values

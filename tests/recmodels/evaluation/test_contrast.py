@@ -1,0 +1,50 @@
+"""Paired tests against known answers."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from recmodels.evaluation.contrast import Contrast, Pair, contrasts
+
+RNG = np.random.default_rng(0)
+REFERENCE = RNG.random(200)
+
+
+def pair(shift: float, noise: float = 0.1) -> Pair:
+    return Pair(REFERENCE + shift + noise * RNG.standard_normal(200), REFERENCE)
+
+
+def test_one_contrast_is_the_paired_t_test() -> None:
+    ours = pair(0.02)
+    found = contrasts({"mg": ours})["mg"]
+    test = stats.ttest_rel(ours.ours, ours.theirs)
+    low, high = test.confidence_interval()
+    assert found.p == pytest.approx(test.pvalue)
+    assert (found.difference, found.low, found.high) == pytest.approx((np.mean(ours.ours - ours.theirs), low, high))
+    assert found.n == 200
+
+
+def test_pairing_finds_what_the_spread_of_users_hides() -> None:
+    ours = pair(0.05)
+    assert stats.ttest_ind(*ours).pvalue > 0.05
+    assert contrasts({"mg": ours})["mg"].survives
+
+
+def test_holm_corrects_for_the_number_of_strategies() -> None:
+    pairs = {"a": pair(0.05), "b": pair(0.015), "c": pair(0.0)}
+    raw = {name: contrasts({name: each})[name].p for name, each in pairs.items()}
+    first, second, third = sorted(raw.values())
+    expected = [3 * first, max(3 * first, 2 * second), max(3 * first, 2 * second, third)]
+    assert sorted(each.p for each in contrasts(pairs).values()) == pytest.approx(np.minimum(expected, 1))
+    assert contrasts({str(n): pair(0.0) for n in range(5)}).keys() == {"0", "1", "2", "3", "4"}
+
+
+def test_no_spread_at_all() -> None:
+    same, shifted = Pair(REFERENCE, REFERENCE), Pair(np.array([2.0, 2.0]), np.array([1.0, 1.0]))
+    assert contrasts({"same": same})["same"] == Contrast(0.0, 0.0, 0.0, 1.0, 200)
+    assert contrasts({"shifted": shifted})["shifted"] == Contrast(1.0, 1.0, 1.0, 0.0, 2)
+
+
+@pytest.mark.parametrize("n", [0, 1])
+def test_too_few_values_have_no_test(n: int) -> None:
+    assert contrasts({"mg": Pair(np.ones(n), np.zeros(n))}) == {}

@@ -1,0 +1,114 @@
+"""Metrics and ranking against the reference evaluator's numbers, before rounding."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from recmodels.data.dataset import Interactions, RecDataset
+from recmodels.evaluation import Evaluator, ranking
+from recmodels.evaluation.metrics import METRICS
+from tests.recmodels import reference as golden
+
+KS = (5, 10, 20, 50)
+
+
+def split(edges: np.ndarray, n_users: int) -> Interactions:
+    return Interactions.from_pairs(edges[:, 0], edges[:, 1], n_users)
+
+
+def as_embeddings(scores: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
+    """User and item matrices whose inner products are exactly `scores`."""
+    return torch.from_numpy(scores), torch.eye(scores.shape[1])
+
+
+@pytest.mark.parametrize("block_scores", [2**24, 1000])
+def test_metrics_equal_the_reference(block_scores: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ranking, "BLOCK_SCORES", block_scores)
+    z = golden.load("metrics")
+    evaluate = Evaluator(split(z["train_edges"], 50), split(z["true_edges"], 50), 200, KS)
+    users, items = as_embeddings(z["scores"])
+    hits, n_positives = evaluate.hits(users, items)
+    assert np.array_equal(evaluate.top(users, items, torch.arange(50)), z["top50"])
+    assert np.array_equal(hits, z["hits"])
+    assert np.array_equal(n_positives, z["n_pos"])
+    found = evaluate(users, items)
+    for name in ("recall", "precision", "map", "ndcg"):
+        for column, k in enumerate(KS):
+            per_user = METRICS[name](hits, n_positives, k)
+            np.testing.assert_allclose(per_user, z[f"{name}_per_user"][:, column], atol=1e-9)
+            assert found[f"{name}@{k}"] == pytest.approx(z[name][column], abs=1e-9)
+
+
+@pytest.mark.parametrize("part", ["valid", "test"])
+def test_protocol_equals_the_reference(part: str) -> None:
+    z = golden.load("protocol")
+    n_users = int(z["n_users"])
+    evaluate = Evaluator(split(z["train_edges"], n_users), split(z[f"{part}_edges"], n_users), int(z["n_items"]), KS)
+    found = evaluate(*as_embeddings(z["scores"]))
+    for name in ("recall", "precision", "map", "ndcg"):
+        for column, k in enumerate(KS):
+            assert found[f"{name}@{k}"] == pytest.approx(z[f"{part}_{name}"][column], abs=1e-9)
+
+
+def test_hit_ratio_is_the_share_of_users_with_a_hit() -> None:
+    hits = torch.tensor([[False, True, True], [False, False, False]])
+    counts = torch.tensor([2, 1])
+    assert METRICS["hit"](hits, counts, 1).tolist() == [0, 0]
+    assert METRICS["hit"](hits, counts, 2).tolist() == [1, 0]
+
+
+def test_k_beyond_the_number_of_items() -> None:
+    """Three items, one of them seen: the user's positive is found, precision still divides by k."""
+    none = np.array([[0, 0]])
+    evaluate = Evaluator(split(none, 1), split(np.array([[0, 2]]), 1), 3, (5,))
+    found = evaluate(torch.ones(1, 1), torch.tensor([[3.0], [2.0], [1.0]]))
+    assert found["recall@5"] == found["hit@5"] == 1.0
+    assert found["precision@5"] == pytest.approx(1 / 5)
+    assert found["map@5"] == pytest.approx(1 / 2)  # second among the unseen
+
+
+def listed(positives: list[int], lists: list[list[int]], n_items: int) -> RecDataset:
+    """User u has positives[u] in both splits, ranked against lists[u] for test and against the list reversed for
+    validation, and item 0 for training."""
+    users, negatives = np.arange(len(positives)), np.array(lists)
+    part = Interactions.from_pairs(users, np.array(positives), len(users))
+    train = Interactions.from_pairs(users, np.zeros_like(users), len(users))
+    candidates = {"valid": np.ascontiguousarray(negatives[:, ::-1]), "test": negatives}
+    return RecDataset("listed", len(users), n_items, train, part, part, {}, "listed", candidates=candidates)
+
+
+@pytest.mark.parametrize("block_scores", [2**24, 1])
+@pytest.mark.parametrize("name", ["valid", "test"])
+def test_ranks_one_positive_among_its_candidates(block_scores: int, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """AMR-7: ties count against the positive, a repeated negative counts twice, and nothing else takes part."""
+    monkeypatch.setattr(ranking, "BLOCK_SCORES", block_scores)
+    scores = np.array(
+        [
+            [9.0, 5.0, 4.0, 3.0, 2.0],  # nothing of 2, 3, 4 is above item 1, and item 0 is no candidate
+            [0.0, 5.0, 5.0, 3.0, 2.0],  # one tie
+            [9.0, 1.0, 4.0, 3.0, 2.0],  # all three above
+            [9.0, 3.0, 4.0, 3.0, 2.0],  # 3 ties, and counts twice
+            [9.0, np.nan, 4.0, 3.0, 2.0],  # a broken score is the last one
+        ],
+        dtype=np.float32,
+    )
+    data = listed([1] * 5, [[2, 3, 4], [2, 3, 4], [2, 3, 4], [4, 3, 3], [2, 3, 4]], 5)
+    evaluate = Evaluator.of(data, name, (1, 2, 5))
+    ranks = np.array([0, 1, 3, 2, 3])
+    hits, n_positives = evaluate.hits(*as_embeddings(scores))
+    assert hits.int().argmax(1).tolist() == ranks.tolist()
+    assert hits.sum(1).tolist() == n_positives.tolist() == [1] * 5
+    found = evaluate(*as_embeddings(scores))
+    for k in (1, 2, 5):
+        assert found[f"hit@{k}"] == found[f"recall@{k}"] == (ranks < k).mean()
+        ndcg = np.where(ranks < k, np.log(2) / np.log(ranks + 2), 0).mean()
+        assert found[f"ndcg@{k}"] == pytest.approx(ndcg, abs=1e-12)
+
+
+def test_a_data_set_without_candidates_is_ranked_in_full() -> None:
+    data = replace(listed([1, 2], [[3], [3]], 4), candidates=None)
+    evaluate, scores = Evaluator.of(data, "test", (1,)), np.array([[9, 2, 3, 1], [9, 3, 2, 1]], dtype=np.float32)
+    assert evaluate.top(*as_embeddings(scores), torch.arange(2)).tolist() == [[2], [1]]
+    assert evaluate(*as_embeddings(scores)) == Evaluator(data.train, data.test, 4, (1,))(*as_embeddings(scores))

@@ -1,0 +1,254 @@
+"""What holds for every model: relabelling, any set of modalities, random structure, the papers' own forms."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from recmodels.data.dataset import Interactions, RecDataset
+from recmodels.errors import DataError
+from recmodels.models import MODELS, Recommender
+from recmodels.models.parts.item_features import feature_tables
+from tests.recmodels.factories import checkerboard
+
+U, I, D = 13, 29, 6  # noqa: E741 - three sizes that tell users, items and columns apart
+TRAINED = sorted(MODELS.keys() - {"Popularity"})
+MULTIMODAL = sorted(MODELS.keys() - {"Popularity", "BPR", "LightGCN", "LayerGCN", "SelfCF"})
+SMALL: dict[str, dict[str, Any]] = {
+    "DRAGON": {"knn_k": 3, "user_graph_k": 20},
+    "DualGNN": {"user_graph_k": 20},
+    "FREEDOM": {"knn_k": 3},
+    "MMGCN": {"latent_size": 7, "reg_weight": 0.1},
+}
+QUIET: dict[str, dict[str, Any]] = {"BM3": {"dropout": 0.0}, "SelfCF": {"dropout": 0.0, "variant": "paper"}}
+"""Settings without a random draw in the loss."""
+BATCH = torch.tensor([[0, 1, 1, 5, 12], [3, 4, 7, 0, 28], [9, 8, 8, 11, 2]])
+
+
+def made(*modalities: str, items: np.ndarray | None = None) -> RecDataset:
+    """A data set with the modalities given, its items renamed: item i becomes `items[i]`."""
+    rng = np.random.default_rng(0)
+    dense = rng.random((U, I)) < 0.3
+    dense[6] = False  # a user without a training pair
+    new = np.arange(I) if items is None else items
+    features = {}
+    for modality, width in (("image", 10), ("text", 8), ("audio", 5)):
+        matrix = rng.standard_normal((I, width)).astype(np.float32)
+        features[modality] = np.empty_like(matrix)
+        features[modality][new] = matrix
+    users, old = np.nonzero(dense)
+    train = Interactions.from_pairs(users, new[old], U)
+    chosen = {modality: features[modality] for modality in modalities}
+    name = f"made-{'-'.join(modalities)}-{new.tolist()}"
+    return RecDataset(name, U, I, train, train, train, chosen, name)
+
+
+def make(name: str, data: RecDataset, **changes: Any) -> Recommender:
+    torch.manual_seed(1)
+    sizes = {} if name == "Popularity" else {"embedding_size": D}
+    return MODELS[name](data, **sizes | SMALL.get(name, {}) | QUIET.get(name, {}) | changes)
+
+
+def scores(model: Recommender) -> torch.Tensor:
+    with torch.no_grad():
+        users, items = model.embed()
+    return users @ items.T
+
+
+def batch_of(model: Recommender, batch: torch.Tensor = BATCH) -> torch.Tensor:
+    return batch if model.needs_negatives else batch[:2]
+
+
+def loss(model: Recommender, batch: torch.Tensor = BATCH) -> torch.Tensor:
+    return torch.stack(list(model.loss(batch_of(model, batch)).values())).sum()
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_renamed_items_have_renamed_scores(name: str) -> None:
+    new = np.random.default_rng(5).permutation(I)
+    old = torch.from_numpy(np.argsort(new))
+    model, renamed = make(name, made("image", "text")), make(name, made("image", "text", items=new))
+    weights = model.state_dict()
+    for key, tensor in weights.items():
+        if tensor.ndim and tensor.shape[0] == I:
+            weights[key] = tensor[old]
+        if tensor.ndim and tensor.shape[0] == U + I:
+            weights[key] = torch.cat([tensor[:U], tensor[U:][old]])
+    renamed.load_state_dict(weights)
+    torch.testing.assert_close(scores(renamed)[:, new], scores(model), rtol=1e-4, atol=1e-5)
+    if name in TRAINED:
+        batch = BATCH.clone()
+        batch[1:] = torch.from_numpy(new)[batch[1:]]
+        torch.testing.assert_close(loss(renamed, batch), loss(model), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", TRAINED)
+@pytest.mark.parametrize("modalities", [("image",), ("audio",), ("image", "audio"), ("image", "text", "audio")])
+def test_trains_every_weight_with_any_modalities(name: str, modalities: tuple[str, ...]) -> None:
+    model = make(name, made(*modalities))
+    model.new_epoch()
+    loss(model).backward()
+    for key, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            assert parameter.grad is not None, key
+            assert parameter.grad.isfinite().all(), key
+    assert scores(model).isfinite().all()
+    assert scores(model).std() > 0
+
+
+@pytest.mark.parametrize("name", MULTIMODAL)
+def test_the_order_of_the_modalities_does_not_matter(name: str) -> None:
+    one, other = make(name, made("image", "text", "audio")), make(name, made("audio", "text", "image"))
+    assert torch.equal(scores(one), scores(other))
+    assert torch.equal(loss(one), loss(other))
+
+
+@pytest.mark.parametrize("name", MULTIMODAL)
+def test_a_modality_of_zeros_breaks_nothing(name: str) -> None:
+    data = made("image", "text")
+    data = replace(data, features=data.features | {"text": np.zeros((I, 8), dtype=np.float32)}, fingerprint="zeros")
+    model = make(name, data)
+    loss(model).backward()
+    assert all(p.grad.isfinite().all() for p in model.parameters() if p.grad is not None)
+    assert scores(model).isfinite().all()
+
+
+def test_features_do_not_reach_bm3s_embeddings() -> None:
+    with_features, with_others = make("BM3", made("image")), make("BM3", made("text"))
+    shared = {key: value for key, value in with_features.state_dict().items() if not key.startswith("content")}
+    with_others.load_state_dict(with_others.state_dict() | shared)
+    for model in (with_features, with_others):
+        loss(model).backward()
+    assert torch.equal(scores(with_features), scores(with_others))
+    torch.testing.assert_close(with_features.user_emb.grad, with_others.user_emb.grad)
+
+
+@pytest.mark.parametrize("name", MULTIMODAL)
+def test_says_that_it_needs_features(name: str) -> None:
+    with pytest.raises(DataError, match=f"{name} needs item features"):
+        make(name, made())
+
+
+@pytest.mark.parametrize("name", sorted(MODELS.keys() - set(MULTIMODAL)))
+def test_does_without_features(name: str) -> None:
+    assert torch.equal(scores(make(name, made())), scores(make(name, made("image"))))
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_saved_weights_rank_the_same_in_another_copy(name: str) -> None:
+    data = made("image", "text")
+    model = make(name, data)
+    model.new_epoch()
+    torch.manual_seed(2)  # another start, other draws
+    sizes = {} if name == "Popularity" else {"embedding_size": D}
+    other = MODELS[name](data, **sizes | SMALL.get(name, {}) | QUIET.get(name, {}))
+    other.load_state_dict(model.state_dict())
+    assert torch.equal(scores(other), scores(model))
+
+
+@pytest.mark.parametrize("name", ["FREEDOM", "LayerGCN", "DRAGON", "DualGNN"])
+def test_redraws_its_structure_in_each_epoch(name: str) -> None:
+    model = make(name, made("image", "text"), **({"dropout": 0.5} if name in ("FREEDOM", "LayerGCN") else {}))
+    losses = set()
+    for _ in range(4):
+        model.new_epoch()
+        losses.add(loss(model).item())
+        assert loss(model).item() in losses  # the same within an epoch
+    assert len(losses) == 4
+
+
+@pytest.mark.parametrize(("variant", "uniform"), [("benchmark", [False, True, False]), ("paper", [False] * 3)])
+def test_layergcn_prunes_by_degree_and_uniformly(monkeypatch: pytest.MonkeyPatch, variant: str, uniform: list) -> None:
+    model, seen = make("LayerGCN", made(), dropout=0.5, variant=variant), []
+    monkeypatch.setattr(model.graph, "prune", lambda dropped, by_degree: seen.append(not by_degree))
+    for _ in range(3):
+        model.new_epoch()
+    assert seen == uniform
+
+
+@pytest.mark.parametrize("name", ["BM3", "SelfCF"])
+def test_draws_anew_in_every_loss(name: str) -> None:
+    model = make(name, made("image"), dropout=0.5, variant="benchmark")
+    assert loss(model) != loss(model)
+
+
+def test_layergcn_without_hops_of_an_isolated_user() -> None:
+    model = make("LayerGCN", made())
+    assert (scores(model)[6] == 0).all()
+
+
+# --- variants ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["BPR", "LightGCN", "VBPR"])
+def test_the_papers_penalty_squares(name: str) -> None:
+    one, twice = (make(name, made("image"), variant="paper", reg_weight=weight) for weight in (1.0, 2.0))
+    gathered = [one.user_emb[BATCH[0]], one.item_emb[BATCH[1]], one.item_emb[BATCH[2]]]
+    expected = sum((rows**2).sum() for rows in gathered) / 2 / BATCH.shape[1]
+    reg = one.loss(BATCH)["reg"]
+    if name == "VBPR":  # also penalises the projected features
+        assert reg > expected
+    else:
+        torch.testing.assert_close(reg, expected)
+    torch.testing.assert_close(twice.loss(BATCH)["reg"], 2 * reg)
+
+
+def test_vbpr_as_in_the_paper_ranks_by_its_biases_too() -> None:
+    model = make("VBPR", made("image"), variant="paper")
+    before = scores(model)
+    with torch.no_grad():
+        model.item_bias.add_(torch.arange(I).unsqueeze(1).float())
+    torch.testing.assert_close(scores(model) - before, torch.arange(I).float().expand(U, I))
+    above = model.loss(BATCH)["bpr"]
+    margin = torch.tensor([scores(model)[u, p] - scores(model)[u, n] for u, p, n in BATCH.T])
+    torch.testing.assert_close(above, -torch.log(torch.sigmoid(margin) + 1e-10).mean())
+
+
+@pytest.mark.parametrize("name", ["BM3", "FREEDOM"])
+def test_the_papers_features_do_not_train(name: str) -> None:
+    model = make(name, made("image", "text"), variant="paper")
+    assert not any("table" in key for key, _ in model.named_parameters())
+    assert not any("table" in key for key in model.state_dict())
+    benchmark = make(name, made("image", "text"), variant="benchmark")
+    assert sum("table" in key for key, _ in benchmark.named_parameters()) == 2
+
+
+def test_grcn_routes_users_towards_their_items() -> None:
+    inert, none, once = (
+        make("GRCN", made("image"), **changes)
+        for changes in ({}, {"variant": "paper", "n_layers": 0}, {"variant": "paper", "n_layers": 1})
+    )
+    assert torch.equal(scores(inert), scores(none))
+    assert not torch.allclose(scores(inert), scores(once), atol=1e-3)
+
+
+def test_mmgcns_penalty_trains_nothing_in_the_benchmarks_form() -> None:
+    grads = []
+    for weight in (0.0, 1.0):
+        model = make("MMGCN", made("image"), reg_weight=weight)
+        loss(model).backward()
+        grads.append([p.grad for p in model.parameters() if p.requires_grad])
+    assert all(torch.equal(a, b) for a, b in zip(*grads, strict=True))
+
+
+@pytest.mark.parametrize("task", ["fac", "fd", "fm", "fd+fm"])
+@pytest.mark.parametrize("modalities", [("image",), ("image", "text", "audio")])
+def test_slmrecs_tasks(task: str, modalities: tuple[str, ...]) -> None:
+    model = make("SLMRec", made(*modalities), ssl_task=task)
+    terms = model.loss(BATCH[:2])
+    assert set(terms) == {"main", *task.split("+")}
+    off = make("SLMRec", made(*modalities), ssl_task=task, ssl_alpha=0.0)
+    assert all(off.loss(BATCH[:2])[name] == 0 for name in task.split("+"))
+
+
+@pytest.mark.parametrize(("name", "fault"), [("GRCN", "variant"), ("BPR", "variant"), ("SLMRec", "ssl_task")])
+def test_unknown_forms_are_refused(name: str, fault: str) -> None:
+    with pytest.raises(ValueError, match=f"{fault} must be"):
+        make(name, made("image"), **{fault: "papr"})
+
+
+@pytest.mark.parametrize("name", sorted(MODELS))
+def test_a_model_says_whether_it_reads_features(name: str) -> None:
+    assert MODELS[name].reads_features == bool(feature_tables(MODELS[name](checkerboard())))

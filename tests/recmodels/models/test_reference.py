@@ -1,0 +1,280 @@
+"""Each model against the reference's numbers: loss, every gradient, representations, scores; and its random draws."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from scipy import sparse
+
+from recmodels.graphs import UserItemGraph
+from recmodels.graphs.edges import edges_of
+from recmodels.graphs.sparse import ConstantMatrix, Sparse
+from recmodels.graphs.users import nearest_users
+from recmodels.models import Recommender
+from tests.recmodels import reference as golden
+from tests.recmodels.models.reference_cases import CASES, FROZEN, LONG, SHORT, build, scores, total
+
+DOUBLE = ["VBPR", "GRCN", "MMGCN", "DualGNN"]
+"""Those whose files also hold a run in double precision."""
+
+
+@pytest.fixture
+def double_precision() -> Iterator[None]:
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)
+
+
+def replay(name: str, model: Recommender, z: dict[str, Any]) -> Recommender:
+    """Put what the reference drew at random in the place of our draws."""
+    if name == "DRAGON":
+        model.user_graph = user_graph(z["user_sample_index"], z["user_sample_weight"])
+    if name == "DualGNN":
+        model.user_graph = user_graph(z["user_graph_index"], z["user_graph_weight"])
+    if name == "SelfCF":
+        model.paper = True  # the main pass drops no edges
+    return model
+
+
+def user_graph(partners: np.ndarray, weights: np.ndarray) -> ConstantMatrix:
+    users = np.repeat(np.arange(len(partners)), partners.shape[1])
+    shape = (len(partners), len(partners))
+    values = weights.ravel().astype(np.float64)
+    return ConstantMatrix(Sparse.from_scipy(sparse.csr_array((values, (users, partners.ravel())), shape)))
+
+
+def golden_model(name: str, *features: str, **changes: Any) -> tuple[Recommender, dict[str, Any]]:
+    z = golden.load(name.lower())
+    return replay(name, build(name, z, *features, **changes), z), z
+
+
+def array(name: str, parameter: str, prefix: str) -> str:
+    return f"{prefix}_{CASES[name].arrays()[parameter]}"
+
+
+def cancels(name: str, parameter: str) -> bool:
+    """Whether the true gradient is zero, and only round-off appears."""
+    zero = {"FREEDOM": ["projection.bias"], "SLMRec": ["alignment.first.bias", "alignment.last.bias"]}
+    return any(end in parameter for end in zero.get(name, ()))
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_reproduces_the_reference(name: str) -> None:
+    model, z = golden_model(name)
+    loss = total(model, z)
+    loss.backward()
+    assert golden.error(loss, z["loss"]) < 1e-5
+    assert golden.error(scores(model), z["scores_before_sigmoid" if name == "SLMRec" else "scores"]) < 1e-5
+    if name != "SelfCF":  # its two sides are [prediction | representation]
+        users, items = model.embed()
+        assert golden.error(users, z["user_repr"]) < 1e-5
+        assert golden.error(items, z["item_repr"]) < 1e-5
+    trained = {key: parameter for key, parameter in model.named_parameters() if parameter.requires_grad}
+    assert set(trained) == set(CASES[name].arrays())
+    for ours, parameter in trained.items():
+        theirs = z[array(name, ours, "grad")].reshape(parameter.shape)
+        if cancels(name, ours):
+            assert parameter.grad.abs().max() < 1e-6, ours
+        else:
+            assert golden.error(parameter.grad, theirs) < CASES[name].loose.get(ours, 1e-5), ours
+
+
+@pytest.mark.parametrize("name", DOUBLE)
+@pytest.mark.usefixtures("double_precision")
+def test_reproduces_the_reference_in_double_precision(name: str) -> None:
+    model, z = golden_model(name)
+    loss = total(model, z)
+    loss.backward()
+    assert golden.error(loss, z["loss_f64"]) < 1e-9
+    assert golden.error(scores(model), z["scores_f64"]) < 1e-9
+    for ours in CASES[name].arrays():
+        assert golden.error(model.get_parameter(ours).grad, z[array(name, ours, "grad64")]) < 1e-9, ours
+
+
+# --- one modality -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "modality", "loss", "scored"),
+    [
+        (name, modality, prefix.format(short, "loss"), prefix.format(short, "scores"))
+        for names, prefix, shorts in (
+            (["GRCN"], "{1}_{0}_only", {"image": "v"}),
+            (["MMGCN", "VBPR", "DualGNN"], "{1}_{0}_only", SHORT),
+            (["FREEDOM", "DRAGON", "BM3"], "only_{0}_{1}", LONG),
+        )
+        for name in names
+        for modality, short in shorts.items()
+    ],
+)
+def test_one_modality(name: str, modality: str, loss: str, scored: str) -> None:
+    z = golden.load(name.lower())
+    inert = 0.0
+    if name == "VBPR":
+        z["param_item_projection_weight"] = z["param_item_projection_weight"][
+            :, slice(12, 28) if modality == "image" else slice(0, 12)
+        ]
+    if name == "GRCN":
+        z["param_confidence"] = z["param_confidence"][:, :1]
+    if name in ("DRAGON", "DualGNN"):  # there the unused modality weights go on shrinking
+        unused = [value for key, value in z.items() if key.startswith("param_") and key.endswith("modality_weight")]
+        inert = z["hp_reg_weight"] * sum(np.square(weights).mean() for weights in unused)
+    model = replay(name, build(name, z, modality), z)
+    assert golden.error(total(model, z) + inert, z[loss]) < 1e-5
+    if scored in z:
+        assert golden.error(scores(model), z[scored]) < 1e-5
+
+
+def test_slmrec_with_images_alone() -> None:
+    z = golden.load("slmrec")
+    for side in ("user", "item"):
+        z[f"param_{side}_fusion_weight"] = z[f"param_{side}_fusion_weight"][:, : 2 * z["hp_embedding_size"]]
+    model = build("SLMRec", z, "image")
+    assert golden.error(total(model, z), z["only_visual_loss"]) < 1e-5
+    assert golden.error(scores(model), z["only_visual_scores_before_sigmoid"]) < 1e-5
+
+
+# --- random draws, replayed -------------------------------------------------------------------------------------------
+
+
+class Recorded(torch.nn.Module):
+    """In the place of a dropout: multiplies by one mask after the other."""
+
+    def __init__(self, rate: float, *masks: np.ndarray):
+        super().__init__()
+        self.rate, self.masks = rate, [torch.from_numpy(mask) for mask in masks]
+
+    def forward(self, values: torch.Tensor) -> torch.Tensor:
+        return values * self.masks.pop(0) / (1 - self.rate)
+
+
+def check_replay(name: str, model: Recommender, z: dict[str, Any], prefix: str) -> None:
+    loss = total(model, z)
+    loss.backward()
+    assert golden.error(loss, z[f"{prefix}_loss"]) < 1e-5
+    for ours, parameter in model.named_parameters():
+        theirs = z[array(name, ours, f"{prefix}_grad")]
+        if cancels(name, ours):
+            assert parameter.grad.abs().max() < 1e-6, ours
+        else:
+            assert golden.error(parameter.grad, theirs) < 1e-5, ours
+
+
+def test_bm3_with_dropout() -> None:
+    model, z = golden_model("BM3")
+    users, items = np.unique(z["users"]), np.unique(z["pos"])
+    rows = {"user": users, "item": items, "visual": items, "text": items}
+    masks = [z[f"replay_keep_{name}"][index] for name, index in rows.items()]
+    model.dropout = Recorded(z["hp_replay_dropout"].item(), *masks)
+    check_replay("BM3", model, z, "replay")
+
+
+def test_freedom_on_a_pruned_graph(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, z = golden_model("FREEDOM", dropout=golden.load("freedom")["hp_replay_dropout"].item())
+    keep(monkeypatch, model, z, z["replay_kept_edges"])
+    model.new_epoch()
+    block = dense(model.graph.pruned)
+    expected = np.zeros((70, 70))
+    expected[z["replay_adj_row"], z["replay_adj_col"]] = z["replay_adj_val"]
+    assert golden.error(block, expected[:30, 30:]) < 1e-6
+    check_replay("FREEDOM", model, z, "replay")
+
+
+@pytest.mark.parametrize("epoch", [0, 1, 2])
+def test_layergcn_on_a_pruned_graph(monkeypatch: pytest.MonkeyPatch, epoch: int) -> None:
+    z = golden.load("layergcn")
+    model, _ = golden_model("LayerGCN", dropout=z["prune_hp_dropout"][epoch].item())
+    keep(monkeypatch, model, z, z[f"prune{epoch}_keep_idx"])
+    model.new_epoch()
+    assert golden.error(dense(model.graph.pruned), z[f"prune{epoch}_adj_norm"][:30, 30:]) < 1e-6
+    check_replay("LayerGCN", model, z, f"prune{epoch}")
+
+
+def keep(monkeypatch: pytest.MonkeyPatch, model: Recommender, z: dict[str, Any], kept: np.ndarray) -> None:
+    """Let the next pruning keep the given rows of the file's edges."""
+    edges = model.graph.edges
+    chosen = {tuple(pair) for pair in z["edges"][kept].tolist()}
+    mask = np.array([pair in chosen for pair in zip(edges.users.tolist(), edges.items.tolist(), strict=True)])
+    assert mask.sum() == len(kept)
+
+    def sample(n_edges: int, share: float, weights: torch.Tensor | None) -> np.ndarray:
+        assert (n_edges, int(n_edges * share)) == (len(mask), mask.sum())
+        return mask
+
+    monkeypatch.setattr("recmodels.graphs.propagation.sample_edges", sample)
+
+
+def dense(graph: UserItemGraph) -> torch.Tensor:
+    return graph.block.matrix.rows.tensor(40).to_dense()
+
+
+def test_selfcf_with_dropped_edges(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, z = golden_model("SelfCF", dropout=golden.load("selfcf")["drop_hp_dropout"].item())
+    rate = z["drop_edge_drop_rate"].item()
+    edges, kept = edges_of(golden.dataset(z)), torch.from_numpy(z["drop_adj_keep"])
+    to_users, to_items = kept[:30, 30:][edges.users, edges.items], kept[30:, :30][edges.items, edges.users]
+    drops = [model.edges.matrix(model.weights * mask / (1 - rate)) for mask in (to_users, to_items)]
+    monkeypatch.setattr(model, "_graphs", lambda: (drops[0], drops[1].t()))
+    masks = [z[f"drop_target_keep_{side}"] for side in ("user", "item")]
+    model.dropout = Recorded(z["drop_hp_dropout"].item(), *masks)
+    check_replay("SelfCF", model, z, "drop")
+
+
+# --- graphs -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["LightGCN", "LayerGCN", "SelfCF"])
+def test_adjacency(name: str) -> None:
+    z = golden.load(name.lower())
+    assert golden.error(dense(UserItemGraph.of(golden.dataset(z))), z["adj_norm"][:30, 30:]) < 1e-6
+
+
+@pytest.mark.parametrize(("name", "weights"), [("layergcn", "edge_weight"), ("freedom", "edge_sampling_weight")])
+def test_edge_weights(name: str, weights: str) -> None:
+    z = golden.load(name)
+    edges = edges_of(golden.dataset(z))
+    given = {tuple(pair): weight for pair, weight in zip(z["edges"].tolist(), z[weights].tolist(), strict=True)}
+    theirs = [given[pair] for pair in zip(edges.users.tolist(), edges.items.tolist(), strict=True)]
+    assert golden.error(torch.from_numpy(edges.symmetric_weights()), theirs) < 1e-6
+
+
+@pytest.mark.parametrize("name", ["FREEDOM", "DRAGON"])
+def test_item_graph(name: str) -> None:
+    model, z = golden_model(name)
+    expected = np.zeros((40, 40))
+    expected[z["item_graph_row"], z["item_graph_col"]] = z["item_graph_val"]
+    assert golden.error(model.item_graph.matrix.rows.tensor(40).to_dense(), expected) < 1e-6
+
+
+def test_user_graph_counts() -> None:
+    z = golden.load("dualgnn")
+    _, counts = nearest_users(golden.dataset(z), 25)
+    assert (counts == z["user_graph_top_count"]).all()
+    z = golden.load("dragon")
+    partners, counts = nearest_users(golden.dataset(z), 29)
+    found = {
+        (user, partner, count)
+        for user in range(30)
+        for partner, count in zip(partners[user], counts[user], strict=True)
+    }
+    theirs = zip(z["user_graph_row"], z["user_graph_col"], z["user_graph_count"], strict=True)
+    assert {entry for entry in found if entry[1] >= 0} == {tuple(map(int, entry)) for entry in theirs}
+
+
+# --- the papers' own forms --------------------------------------------------------------------------------------------
+
+
+def test_dualgnn_with_each_view_weighed_by_its_own() -> None:
+    model, z = golden_model("DualGNN", variant="paper")
+    assert float(total(model, z)) == pytest.approx(1.578596, abs=2e-6)
+
+
+def test_mmgcn_with_trained_ids() -> None:
+    model, z = golden_model("MMGCN", variant="paper")
+    model.share = 0.5  # the file's run trains the ids but averages over modalities
+    total(model, z).backward()
+    for ours, fixed in FROZEN.items():
+        theirs = z[fixed.replace("fixed", "auxgrad")]
+        assert golden.error(model.get_parameter(ours).grad, theirs) < 1e-5, ours

@@ -1,0 +1,243 @@
+"""Which trials stop early, and when everything does; no cluster, the trials are made."""
+
+import random
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+from ray.tune.experiment import Trial
+from ray.tune.schedulers import TrialScheduler
+
+from tests.tuning.factories import made_row, made_spec, made_trial
+from tuning.execution.ray_tune.pruning import OutOfBudget, Pruning, scheduler
+from tuning.records.folder import BASELINE, SearchFolder
+
+EPOCHS = 16
+Curves = Mapping[str, Sequence[float]]
+
+
+@dataclass(eq=False)
+class FakeTrial:
+    """What a scheduler may read of Ray's trial; its id is not the search's name."""
+
+    name: str
+    status: str = Trial.RUNNING
+
+    @property
+    def trial_id(self) -> str:
+        return f"ray-{id(self)}"
+
+    @property
+    def config(self) -> dict[str, str]:
+        return {"trial": self.name}
+
+
+class FakeController:
+    """A search in which another trial always waits for its turn."""
+
+    def get_live_trials(self) -> list[FakeTrial]:
+        return [FakeTrial("9999", Trial.PENDING)]
+
+
+def pruning(name: str = "asha", grace: float = 0.25, reduction: float = 2.0) -> Any:
+    spec = made_spec(scheduler={"name": name, "grace": grace, "reduction": reduction}, training={"max_epochs": EPOCHS})
+    return Pruning(scheduler(spec), EPOCHS)
+
+
+def race(pruning: Any, curves: Curves, order: Iterable[str] = (), folder: SearchFolder | None = None) -> list[str]:
+    """Let trials report, an epoch at a time in the given order, else one trial after the other.
+
+    Returns the names in the order in which the trials ended. What they reported goes into `folder` too.
+    """
+    controller, ended = FakeController(), []
+    trials = {name: FakeTrial(name) for name in curves}
+    epochs = dict.fromkeys(curves, 0)
+    for trial in trials.values():
+        pruning.on_trial_add(controller, trial)
+    for turn, name in enumerate(order or [name for name, curve in curves.items() for _ in curve]):
+        if name in ended:
+            continue
+        epochs[name] += 1
+        best = max(curves[name][: epochs[name]])
+        row = made_row(name, epochs[name], best=best, time=float(turn))
+        if folder:
+            folder.trial(name).append_epoch(row)
+        decision = pruning.on_trial_result(controller, trials[name], row)
+        assert decision in (TrialScheduler.CONTINUE, TrialScheduler.STOP)
+        if decision == TrialScheduler.STOP or epochs[name] == len(curves[name]):
+            ended.append(name)
+            pruning.on_trial_complete(controller, trials[name], row)
+    assert len(ended) == len(curves)
+    return ended
+
+
+def remember(pruning: Any, folder: SearchFolder, names: Iterable[str]) -> None:
+    """Show the trials of an earlier start to a new one."""
+    pruning.remember([folder.trial(name) for name in names])
+
+
+def flat(*values: float, first: int = 0) -> dict[str, list[float]]:
+    """Trials 0000, 0001, ... with one value each; a mean of 0.75s is 0.75, one of 0.9s is not quite 0.9."""
+    return {f"{first + number:04}": [value] * EPOCHS for number, value in enumerate(values)}
+
+
+def made_curves(count: int, seed: int = 0) -> dict[str, list[float]]:
+    """Rising curves that cross each other."""
+    rng = random.Random(seed)
+    shapes = [(rng.random(), rng.random()) for _ in range(count)]
+    return {
+        f"{number:04}": [start + (end - start) * epoch / EPOCHS for epoch in range(EPOCHS)]
+        for number, (start, end) in enumerate(shapes)
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "stopped"),
+    [
+        ("asha", {"0001": 4, "0002": 8, "0003": 4, "0004": 4}),  # against the median of the rung so far
+        ("median", {"0003": 4, "0004": 4}),  # from the fourth trial on
+        ("none", {}),
+    ],
+)
+def test_weak_trials_stop_where_the_grace_ends(name: str, stopped: dict[str, int]) -> None:
+    made = pruning(name)
+    race(made, flat(0.9, 0.5, 0.8, 0.1, 0.2))
+    assert made.stopped == stopped
+
+
+def test_hyperband_stops_some_weak_trials_and_no_strong_one() -> None:
+    np.random.seed(0)  # it draws each trial's bracket
+    made = pruning("hyperband")
+    race(made, flat(*[0.9] * 9, *[0.1] * 9))
+    assert {f"{number:04}" for number in range(9, 18)} > made.stopped.keys() > set()
+    assert set(made.stopped.values()) <= {4, 8}
+
+
+@pytest.mark.parametrize("name", ["asha", "hyperband", "median"])
+def test_grace_spares_every_trial_until_then(name: str) -> None:
+    made = pruning(name, grace=0.5)
+    race(made, flat(*[0.75] * 5, *[0.125] * 5))
+    assert set(made.stopped.values()) <= {8}
+
+
+@pytest.mark.parametrize("name", ["asha", "hyperband", "median"])
+def test_nothing_stops_at_the_last_epoch(name: str) -> None:
+    made = pruning(name, grace=1.0)
+    race(made, flat(*[0.75] * 5, *[0.125] * 5))
+    assert made.stopped == {}
+
+
+@pytest.mark.parametrize(("reduction", "stopped"), [(2.0, ["0001"]), (4.0, ["0001", "0002"])])
+def test_the_reduction_says_how_many_go_on(reduction: float, stopped: list[str]) -> None:
+    """0.3 is above the median of 0.4 and 0.1, and below their upper quartile."""
+    made = pruning(reduction=reduction)
+    race(made, flat(0.4, 0.1, 0.3))
+    assert [trial for trial, epoch in made.stopped.items() if epoch == 4] == stopped
+
+
+@pytest.mark.parametrize("name", ["asha", "hyperband", "median", "none"])
+def test_the_baseline_is_spared_and_is_no_rival(name: str) -> None:
+    made = pruning(name)
+    race(made, flat(0.75, 0.75, 0.75, 0.75) | {BASELINE: [0.125] * EPOCHS})
+    assert made.stopped == {}
+    made = pruning(name)
+    race(made, {BASELINE: [0.75] * EPOCHS} | flat(0.125, 0.125, 0.125, 0.125))
+    assert made.stopped == {}
+
+
+@pytest.mark.parametrize("name", ["asha", "hyperband", "median", "none"])
+def test_trials_that_fail_or_vanish_disturb_nobody(name: str) -> None:
+    made = pruning(name)
+    race(made, flat(0.75, 0.75, 0.75))
+    for trial in (FakeTrial("0006"), FakeTrial(BASELINE)):
+        made.on_trial_add(FakeController(), trial)
+        made.on_trial_complete(FakeController(), trial, {})  # its loss was infinite before the first report
+    for trial in (FakeTrial("0007"), FakeTrial(BASELINE)):
+        made.on_trial_add(FakeController(), trial)
+        made.on_trial_result(FakeController(), trial, made_row("0007", 1, best=0.1))
+        made.on_trial_error(FakeController(), trial)
+        made.on_trial_remove(FakeController(), trial)
+    race(made, flat(0.75, first=8))
+    assert made.stopped == {}
+
+
+def test_ray_may_name_metric_and_mode() -> None:
+    assert pruning().set_search_properties("best", "max")
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("name", ["asha", "median", "none"])
+def test_a_resumed_search_stops_the_trials_that_an_unbroken_one_stops(tmp_path: Any, name: str, seed: int) -> None:
+    curves = made_curves(12, seed)
+    folder = SearchFolder(tmp_path)
+    unbroken = pruning(name)
+    for trial in curves:
+        made_trial(folder, trial, epochs=0)
+    race(unbroken, curves, folder=folder)
+    assert len(unbroken.stopped) > 3 or name == "none"
+
+    resumed = pruning(name)
+    remember(resumed, folder, list(curves)[:7])
+    assert resumed.stopped == {}  # an earlier start recorded those
+    race(resumed, dict(list(curves.items())[7:]))
+    assert resumed.stopped == {trial: epoch for trial, epoch in unbroken.stopped.items() if trial >= "0007"}
+
+
+def test_a_resumed_search_remembers_trials_that_ran_side_by_side(tmp_path: Any) -> None:
+    """0000 was ahead until epoch 8 and so was not stopped; then 0001 overtook it, and ended first."""
+    curves = {"0000": [0.2] * 5 + [0.5] * 11, "0001": [0.9] * EPOCHS}
+    later = {"0002": [0.8] * EPOCHS}
+    order = ["0000"] * 8 + ["0001"] * EPOCHS + ["0000"] * 8
+    folder = SearchFolder(tmp_path)
+    unbroken, resumed = pruning(), pruning()
+    for trial in curves:
+        made_trial(folder, trial, epochs=0)
+    ended = race(unbroken, curves, order, folder)
+    assert ended == ["0001", "0000"]
+    assert unbroken.stopped == {}
+    remember(resumed, folder, ended)
+    race(unbroken, later)
+    race(resumed, later)
+    assert unbroken.stopped == resumed.stopped == {}
+
+
+@pytest.mark.parametrize("name", ["asha", "hyperband", "median", "none"])
+def test_a_trial_without_epochs_is_remembered_as_nothing(tmp_path: Any, name: str) -> None:
+    folder = SearchFolder(tmp_path)
+    made_trial(folder, "0000", epochs=0)
+    made = pruning(name)
+    remember(made, folder, ["0000"])
+    race(made, flat(0.1, first=1))
+    assert made.stopped == {}
+
+
+def test_epochs_of_all_starts_count_against_the_budget(tmp_path: Any) -> None:
+    folder = SearchFolder(tmp_path)
+    made_trial(folder, "0000", epochs=3)
+    made_trial(folder, BASELINE, epochs=2)
+    budget = OutOfBudget(made_spec(budget={"epochs": 8}), folder)
+    for _ in range(3):
+        assert not budget.stop_all()
+        assert not budget("ray-1", {})
+    assert budget.stop_all()
+    assert OutOfBudget(made_spec(budget={"epochs": 5}), folder).stop_all()
+
+
+def test_seconds_count_from_this_start(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 1000.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    budget = OutOfBudget(made_spec(budget={"seconds": 60}), SearchFolder(tmp_path))
+    now = 1060.0
+    assert not budget.stop_all()
+    now = 1060.1
+    assert budget.stop_all()
+
+
+def test_without_a_budget_nothing_ends(tmp_path: Any) -> None:
+    budget = OutOfBudget(made_spec(), SearchFolder(tmp_path))
+    for _ in range(100):
+        budget("ray-1", {})
+    assert not budget.stop_all()

@@ -1,0 +1,258 @@
+"""What is exported comes back exactly; what is wrong in a file is one line; the toolbox's file has its keys."""
+
+import math
+import shlex
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from recmodels.errors import UserError
+from tuning.export.winner import export_best, export_name, read_export, read_trainable, to_mmrec
+from tuning.records.folder import BASELINE, SearchFolder, TrialRecord
+from tuning.spec import SearchSpec, Training
+
+WINNER = TrialRecord(
+    trial="0003",
+    status="finished",
+    reason=None,
+    params={
+        "strategy": {"alpha": 1.0, "beta": 0.1 + 0.2, "interval": 3},
+        "train": {"learning_rate": 1e-05, "batch_size": 2048, "optimizer": "adam", "weight_decay": 0.0},
+        "model": {"embedding_size": 64, "reg_weight": 1 / 3, "n_layers": 2},
+    },
+    point={"alpha": 1.0, "beta/alpha": 0.1 + 0.2},
+    seed=999,
+    threads=2,
+    device="cpu",
+    epochs=57,
+    best_epoch=36,
+    value=math.nextafter(0.08, 1),
+    valid={"recall@20": math.nextafter(0.08, 1), "ndcg@20": 5e-324},
+    test={"recall@20": 1 / 7},
+)
+ENVIRONMENT: dict[str, Any] = {
+    "data": {"fingerprint": "f00d"},
+    "versions": {"python": "3.11.9", "torch": "2.13.0"},
+}
+
+
+def a_spec(**fields: Any) -> SearchSpec:
+    return SearchSpec(**{"name": "s", "model": "GRCN", "dataset": "tiktok", "space": {}} | fields)
+
+
+def exported(tmp_path: Path, spec: SearchSpec, record: TrialRecord = WINNER) -> Path:
+    spec = spec.model_copy(update={"export_dir": str(tmp_path / "best_configs")})
+    return export_best(spec, record, ENVIRONMENT, tmp_path / "searches" / spec.name)
+
+
+def test_every_value_comes_back_exactly(tmp_path):
+    path = exported(tmp_path, a_spec(training=Training(metric="ndcg@7", ks=(5, 20), patience=4)))
+    assert path == tmp_path / "best_configs" / "GRCN-tiktok-mg.yaml"
+    export = read_export(path)
+    assert (export.model, export.dataset, export.strategy) == ("GRCN", "tiktok", "mg")
+    assert export.parameters == WINNER.params
+    assert isinstance(export.parameters["strategy"]["alpha"], float)
+    assert isinstance(export.parameters["strategy"]["interval"], int)
+    assert (export.metrics.valid, export.metrics.test) == (WINNER.valid, WINNER.test)
+    assert (export.seed, export.training.epochs, export.training.best_epoch) == (999, 57, 36)
+    assert (export.training.metric, export.training.ks) == ("ndcg@7", (5, 7, 20))
+    assert (export.training.max_epochs, export.training.patience) == (1000, 4)
+    assert (export.data_fingerprint, export.versions) == ("f00d", ENVIRONMENT["versions"])
+    assert (export.threads, export.device) == (2, "cpu")
+
+
+def test_popularity_comes_along_where_it_was_measured(tmp_path):
+    scores = {"valid": {"recall@20": 1 / 3}, "test": {"recall@20": 1 / 7}}
+    spec = a_spec(export_dir=str(tmp_path / "best_configs"))
+    path = export_best(spec, WINNER, ENVIRONMENT | {"popularity": scores}, tmp_path / "searches" / "s")
+    assert read_export(path).popularity.model_dump() == scores
+    older = yaml.safe_load(path.read_text())
+    del older["popularity"]
+    path.write_text(yaml.safe_dump(older))
+    assert read_export(path).popularity is None
+    assert read_export(exported(tmp_path, a_spec())).popularity is None
+
+
+def test_both_files_say_the_same_and_how_to_replay_themselves(tmp_path):
+    path = exported(tmp_path, a_spec(data_dir="/my data"))
+    best = tmp_path / "searches" / "s" / "best.yaml"
+    assert read_export(path) == read_export(best)
+    for file in (path, best):
+        (command,) = [line[1:] for line in file.read_text().splitlines() if "--replay" in line]
+        assert shlex.split(command) == ["python", "run_search.py", "--replay", str(file), "--data-dir", "/my data"]
+
+
+def test_counts_trials_by_status_without_the_baseline(tmp_path):
+    folder = SearchFolder(tmp_path / "searches" / "s")
+    folder.path.mkdir(parents=True)
+    for name, status in (("0000", "finished"), ("0001", "pruned"), ("0002", "pruned"), (BASELINE, "finished")):
+        folder.append_record(replace(WINNER, trial=name, status=status))
+    search = read_export(exported(tmp_path, a_spec())).search
+    assert search.trials == {"finished": 1, "pruned": 2, "failed": 0}
+    assert (search.name, search.sampler, search.scheduler) == ("s", "auto", "asha")
+
+
+def test_a_pruned_winner_is_called_so(tmp_path):
+    path = exported(tmp_path, a_spec(), replace(WINNER, status="pruned"))
+    assert "stopped early, after 57 epochs" in path.read_text()
+    assert "stopped early" not in exported(tmp_path, a_spec()).read_text()
+
+
+@pytest.mark.parametrize(
+    ("dataset", "strategy", "name"),
+    [
+        ("synthetic:clothing", "mg", "GRCN-synthetic-clothing-mg.yaml"),
+        ("my set/2", "sam+mg", "GRCN-my-set-2-sam+mg.yaml"),
+        (r"..\a*b", "plain", "GRCN-..-a-b-plain.yaml"),
+    ],
+)
+def test_file_names_are_safe(dataset, strategy, name):
+    assert export_name(a_spec(dataset=dataset, strategy=strategy)) == name
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("seed: 999", "seed: 999\nsede: 1", "sede: Extra inputs"),
+        ("  best_epoch: 36", "  best_epoch: zero", "training.best_epoch: "),
+        ("  train:\n", "  trian:\n", "parameters.trian"),
+        ("model: GRCN", "model: [GRCN", "not YAML: "),
+    ],
+)
+def test_a_fault_is_one_line_with_file_and_key(tmp_path, old, new, message):
+    path = exported(tmp_path, a_spec())
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+    with pytest.raises(UserError) as error:
+        read_export(path)
+    assert str(error.value).startswith(f"{path}: {message}")
+    assert "\n" not in str(error.value)
+
+
+def test_a_file_that_is_no_text_or_not_there_is_one_line(tmp_path):
+    path = tmp_path / "weights.safetensors"
+    with pytest.raises(UserError, match=r"weights\.safetensors: No such file"):
+        read_export(path)
+    path.write_bytes(b"\x10\x00\xff\xfe")
+    with pytest.raises(UserError, match=r"weights\.safetensors: not YAML"):
+        read_export(path)
+    with pytest.raises(UserError, match="directory"):
+        read_export(tmp_path)
+
+
+def test_the_toolbox_gets_its_own_keys(tmp_path):
+    path = exported(tmp_path, a_spec(export_format="mmrec"))
+    text = path.with_name("GRCN-tiktok-mg-mmrec.yaml").read_text()
+    assert yaml.safe_load(text) == {
+        "alpha1": [1.0],
+        "alpha2": [0.1 + 0.2],
+        "beta": [3],
+        "learning_rate": [1e-05],
+        "train_batch_size": 2048,
+        "learner": "adam",
+        "weight_decay": 0.0,
+        "embedding_size": 64,
+        "reg_weight": [1 / 3],
+        "n_layers": [2],
+        "seed": [999],
+        "hyper_parameters": ["alpha1", "alpha2", "beta", "learning_rate", "reg_weight", "n_layers", "seed"],
+        "epochs": 1000,
+        "stopping_step": 20,
+        "valid_metric": "Recall@20",
+        "topk": [5, 10, 20, 50],
+        "inter_file_name": "tiktok.inter",
+    }
+    assert "beta here is the interval" in text
+
+
+def test_only_the_asked_format_writes_the_second_file(tmp_path):
+    exported(tmp_path, a_spec())
+    assert [path.name for path in (tmp_path / "best_configs").iterdir()] == ["GRCN-tiktok-mg.yaml"]
+
+
+@pytest.mark.parametrize("dataset", ["demo", "synthetic:clothing"])
+def test_plain_training_has_no_mirror_keys_and_made_data_no_file(tmp_path, dataset):
+    record = replace(WINNER, params=WINNER.params | {"strategy": {}})
+    export = read_export(exported(tmp_path, a_spec(strategy="plain", dataset=dataset), record))
+    settings = yaml.safe_load(to_mmrec(export))
+    assert not {"alpha1", "alpha2", "beta", "inter_file_name"} & settings.keys()
+    assert settings["hyper_parameters"] == ["learning_rate", "reg_weight", "n_layers", "seed"]
+    assert "Mirror" not in to_mmrec(export)
+
+
+def test_names_what_the_toolbox_has_no_key_for(tmp_path):
+    record = replace(WINNER, params=WINNER.params | {"train": {"warmup": 1.0}})
+    text = to_mmrec(read_export(exported(tmp_path, a_spec(), record)))
+    assert "left out: train.warmup." in text
+    assert "warmup" not in yaml.safe_load(text)
+
+
+@pytest.mark.parametrize(("model", "name"), [("SelfCF", "SELFCFED_LGN"), ("GRCN", None)])
+def test_a_model_that_has_another_name_there_is_named(tmp_path, model, name):
+    text = to_mmrec(read_export(exported(tmp_path, a_spec(model=model))))
+    assert ("There the model is called" in text) == (name is not None)
+    assert name is None or name in text
+
+
+def test_what_the_toolbox_fixes_has_no_key(tmp_path):
+    own = {"variant": "benchmark", "user_graph_k": 40, "latent_size": 256, "ssl_task": "fac"}
+    record = replace(WINNER, params=WINNER.params | {"model": {**own, "reg_weight": 0.5}})
+    text = to_mmrec(read_export(exported(tmp_path, a_spec(), record)))
+    assert not own.keys() & yaml.safe_load(text).keys()
+    assert "left out" not in text
+
+
+@pytest.mark.parametrize(("name", "value"), [("variant", "paper"), ("user_graph_k", 10), ("ssl_task", "fd")])
+def test_refuses_a_model_that_the_toolbox_does_not_have(tmp_path, name, value):
+    record = replace(WINNER, params=WINNER.params | {"model": {name: value}})
+    with pytest.raises(UserError, match=rf"^export format mmrec: {name}: expected one of \w+, but got {value!r}$"):
+        to_mmrec(read_export(exported(tmp_path, a_spec(), record)))
+    with pytest.raises(UserError, match=r"^export format mmrec: model: Popularity is not one of theirs$"):
+        to_mmrec(read_export(exported(tmp_path, a_spec(model="Popularity"))))
+
+
+@pytest.mark.parametrize(
+    ("fields", "optimizer", "message"),
+    [
+        ({"strategy": "sam"}, "adam", "strategy: expected one of plain, mg, but got 'sam'"),
+        ({}, "adamw", "optimizer: expected one of adam, sgd, rmsprop, adagrad, but got 'adamw'"),
+        ({"training": Training(metric="hit@10")}, "adam", "metric: expected one of recall, .* but got 'hit'"),
+    ],
+)
+def test_refuses_what_the_toolbox_would_train_differently(tmp_path, fields, optimizer, message):
+    record = replace(WINNER, params=WINNER.params | {"train": {"optimizer": optimizer}})
+    spec = a_spec(export_format="mmrec", **fields)
+    with pytest.raises(UserError, match=f"export format mmrec: {message}"):
+        exported(tmp_path, spec, record)
+    assert read_export(tmp_path / "best_configs" / export_name(spec)).seed == 999  # ours is written all the same
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "fault"),
+    [
+        ("model: GRCN", "model: GRCM", "model: there is no model 'GRCM'; did you mean 'GRCN'?"),
+        ("strategy: mg", "strategy: gm", "strategy gm: there is no strategy 'gm'; "),
+        ("n_layers: 2", "n_layer: 2", "parameters.model: no parameter 'n_layer'; did you mean 'n_layers'?"),
+        ("n_layers: 2", "n_layers: 2.5", "parameters.model.n_layers: expected a number of type int, but got 2.5"),
+        ("n_layers: 2", "n_layers: true", "parameters.model.n_layers: expected a number of type int, but got True"),
+        ("alpha: 1.0", "alpha: 0.1", "beta: beta < alpha must hold at every point"),
+        ("optimizer: adam", "optimizer: adma", "train.optimizer: expected one of adam, "),
+        ("    batch_size: 2048\n", "", "train: batch_size is missing"),
+        ("metric: recall@20", "metric: recall", "training.metric: Value error, expected one of recall, "),
+        ("    n_layers: 2", "    n_layers: 2001-99-99", "not YAML: month must be in 1..12"),
+    ],
+)
+def test_a_file_changed_by_hand_cannot_be_trained(tmp_path: Path, old: str, new: str, fault: str) -> None:
+    path = exported(tmp_path, a_spec())
+    read_trainable(path)
+    text = path.read_text()
+    assert text.count(old) == 1
+    path.write_text(text.replace(old, new))
+    with pytest.raises(UserError) as error:
+        read_trainable(path)
+    assert str(error.value).startswith(f"{path}: ")
+    assert fault in str(error.value)

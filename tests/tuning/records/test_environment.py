@@ -1,0 +1,112 @@
+"""The environment record: known data, a made checkout, an appended start."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from recmodels.data.dataset import Interactions, RecDataset
+from tuning.records import environment as module
+from tuning.records.environment import environment, git_state, versions
+
+
+@pytest.fixture
+def data() -> RecDataset:
+    def split(n: int) -> Interactions:
+        return Interactions.from_pairs(np.zeros(n, dtype=np.int64), np.arange(n), 3)
+
+    return RecDataset("tiny", 3, 5, split(4), split(1), split(2), {}, "abc")
+
+
+def test_records_data_start_and_machine_as_plain_json(data):
+    record = environment(data, ["run_search.py", "--model", "GRCN"], 2)
+    assert json.loads(json.dumps(record, allow_nan=False)) == record
+    assert record["data"] == {
+        "name": "tiny",
+        "fingerprint": "abc",
+        "users": 3,
+        "items": 5,
+        "train": 4,
+        "valid": 1,
+        "test": 2,
+    }
+    (start,) = record["starts"]
+    assert start["argv"] == ["run_search.py", "--model", "GRCN"]
+    assert start["threads_per_trial"] == 2
+    assert record["cpu"]["cores"] >= 1
+    assert record["cpu"]["name"]
+
+
+def test_a_resume_appends_its_start_and_describes_the_present(data):
+    first = environment(data, ["first"], 1)
+    first["versions"] = {"torch": "0.1"}
+    second = environment(data, ["second"], 2, earlier=first)
+    assert [start["argv"] for start in second["starts"]] == [["first"], ["second"]]
+    assert second["starts"][0] == first["starts"][0]
+    assert second["versions"] == versions()
+    assert len(first["starts"]) == 1
+
+
+def test_versions_leave_out_what_is_not_installed(monkeypatch):
+    monkeypatch.setattr(module, "PACKAGES", ("numpy", "no-such-distribution"))
+    assert versions() == {"python": sys.version.split()[0], "numpy": np.__version__}
+
+
+def git(folder: Path, *words: str) -> None:
+    who = ["-c", "user.name=n", "-c", "user.email=e@example.org", "-c", "commit.gpgsign=false"]
+    subprocess.run(["git", "-C", str(folder), *who, *words], check=True, capture_output=True)
+
+
+def test_git_state_tells_a_clean_checkout_from_a_changed_one(tmp_path):
+    git(tmp_path, "init")
+    assert git_state(tmp_path) is None  # no commit yet
+    (tmp_path / "a.py").write_text("1")
+    git(tmp_path, "add", "a.py")
+    git(tmp_path, "commit", "-m", "one")
+    clean = git_state(tmp_path)
+    assert len(clean["commit"]) == 40
+    assert clean["dirty"] is False
+    (tmp_path / "a.py").write_text("2")
+    assert git_state(tmp_path) == {"commit": clean["commit"], "dirty": True}
+
+
+def test_a_folder_inside_another_project_is_no_checkout(tmp_path):
+    git(tmp_path, "init")
+    git(tmp_path, "commit", "--allow-empty", "-m", "one")
+    (tmp_path / "site-packages").mkdir()
+    assert git_state(tmp_path / "site-packages") is None
+
+
+def test_a_machine_without_git_has_no_state(tmp_path, monkeypatch):
+    git(tmp_path, "init")
+    git(tmp_path, "commit", "--allow-empty", "-m", "one")
+    assert git_state(tmp_path) is not None
+    monkeypatch.setenv("PATH", "")
+    assert git_state(tmp_path) is None
+
+
+def test_names_each_gpu_and_the_driver(monkeypatch):
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda index: f"card {index}")
+    monkeypatch.setattr(module, "_output", lambda *command: "550.1\n550.1")
+    assert module._gpus() == [{"name": "card 0", "driver": "550.1"}, {"name": "card 1", "driver": "550.1"}]
+    monkeypatch.setattr(module, "_output", lambda *command: None)
+    assert module._gpus()[0] == {"name": "card 0", "driver": None}
+
+
+def test_importing_it_loads_no_engine():
+    """--help and --report must not wait for torch, ray, optuna or mlflow."""
+    modules = (
+        "tuning.records.environment, tuning.records.selection, tuning.export.winner, "
+        "tuning.reports.search_report, tuning.reports.live"
+    )
+    code = f"import sys, {modules}; print([m for m in ('torch', 'ray', 'optuna', 'mlflow') if m in sys.modules])"
+    root = Path(__file__).resolve().parents[3]
+    done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

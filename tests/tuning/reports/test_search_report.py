@@ -1,0 +1,199 @@
+"""Tables and pages show what the records say, and no more than they can say."""
+
+import shlex
+from dataclasses import replace
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+from rich.table import Table
+
+from tuning.records.folder import BASELINE, TrialRecord
+from tuning.reports.search_report import baseline_gain, below_popularity, best_table, next_steps, summary_markdown
+from tuning.spec import Budget, SearchSpec, Tracking
+
+METRIC = "recall@20"
+POPULARITY = {"valid": {METRIC: 0.375}, "test": {METRIC: 0.1875}}
+ENVIRONMENT: dict[str, Any] = {
+    "versions": {"python": "3.11.9"},
+    "cpu": {"name": "Some CPU", "cores": 4},
+    "gpus": [{"name": "Some GPU", "driver": "1"}],
+    "git": {"commit": "0123456789abcdef", "dirty": True},
+    "data": {"users": 9319, "items": 6710, "train": 5, "valid": 3, "test": 2, "fingerprint": "f00df00df00df00d"},
+}
+
+
+def record(trial: str, value: float | None, status: Any = "finished", **more: Any) -> TrialRecord:
+    params = {"strategy": {"alpha": 1.0, "beta": 0.2, "interval": 3}, "train": {"lr": 0.1}, "model": {"reg": 0.5}}
+    test = {METRIC: value / 2} if value is not None and status == "finished" else {}
+    fields = {
+        "reason": None,
+        "params": params,
+        "point": {},
+        "seed": 7,
+        "threads": 1,
+        "device": "cpu",
+        "epochs": 9,
+        "best_epoch": 5,
+        "test": test,
+    }
+    valid = {} if value is None else {METRIC: value}
+    return TrialRecord(**fields | {"trial": trial, "status": status, "value": value, "valid": valid} | more)
+
+
+def a_spec(**fields: Any) -> SearchSpec:
+    return SearchSpec(**{"name": "s", "model": "GRCN", "dataset": "tiktok", "space": {}} | fields)
+
+
+def printed(table: Table) -> list[list[str]]:
+    """The table's lines as words."""
+    console = Console(file=StringIO(), width=200, color_system=None)
+    console.print(table)
+    lines = console.file.getvalue().translate(str.maketrans("┃│", "  ")).splitlines()
+    return [words for line in lines if (words := line.split()) and words[0][0].isalnum()]
+
+
+def header(records: list[TrialRecord]) -> list[str]:
+    return [str(column.header) for column in best_table(records, METRIC).columns]
+
+
+def test_best_first_test_only_where_known_baseline_below():
+    records = [
+        record("0000", 0.25),
+        record("0001", 0.125, "pruned"),
+        record("0002", 0.5),
+        record("0003", None, "failed", best_epoch=None),
+        record(BASELINE, 0.4375, params={"strategy": {}, "train": {"lr": 0.1}, "model": {}}),
+    ]
+    assert printed(best_table(records, METRIC, n=3))[1:] == [
+        ["0002", "finished", "9", "5", "1", "0.2", "3", "0.5", "0.25"],
+        ["0000", "finished", "9", "5", "1", "0.2", "3", "0.25", "0.125"],
+        ["0001", "pruned", "9", "5", "1", "0.2", "3", "0.125", "-"],
+        ["baseline", "finished", "9", "5", "-", "-", "-", "0.4375", "0.2188"],
+    ]
+    assert ["0003", "failed", "9", "-", "1", "0.2", "3", "-", "-"] in printed(best_table(records, METRIC))
+
+
+def test_popularity_is_the_last_row():
+    records = [record("0000", 0.25), record(BASELINE, 0.125, params={"strategy": {}, "train": {}, "model": {}})]
+    lines = printed(best_table(records, METRIC, POPULARITY))
+    assert lines[-1] == ["popularity", *["-"] * 6, "0.375", "0.1875"]
+    assert [line[0] for line in lines[1:]] == ["0000", "baseline", "popularity"]
+
+
+def test_a_model_below_popularity_is_called_so():
+    warning = "warning: the items with most training interactions are a better ranking than this model's, recall@20: "
+    below, above = 0.25, 0.5
+    assert below_popularity(record("0000", below).scores, POPULARITY, METRIC) == (
+        f"{warning}valid 0.25 against 0.375, test 0.125 against 0.1875"
+    )
+    better_on_test = record("0000", below, test={METRIC: above}).scores
+    assert below_popularity(better_on_test, POPULARITY, METRIC) == f"{warning}valid 0.25 against 0.375"
+    untested = record("0000", below, "pruned").scores
+    assert below_popularity(untested, POPULARITY, METRIC) == f"{warning}valid 0.25 against 0.375"
+    for scores, popularity in ((record("0", above).scores, POPULARITY), (POPULARITY, POPULARITY), ({}, POPULARITY)):
+        assert below_popularity(scores, popularity, METRIC) is None
+    assert below_popularity(record("0000", below).scores, None, METRIC) is None
+
+
+def test_shows_the_knobs_the_sampled_and_the_varying_parameters():
+    always = ["trial", "status", "epochs", "best epoch", "alpha", "beta", "interval"]
+    scores = [f"valid {METRIC}", f"test {METRIC}"]
+    one, two = record("0000", 0.1), record("0001", 0.2)
+    assert header([one, two]) == [*always, *scores]
+    sampled = replace(one, point={"lr/reg": 0.2})
+    assert header([sampled, two]) == [*always, "lr", *scores]
+    varied = replace(two, params=two.params | {"model": {"reg": 0.25}})
+    assert header([one, varied]) == [*always, "reg", *scores]
+    plain = replace(one, params={"strategy": {}, "train": {"lr": 0.1}, "model": {}}, trial=BASELINE)
+    assert header([one, two, plain]) == [*always, *scores]  # the baseline differs by design
+
+
+def test_an_empty_search_has_an_empty_table():
+    assert best_table([], METRIC).row_count == 0
+
+
+def test_the_gain_is_absolute_and_relative_on_both_splits():
+    text = baseline_gain(record("0001", 0.0812), record(BASELINE, 0.08), METRIC)
+    assert "on validation 0.0812 instead of 0.08, +0.0012 (+1.5%)" in text
+    assert "on test 0.0406 instead of 0.04, +0.0006 (+1.5%)" in text
+    assert "one seed" in text
+
+
+def test_a_loss_has_its_sign_and_a_zero_baseline_no_percentage():
+    assert "-0.02 (-20.0%)" in baseline_gain(record("0001", 0.08), record(BASELINE, 0.1), METRIC)
+    text = baseline_gain(record("0001", 0.1, test={}), record(BASELINE, 0.0), METRIC)
+    assert "on validation 0.1 instead of 0, +0.1. This" in text
+    assert "on test" not in text
+
+
+@pytest.mark.parametrize(
+    ("best", "plain"),
+    [
+        (None, record(BASELINE, 0.1)),
+        (record("0001", 0.1), None),
+        (record("0001", 0.1), record(BASELINE, 0.1, "pruned")),
+        (record("0001", 0.1, "pruned"), record(BASELINE, 0.1)),
+        (record("0001", 0.1), record(BASELINE, None, "failed")),
+    ],
+)
+def test_nothing_is_compared_with_half_a_training(best, plain):
+    assert baseline_gain(best, plain, METRIC) is None
+
+
+def test_the_page_has_counts_winner_metrics_gain_machine_and_commands():
+    records = [record("0000", 0.25), record("0001", 0.5), record("0002", 0.1, "pruned"), record(BASELINE, 0.4)]
+    page = summary_markdown(a_spec(), records, ENVIRONMENT)
+    assert page.startswith("## GRCN on tiktok, strategy mg\n")
+    assert "3 trials ended (2 finished, 1 pruned, 0 failed)" in page
+    assert "### Winner: trial 0001\n\nBest epoch 5 of 9, seed 7.\n" in page
+    assert "| parameter | value |\n| --- | --- |\n| strategy.alpha | 1 |\n| strategy.beta | 0.2 |" in page
+    assert "| metric | validation | test |\n| --- | --- | --- |\n| recall@20 | 0.5 | 0.25 |" in page
+    assert "on validation 0.5 instead of 0.4, +0.1 (+25.0%)" in page
+    assert "9,319 users, 6,710 items, 5 / 3 / 2 interactions, fingerprint `f00df00df00d`" in page
+    assert "Some CPU, 4 cores, Some GPU" in page
+    assert "commit `0123456789ab` with local changes" in page
+    assert "```sh\nmlflow ui --backend-store-uri sqlite:///mlflow.db\n" in page
+    assert "--replay best_configs/GRCN-tiktok-mg.yaml" in page
+
+
+def test_the_page_has_popularity_beside_the_winner():
+    measured = ENVIRONMENT | {"popularity": POPULARITY}
+    page = summary_markdown(a_spec(), [record("0000", 0.5)], measured)
+    assert "| metric | validation | test | popularity, validation | popularity, test |" in page
+    assert "| recall@20 | 0.5 | 0.25 | 0.375 | 0.1875 |" in page
+    assert "warning" not in page
+    assert "**warning: the items with most" in summary_markdown(a_spec(), [record("0000", 0.25)], measured)
+
+
+def test_a_page_before_any_result_offers_no_replay():
+    page = summary_markdown(a_spec(), [], {})
+    assert "No trial has a result yet." in page
+    assert "--replay" not in page
+    assert "### Ran on" not in page
+
+
+def test_a_pruned_winner_is_called_so_and_bars_are_escaped():
+    odd = record("0000", 0.5, "pruned", params={"model": {"kind": "a|b"}})
+    page = summary_markdown(a_spec(), [odd], ENVIRONMENT | {"git": None, "gpus": []})
+    assert "No trial finished: this one had been stopped early." in page
+    assert r"| model.kind | a\|b |" in page
+    assert "| recall@20 | 0.5 | - |" in page
+    assert "source: no checkout" in page
+
+
+def test_the_next_commands_survive_a_shell():
+    spec = a_spec(data_dir="my data", tracking=Tracking(uri="sqlite:///my runs.db"), budget=Budget(trials=30))
+    steps = next_steps(spec, Path("best of/GRCN.yaml"))
+    assert [shlex.split(step) for step in steps] == [
+        ["mlflow", "ui", "--backend-store-uri", "sqlite:///my runs.db"],
+        ["python", "run_search.py", "--replay", "best of/GRCN.yaml", "--data-dir", "my data"],
+        ["python", "run_search.py", "--resume", "s", "--trials", "60"],
+    ]
+
+
+@pytest.mark.parametrize(("uri", "first"), [("https://example.org:5000", "https://example.org:5000"), (None, "python")])
+def test_a_server_is_its_address_and_no_tracking_is_no_step(uri, first):
+    assert next_steps(a_spec(tracking=Tracking(uri=uri)), None)[0].split()[0] == first

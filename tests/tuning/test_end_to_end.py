@@ -1,0 +1,235 @@
+"""The door with real Ray workers: a search killed and resumed, one interrupted politely, a replay, failing trials."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import mlflow
+import optuna
+import psutil
+from mlflow.tracking import MlflowClient
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+
+from tests.tuning.tracking.mlflow_server import Server, until
+from tuning.records.folder import SearchFolder
+
+DOOR = Path(__file__).parents[2] / "run_search.py"
+SMALL = ("--model", "LightGCN", "--dataset", "demo", "--set", "embedding_size=8", "--name", "s")
+
+
+def door(where: Path, *arguments: str) -> subprocess.Popen[str]:
+    environment = os.environ | {"XDG_CACHE_HOME": str(where / "cache"), "PYTHONUNBUFFERED": "1"}
+    return subprocess.Popen(
+        [sys.executable, str(DOOR), *arguments],
+        cwd=where,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def finish(process: subprocess.Popen[str], code: int = 0) -> str:
+    output, _ = process.communicate(timeout=180)
+    assert process.returncode == code, output
+    return output
+
+
+def wait_for(condition: Callable[[], bool], process: subprocess.Popen[str]) -> None:
+    until(lambda: condition() or process.poll() is not None, 120)
+    assert process.poll() is None, process.communicate()[0]
+
+
+def listening(pid: int) -> set[str]:
+    """The addresses at which a process and its descendants accept connections."""
+    process = psutil.Process(pid)
+    sockets = [each for p in (process, *process.children(recursive=True)) for each in p.net_connections("inet")]
+    return {each.laddr.ip.removeprefix("::ffff:") for each in sockets if each.status == psutil.CONN_LISTEN}
+
+
+def states(folder: SearchFolder) -> list[str]:
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    storage = JournalStorage(JournalFileBackend(str(folder.journal)))
+    return [trial.state.name for trial in optuna.load_study(study_name=folder.name, storage=storage).trials]
+
+
+def runs(where: Path) -> dict[str, mlflow.entities.Run]:
+    """MLflow run name -> run."""
+    return runs_at(f"sqlite:///{where / 'mlflow.db'}")
+
+
+def runs_at(uri: str) -> dict[str, mlflow.entities.Run]:
+    client = MlflowClient(tracking_uri=uri)
+    experiment = client.get_experiment_by_name("mirrortune")
+    assert experiment is not None
+    found = client.search_runs([experiment.experiment_id])
+    assert len(found) == len({run.info.run_name for run in found})
+    return {run.info.run_name: run for run in found}
+
+
+def test_a_killed_search_goes_on_where_it_was(tmp_path: Path) -> None:
+    folder = SearchFolder(tmp_path / "searches" / "s")
+    first = door(tmp_path, *SMALL, "--trials", "6", "--max-epochs", "12", "--scheduler", "none")
+    wait_for(lambda: len(folder.ledger()) >= 2, first)
+    wait_for(lambda: any(t.epochs() and not t.result() for t in folder.trials()), first)
+    assert listening(first.pid) == {"127.0.0.1"}
+    os.killpg(first.pid, signal.SIGKILL)
+    first.communicate()
+    before = folder.ledger()
+    assert 2 <= len(before) < 6
+
+    output = finish(door(tmp_path, "--resume", "s"))
+    lines = [json.loads(line) for line in (folder.path / "ledger.jsonl").read_text().splitlines()]
+    assert sorted(line["trial"] for line in lines) == [f"{number:04d}" for number in range(6)]
+    assert list(before.values()) == list(folder.ledger().values())[: len(before)]
+    assert sorted(states(folder)) == ["COMPLETE"] * 6
+    recorded = runs(tmp_path)
+    assert sorted(recorded) == [*(f"{number:04d}" for number in range(6)), "s"]
+    assert {run.info.status for run in recorded.values()} == {"FINISHED"}
+    for record in folder.ledger().values():
+        assert [row["epoch"] for row in folder.trial(record.trial).epochs()] == list(range(1, record.epochs + 1))
+        assert recorded[record.trial].data.metrics["best"] == record.value
+    assert "best configuration: best_configs/LightGCN-demo-mg.yaml" in output
+
+    # A finished search is extended under the same name, and its winner replays to the same metrics.
+    finish(door(tmp_path, "--resume", "s", "--trials", "7"))
+    assert len(folder.ledger()) == 7
+    assert "digit by digit" in finish(door(tmp_path, "--replay", "best_configs/LightGCN-demo-mg.yaml"))
+
+
+def test_ctrl_c_ends_cleanly_and_exports_the_best_so_far(tmp_path: Path) -> None:
+    folder = SearchFolder(tmp_path / "searches" / "s")
+    process = door(tmp_path, *SMALL, "--trials", "50", "--max-epochs", "10")
+    wait_for(lambda: len(folder.ledger()) >= 1, process)
+    process.send_signal(signal.SIGINT)
+    output = finish(process, code=130)
+    assert "interrupted; go on with: python run_search.py --resume s" in output
+    assert (tmp_path / "best_configs" / "LightGCN-demo-mg.yaml").exists()
+    assert not folder.scratch.exists()
+    assert "RUNNING" not in states(folder)
+    recorded = runs(tmp_path)
+    assert "RUNNING" not in {run.info.status for run in recorded.values()}
+    assert recorded["s"].info.status == "KILLED"
+
+    done = len(folder.trials())
+    finish(door(tmp_path, "--resume", "s", "--trials", str(done)))
+    assert len(folder.ledger()) == done
+
+
+def test_a_killed_comparison_goes_on_where_it_was(tmp_path: Path) -> None:
+    done = tmp_path / "searches" / "c" / "done.jsonl"
+    options = (
+        "--compare",
+        "mg",
+        "--seeds",
+        "2",
+        "--trials",
+        "2",
+        "--max-epochs",
+        "2",
+        "--name",
+        "c",
+        "--tracking-uri",
+        "none",
+    )
+    first = door(tmp_path, *SMALL[:-2], *options)
+    wait_for(done.exists, first)
+    os.killpg(first.pid, signal.SIGKILL)
+    first.communicate()
+    begun = done.read_text()
+
+    output = finish(door(tmp_path, "--resume", "c"))
+    assert done.read_text().startswith(begun)
+    names = [json.loads(line)["search"] for line in done.read_text().splitlines()]
+    assert names == ["c-plain", "c-plain-seeds", "c-mg", "c-mg-seeds"]
+    seeds = SearchFolder(tmp_path / "searches" / "c-mg-seeds").ledger().values()
+    assert sorted(record.seed for record in seeds) == [1000, 1001]
+    assert {json.dumps(record.params) for record in seeds} == {json.dumps(next(iter(seeds)).params)}
+    assert "over 1000 users" in output
+    assert (tmp_path / "searches" / "c" / "result.md").exists()
+    assert not list(tmp_path.glob("**/*-seeds*.yaml"))
+
+
+def test_popularity_is_a_search_of_one_trial_that_replays(tmp_path: Path) -> None:
+    folder = SearchFolder(tmp_path / "searches" / "s")
+    where = ("--model", "Popularity", "--dataset", "demo", "--name", "s")
+    options = ("--strategy", "mg", "--sampler", "tpe", "--trials", "4", "--max-epochs", "5")
+    output = finish(door(tmp_path, *where, *options))
+    (record,) = folder.ledger().values()
+    assert (record.status, record.reason, record.epochs) == ("finished", "nothing to train", 1)
+    assert folder.environment()["popularity"] == record.scores
+    assert [line.split()[0] for line in output.splitlines() if line[:10] in ("0000      ", "popularity")] == [
+        "0000",
+        "popularity",
+    ]
+    assert "1/1 trials" in output
+    assert "warning" not in output
+    recorded = runs(tmp_path)
+    assert sorted(recorded) == ["0000", "s"]
+    assert "popularity, validation" in recorded["s"].data.tags["mlflow.note.content"]
+    output = finish(door(tmp_path, "--replay", "best_configs/Popularity-demo-mg.yaml"))
+    assert "digit by digit" in output
+
+
+def test_trials_that_fail_are_recorded_and_stop_nothing(tmp_path: Path) -> None:
+    """A learning rate beyond all reason makes the loss infinite in some trials and not in the others."""
+    folder = SearchFolder(tmp_path / "searches" / "s")
+    rates = "learning_rate={type: categorical, values: [1.0e-3, 1.0e+30], default: 1.0e-3}"
+    fixed = ("--set", "alpha=1.0", "--set", "beta=0.1", "--set", "interval=3", "--set", rates)
+    output = finish(door(tmp_path, *SMALL, *fixed, "--trials", "2", "--max-epochs", "3", "--baseline"))
+    records = folder.ledger()
+    assert sorted(records) == ["0000", "0001", "baseline"]  # a finite space is searched as a grid
+    assert records["0000"].status == records["baseline"].status == "finished"
+    assert records["0001"].status == "failed"
+    assert records["0001"].reason is not None
+    assert "the loss became" in records["0001"].reason
+    assert states(folder) == ["COMPLETE", "FAIL"]
+    assert runs(tmp_path)["0001"].info.status == "FAILED"
+    assert "against plain training" in output
+
+
+def test_a_search_outlives_its_tracking_server(tmp_path: Path) -> None:
+    folder = SearchFolder(tmp_path / "searches" / "s")
+    server = Server(tmp_path)
+    server.start()
+    try:
+        options = ("--trials", "5", "--max-epochs", "12", "--scheduler", "none", "--tracking-uri", server.uri)
+        process = door(tmp_path, *SMALL, *options)
+        wait_for(lambda: len(folder.ledger()) >= 2, process)
+        server.kill()
+        output = finish(process)
+        assert "best configuration" in output
+        assert output.count("the search goes on, its records are delivered later") == 1
+        assert "--resume s delivers them" in output
+        server.start()
+        finish(door(tmp_path, "--resume", "s"))
+        recorded = runs_at(server.uri)
+        client = MlflowClient(tracking_uri=server.uri)
+        assert len(recorded) == 6
+        assert {run.info.status for run in recorded.values()} == {"FINISHED"}
+        for record in folder.ledger().values():
+            curve = client.get_metric_history(recorded[record.trial].info.run_id, "valid/recall_at_20")
+            assert [point.step for point in curve] == list(range(1, 13))
+            assert recorded[record.trial].data.metrics["test/recall_at_20"] == record.test["recall@20"]
+    finally:
+        server.kill()
+
+
+def test_epoch_budget_ends_a_search_that_can_go_on(tmp_path: Path) -> None:
+    folder = SearchFolder(tmp_path / "searches" / "s")
+    options = ("--trials", "9", "--max-epochs", "4", "--grace", "0.25", "--scheduler", "median")
+    options += ("--tracking-uri", "none")
+    finish(door(tmp_path, *SMALL, *options, "--epoch-budget", "6"))
+    assert (tmp_path / "best_configs" / "LightGCN-demo-mg.yaml").exists()  # of a trial that was cut short
+    assert 6 <= sum(len(trial.epochs()) for trial in folder.trials()) <= 10
+    assert len(folder.ledger()) < 9
+    assert "RUNNING" not in states(folder)
+    finish(door(tmp_path, "--resume", "s", "--epoch-budget", "1000"))
+    assert len(folder.ledger()) == 9
+    assert not (tmp_path / "mlflow.db").exists()

@@ -1,0 +1,260 @@
+"""Delivery into a store that has MLflow's rules and can break at any call, before or after it has done its work."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+import pytest
+
+from tests.tuning.factories import end_trial, made_folder, made_row, made_spec, made_trial
+from tuning.records.folder import SearchFolder
+from tuning.tracking.delivery import SEARCH, Delivery, Ending, RunBook, StoredRun
+from tuning.tracking.points import Point
+
+
+class RefusalError(Exception):
+    pass
+
+
+class FakeStore:
+    """Equal points are kept once, a parameter keeps its value; `breaks`: number of the call that fails."""
+
+    experiment = "1"
+
+    def __init__(self, breaks: int | None = None, after: bool = False) -> None:
+        self.breaks, self.after, self.calls = breaks, after, 0
+        self.runs: dict[str, dict[str, Any]] = {}
+        self.refuses: set[str] = set()
+        self.takes_files = True
+        self.sent = 0  # points
+
+    def _call(self, work: Callable[[], Any]) -> Any:
+        self.calls += 1
+        broken = self.calls == self.breaks
+        if broken and not self.after:
+            raise OSError("no answer")
+        result = work()
+        if broken:
+            raise OSError("the answer was lost")
+        return result
+
+    def named(self) -> dict[str, dict[str, Any]]:
+        """Runs by trial; fails if one is there twice."""
+        by_name = [(run["tags"].get("mirrortune.trial", SEARCH), run) for run in self.runs.values()]
+        assert len(dict(by_name)) == len(by_name)
+        return dict(by_name)
+
+    def _view(self, run_id: str) -> StoredRun:
+        run = self.runs[run_id]
+        return StoredRun(run_id, run["state"], dict(run["tags"]), dict(run["params"]))
+
+    def find(self, search_id: str, known: Mapping[str, str]) -> dict[str, StoredRun]:
+        ids = [run_id for run_id, run in self.runs.items() if run["tags"]["mirrortune.search_id"] == search_id]
+        runs = self._call(lambda: [self._view(run_id) for run_id in ids])
+        return {run.tags.get("mirrortune.trial", SEARCH): run for run in runs}
+
+    def create(self, title: str, start: float, tags: Mapping[str, str]) -> StoredRun:
+        def work() -> StoredRun:
+            run_id = f"id{len(self.runs)}"
+            self.runs[run_id] = {
+                "title": title, "state": "RUNNING", "tags": dict(tags), "params": {}, "points": set(), "files": set()
+            }  # fmt: skip
+            return self._view(run_id)
+
+        return self._call(work)
+
+    def reopen(self, run_id: str) -> None:
+        self._call(lambda: self.runs[run_id].update(state="RUNNING"))
+
+    def epochs(self, run_id: str) -> set[int]:
+        return self._call(lambda: {p.step for p in self.runs[run_id]["points"] if p.name == "epoch_seconds"})
+
+    def log(self, run_id: str, points: list[Point], tags: Mapping[str, str], params: Mapping[str, str]) -> None:
+        def work() -> None:
+            run = self.runs[run_id]
+            if run["tags"].get("mirrortune.trial") in self.refuses:
+                raise RefusalError("no")
+            assert all(run["params"].get(key, value) == value for key, value in params.items())
+            run["points"] |= set(points)
+            run["tags"] |= tags
+            run["params"] |= params
+            self.sent += len(points)
+
+        self._call(work)
+
+    def end(self, run_id: str, state: str, seconds: float) -> None:
+        self._call(lambda: self.runs[run_id].update(state=state))
+
+    def upload(self, run_id: str, path: Path) -> None:
+        if not self.takes_files:
+            raise PermissionError(path.name)
+        self._call(lambda: self.runs[run_id]["files"].add(path.name))
+
+    def refused(self, error: Exception) -> bool:
+        return isinstance(error, RefusalError)
+
+
+def new_delivery(folder: SearchFolder, store: FakeStore) -> Delivery:
+    return Delivery(folder, folder.spec(), store, RunBook(folder, "here"), lambda: "# made", Event())
+
+
+class Process:
+    """Delivers as the tracker does: after a failure the next round starts anew; only the last round is repeated."""
+
+    def __init__(self, folder: SearchFolder, store: FakeStore) -> None:
+        self.folder, self.store = folder, store
+        self.delivery: Delivery | None = None
+
+    def sync(self, ending: Ending | None = None) -> bool:
+        try:
+            self.delivery = self.delivery or new_delivery(self.folder, self.store)
+            self.delivery.sync(ending)
+        except OSError:
+            self.delivery = None
+        return self.delivery is not None
+
+
+def a_search_with_an_interruption(tmp_path: Path, store: FakeStore) -> None:
+    """0000 finishes; 0001 reaches epoch 3, is restored at 1 after the interruption, and is pruned after 4."""
+    folder = made_folder(tmp_path, trials=0)
+    first = Process(folder, store)
+    first.sync()
+    made_trial(folder, "0000", epochs=2)
+    made_trial(folder, "0001", epochs=3)
+    first.sync()
+    end_trial(folder, "0000")
+    first.sync()
+    first.sync("interrupted")
+    trial = folder.trial("0001")
+    second = Process(folder, store)
+    second.sync()
+    trial.forget_epochs_after(1)
+    for epoch in (2, 3, 4):
+        trial.append_epoch(made_row("0001", epoch, time=1_700_001_000.0 + epoch))
+        second.sync()
+    end_trial(folder, "0001", "pruned", "asha")
+    assert second.sync("finished") or second.sync("finished")
+
+
+def steps(run: dict[str, Any], name: str) -> list[int]:
+    return sorted(point.step for point in run["points"] if point.name == name)
+
+
+def check(store: FakeStore) -> None:
+    runs = store.named()
+    assert set(runs) == {SEARCH, "0000", "0001"}
+    assert {name: run["state"] for name, run in runs.items()} == dict.fromkeys(runs, "FINISHED")
+    assert {name: run["tags"]["status"] for name, run in runs.items()} == {
+        SEARCH: "finished", "0000": "finished", "0001": "pruned"
+    }  # fmt: skip
+    assert steps(runs["0000"], "valid/recall_at_20") == [1, 2]
+    assert steps(runs["0001"], "valid/recall_at_20") == [1, 2, 3, 4]
+    assert steps(runs["0000"], "test/recall_at_20") == [2]
+    assert steps(runs["0001"], "test/recall_at_20") == []
+    assert runs["0001"]["tags"]["mlflow.parentRunId"] == next(iter(store.runs))
+    assert runs["0001"]["params"]["beta"] == "0.25"
+    assert (runs[SEARCH]["tags"]["winner"], steps(runs[SEARCH], "best/epoch")) == ("0000", [1])
+    assert runs[SEARCH]["files"] == {"spec.yaml", "environment.json"}
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+def test_a_break_at_any_call_changes_nothing(tmp_path, after):
+    whole = FakeStore()
+    a_search_with_an_interruption(tmp_path / "whole", whole)
+    check(whole)
+    for call in range(1, whole.calls + 1):
+        store = FakeStore(breaks=call, after=after)
+        a_search_with_an_interruption(tmp_path / str(call), store)
+        check(store)
+
+
+def test_a_second_delivery_of_an_ended_search_sends_no_epoch_again(tmp_path):
+    folder, store = made_folder(tmp_path, trials=3, epochs=4), FakeStore()
+    new_delivery(folder, store).sync("finished")
+    folder.tracking.unlink()
+    before, store.sent = store.named(), 0
+    new_delivery(folder, store).sync("finished")
+    assert store.named() == before
+    assert store.sent == 41  # the winner's 20 validation and 20 test metrics and its epoch, on the search's run
+
+
+def test_what_has_not_changed_is_not_read_or_sent_again(tmp_path, monkeypatch):
+    folder, store = made_folder(tmp_path, trials=2), FakeStore()
+    made_trial(folder, "0002", epochs=3)
+    delivery = new_delivery(folder, store)
+    delivery.sync(None)
+    calls = store.calls
+    monkeypatch.setattr("tuning.records.folder.TrialFolder.epochs", lambda self: pytest.fail("read again"))
+    delivery.sync(None)
+    assert store.calls == calls
+    assert delivery.settled == {"0000", "0001"}
+
+
+def test_a_refused_run_does_not_hold_up_the_others(tmp_path):
+    folder, store = made_folder(tmp_path, trials=3), FakeStore()
+    store.refuses = {"0000"}
+    delivery = new_delivery(folder, store)
+    with pytest.raises(RefusalError):
+        delivery.sync("finished")
+    assert delivery.settled == {"0001", "0002", SEARCH}
+
+
+def test_a_store_without_room_for_files_takes_the_rest(tmp_path):
+    folder, store = made_folder(tmp_path, trials=1), FakeStore()
+    store.takes_files = False
+    delivery = new_delivery(folder, store)
+    delivery.sync("finished")
+    assert delivery.settled == {"0000", SEARCH}
+    assert str(delivery.upload_error) == "spec.yaml"
+
+
+def test_the_winner_of_the_moment_stands_on_the_search(tmp_path):
+    folder, store = made_folder(tmp_path, trials=1), FakeStore()
+    delivery = new_delivery(folder, store)
+    delivery.sync(None)
+    assert store.named()[SEARCH]["tags"]["winner"] == "0000"
+    made_trial(folder, "0001", epochs=4)
+    end_trial(folder, "0001")
+    folder.best.write_text("trial: '0001'\n")
+    delivery.sync(None)
+    search = store.named()[SEARCH]
+    assert search["tags"]["winner"] == "0001"
+    assert (
+        max((p for p in search["points"] if p.name == "best/valid/recall_at_20"), key=lambda p: p.step).value == 0.02402
+    )
+    assert "best.yaml" in search["files"]
+
+
+def test_a_resumed_search_with_more_trials_keeps_its_first_parameters(tmp_path):
+    folder, store = made_folder(tmp_path, trials=1, budget={"trials": 10}), FakeStore()
+    new_delivery(folder, store).sync("finished")
+    folder.write_spec(made_spec(budget={"trials": 20}))
+    new_delivery(folder, store).sync("finished")
+    search = store.named()[SEARCH]
+    assert (search["params"]["trials"], search["tags"]["resumed.trials"]) == ("10", "20")
+
+
+def test_another_search_of_the_same_name_has_its_own_runs(tmp_path):
+    store, folders = FakeStore(), [made_folder(tmp_path / name, trials=1) for name in ("a", "b")]
+    environment = folders[1].environment()
+    folders[1].write_environment({**environment, "starts": [{"time": "later"}]})
+    for folder in folders:
+        new_delivery(folder, store).sync("finished")
+    assert len(store.runs) == 4
+
+
+def test_run_ids_belong_to_an_address(tmp_path):
+    folder = made_folder(tmp_path, trials=1)
+    new_delivery(folder, FakeStore()).sync("finished")
+    assert RunBook(folder, "here").ids == {"search": "id0", "0000": "id1"}
+    assert RunBook(folder, "there").ids == {}
+
+
+def test_a_trial_that_ended_before_its_first_epoch(tmp_path):
+    folder, store = made_folder(tmp_path, trials=0), FakeStore()
+    made_trial(folder, "0000", epochs=0)
+    end_trial(folder, "0000", "failed", "out of memory")
+    new_delivery(folder, store).sync("finished")
+    run = store.named()["0000"]
+    assert (run["state"], run["tags"]["status"], run["tags"]["reason"]) == ("FAILED", "failed", "out of memory")

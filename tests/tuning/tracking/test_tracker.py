@@ -1,0 +1,321 @@
+"""The tracker against MLflow itself: on SQLite, on a server that is killed, and on one that never answers."""
+
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.tuning.factories import end_trial, made_folder, made_row, made_spec, made_trial
+from tests.tuning.tracking.mlflow_server import Server, free_port, until
+from tests.tuning.tracking.test_delivery import FakeStore
+from tuning.records.folder import SearchFolder, read_lines
+from tuning.tracking.tracker import MlflowStore, NullTracker, Tracker, make_tracker
+
+ROOT = Path(__file__).parents[3]
+SUMMARY = "# made\n\nbest: 0002"
+
+
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """MLflow needs two seconds to create its tables; the tests copy them."""
+    database = tmp_path_factory.mktemp("mlflow") / "empty.db"
+    MlflowStore(f"sqlite:///{database}", "other")
+    return database
+
+
+@pytest.fixture
+def uri(tmp_path: Path, empty_database: Path) -> str:
+    shutil.copy(empty_database, tmp_path / "mlflow.db")
+    return f"sqlite:///{tmp_path / 'mlflow.db'}"
+
+
+def started(folder: SearchFolder, said: list[str] | None = None) -> Tracker:
+    tracker = make_tracker(folder.spec(), folder, (said if said is not None else []).append, lambda: SUMMARY)
+    assert isinstance(tracker, Tracker)
+    tracker.start()
+    return tracker
+
+
+def deliver(folder: SearchFolder, interrupted: bool = False) -> None:
+    """One process' life."""
+    assert started(folder).close(interrupted) == 0
+
+
+def client(uri: str) -> Any:
+    from mlflow import MlflowClient
+
+    return MlflowClient(uri)
+
+
+def runs(uri: str) -> dict[str, Any]:
+    """The runs in MLflow by name; fails if one is there twice."""
+    store = client(uri)
+    found = store.search_runs([store.get_experiment_by_name("mirrortune").experiment_id])
+    assert len({run.info.run_name for run in found}) == len(found)
+    return {run.info.run_name: run for run in found}
+
+
+def steps(uri: str, name: str, metric: str) -> list[int]:
+    return [point.step for point in client(uri).get_metric_history(runs(uri)[name].info.run_id, metric)]
+
+
+def test_a_search_and_its_trials(tmp_path, uri):
+    folder = made_folder(tmp_path, trials=2, epochs=4, baseline=True, uri=uri)
+    made_trial(folder, "0002", epochs=2)
+    end_trial(folder, "0002", "pruned", "asha at epoch 2")
+    folder.best.write_text("trial: '0001'\n")
+    deliver(folder)
+    found = runs(uri)
+    assert set(found) == {"made", "0000", "0001", "0002", "baseline"}
+    search, trial = found["made"], found["0001"]
+
+    assert search.data.tags["mlflow.note.content"] == SUMMARY
+    assert search.data.tags["winner"] == "0001"
+    assert search.data.tags["mirrortune.role"] == "search"
+    assert search.data.params["metric"] == "recall@20"
+    assert search.data.params["sampler"] == "auto"
+    assert search.data.metrics["best/valid/recall_at_20"] == pytest.approx(0.02402)
+    assert search.data.metrics["best/test/recall_at_20"] == pytest.approx(-0.07598)
+    files = client(uri).list_artifacts(search.info.run_id)
+    assert {file.path for file in files} == {"spec.yaml", "environment.json", "best.yaml"}
+    assert search.info.artifact_uri.startswith((tmp_path / "mlartifacts").as_uri())
+
+    assert trial.data.tags["mlflow.parentRunId"] == search.info.run_id
+    assert trial.data.params == {
+        "alpha": "1.0", "beta": "0.25", "interval": "3", "learning_rate": "0.001", "n_layers": "2",
+        "strategy": "mg", "seed": "7", "threads": "1", "device": "cpu",
+    }  # fmt: skip
+    curve = client(uri).get_metric_history(trial.info.run_id, "valid/recall_at_20")
+    assert [(point.step, round(point.value, 5), point.timestamp) for point in curve] == [
+        (1, 0.02102, 1_700_000_101_000),
+        (2, 0.02202, 1_700_000_102_000),
+        (3, 0.02302, 1_700_000_103_000),
+        (4, 0.02402, 1_700_000_104_000),
+    ]
+    assert {"loss", "epoch_seconds", "valid_seconds", "best", "valid/ndcg_at_50"} <= set(trial.data.metrics)
+    assert trial.data.metrics["best/epoch"] == 4
+    assert trial.data.metrics["test/recall_at_20"] == pytest.approx(-0.07598)
+    assert (trial.info.start_time, trial.info.end_time) == (1_700_000_100_000, 1_700_000_104_000)
+    assert "test/recall_at_20" not in found["0002"].data.metrics
+    assert found["0002"].data.tags["reason"] == "asha at epoch 2"
+    assert found["baseline"].data.tags["mirrortune.role"] == "baseline"
+    for run in found.values():
+        assert run.info.status == "FINISHED"
+        identity = [run.data.tags[key] for key in ("mirrortune.search", "model", "dataset", "data_fingerprint")]
+        assert identity == ["made", "BPR", "demo", "f1n9e2"]
+
+
+def test_delivering_again_changes_nothing(tmp_path, uri):
+    folder = made_folder(tmp_path, trials=2, uri=uri)
+    deliver(folder)
+    before = {name: run.info.run_id for name, run in runs(uri).items()}
+    deliver(folder)
+    ids = folder.tracking.read_text()
+    folder.tracking.unlink()  # as after a crash between the creation of a run and its line
+    deliver(folder)
+    assert {name: run.info.run_id for name, run in runs(uri).items()} == before
+    assert sorted(folder.tracking.read_text().splitlines()) == sorted(ids.splitlines())
+    assert steps(uri, "0001", "valid/recall_at_20") == [1, 2, 3, 4]
+    assert steps(uri, "0001", "test/recall_at_20") == [4]
+    assert steps(uri, "made", "best/epoch") == [2]
+
+
+def test_of_two_runs_that_a_lost_reply_left_one_stays(tmp_path, uri):
+    folder = made_folder(tmp_path, trials=1, uri=uri)
+    deliver(folder)
+    twice = runs(uri)["0000"]
+    client(uri).create_run(twice.info.experiment_id, start_time=1, tags=twice.data.tags, run_name="0000")
+    deliver(folder)
+    assert runs(uri)["0000"].info.run_id == twice.info.run_id
+
+
+def test_an_interrupted_search_goes_on_in_the_same_runs(tmp_path, uri):
+    folder = made_folder(tmp_path, trials=1, uri=uri)
+    made_trial(folder, "0001", epochs=3)
+    deliver(folder, interrupted=True)
+    before = runs(uri)
+    assert {name: run.info.status for name, run in before.items()} == {
+        "made": "KILLED", "0000": "FINISHED", "0001": "KILLED"
+    }  # fmt: skip
+    assert before["0001"].data.tags["status"] == "interrupted"
+
+    tracker = started(folder)
+    assert tracker.run_id("0001") == before["0001"].info.run_id
+    until(lambda: runs(uri)["0001"].info.status == runs(uri)["made"].info.status == "RUNNING")
+    assert runs(uri)["0001"].data.tags["status"] == "running"
+    folder.trial("0001").forget_epochs_after(1)
+    for epoch in (2, 3, 4):
+        folder.trial("0001").append_epoch(made_row("0001", epoch, time=1_700_009_000.0 + epoch))
+    end_trial(folder, "0001", "failed", "out of memory")
+    assert tracker.close(interrupted=False) == 0
+    after = runs(uri)
+    assert {name: run.info.run_id for name, run in after.items()} == {
+        name: run.info.run_id for name, run in before.items()
+    }
+    assert [after[name].info.status for name in ("made", "0000", "0001")] == ["FINISHED", "FINISHED", "FAILED"]
+    assert steps(uri, "0001", "loss") == [1, 2, 3, 4]
+
+
+def test_values_that_are_no_finite_numbers_are_named_in_a_tag(tmp_path, uri):
+    folder = made_folder(tmp_path, trials=0, uri=uri)
+    made_trial(folder, "0000", epochs=1)
+    folder.trial("0000").append_epoch(made_row("0000", 2, loss=None))
+    end_trial(folder, "0000", "failed", "diverged")
+    deliver(folder)
+    assert steps(uri, "0000", "loss") == [1]
+    assert steps(uri, "0000", "valid/recall_at_20") == [1, 2]
+    assert runs(uri)["0000"].data.tags["non_finite"] == "loss"
+
+
+def test_a_run_id_is_known_while_the_trial_runs(tmp_path, uri):
+    folder = made_folder(tmp_path, trials=0, uri=uri)
+    tracker = started(folder)
+    made_trial(folder, "0000", epochs=1)
+    assert tracker.run_id("0001") is None
+    until(lambda: tracker.run_id("0000"))
+    tracker.close(interrupted=True)
+    assert tracker.run_id("0000") == runs(uri)["0000"].info.run_id
+
+
+def test_two_searches_write_to_one_new_database(tmp_path):
+    """In two processes, which also create its tables, after one that was killed over this. They have nothing to say."""
+    script = (
+        "import sys; from pathlib import Path; from tests.tuning.tracking.test_tracker import started\n"
+        "from tuning.records.folder import SearchFolder; said = []\n"
+        "assert started(SearchFolder(Path(sys.argv[1])), said).close(False, 60) == 0 and not said, said"
+    )
+    (tmp_path / "mlflow.db.new").write_text("half a database")
+    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    folders = [made_folder(tmp_path, trials=3, epochs=20, uri=uri, name=name) for name in ("a", "b")]
+    writers = [
+        subprocess.Popen(
+            [sys.executable, "-c", script, folder.path], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=ROOT
+        )
+        for folder in folders
+    ]
+    for writer in writers:
+        output, _ = writer.communicate()
+        assert (writer.returncode, output) == (0, b"")
+    store = client(uri)
+    found = store.search_runs([store.get_experiment_by_name("mirrortune").experiment_id])
+    assert sorted(run.data.tags["mirrortune.search"] for run in found) == ["a"] * 4 + ["b"] * 4
+
+
+def test_a_lost_reply_is_not_asked_for_twice(tmp_path, monkeypatch):
+    store = FakeStore(breaks=2, after=True)  # the creation of the first run
+    monkeypatch.setattr("tuning.tracking.tracker.MlflowStore", lambda uri, experiment: store)
+    deliver(made_folder(tmp_path, trials=1, uri="http://fake"))
+    assert set(store.named()) == {"search", "0000"}
+
+
+def test_files_that_cannot_be_stored_are_mentioned_once(tmp_path, uri):
+    (tmp_path / "mlartifacts").write_text("in the way")
+    folder, said = made_folder(tmp_path, trials=1, uri=uri), []
+    tracker = started(folder, said)
+    until(lambda: said)
+    assert tracker.close(interrupted=False) == 0
+    assert len(said) == 1
+    assert "files were not stored" in said[0]
+    assert runs(uri)["made"].info.status == "FINISHED"
+
+
+@pytest.fixture
+def server(tmp_path: Path, uri: str) -> Iterator[Server]:
+    server = Server(tmp_path)
+    yield server
+    server.kill()
+
+
+def test_a_server_is_killed_and_comes_back(tmp_path, server, capfd):
+    server.start()
+    folder, said = made_folder(tmp_path, trials=1, uri=server.uri), []
+    made_trial(folder, "0001", epochs=3)
+    tracker = started(folder, said)
+    until(lambda: tracker.run_id("0001"))
+    server.kill()
+    begin = time.monotonic()
+    folder.trial("0001").append_epoch(made_row("0001", 4))
+    made_trial(folder, "0002", epochs=4)
+    tracker.poke()
+    assert time.monotonic() - begin < 1
+    until(lambda: said)
+    assert "the search goes on" in said[0]
+    assert tracker.run_id("0002") is None
+    server.start()
+    until(lambda: len(said) == 2)
+    assert said[1] == "MLflow: works again, the records are up to date"
+    end_trial(folder, "0001", "pruned")
+    end_trial(folder, "0002")
+    assert tracker.close(interrupted=False) == 0
+    assert len(said) == 2
+    assert capfd.readouterr() == ("", "")  # MLflow's own words are not the search's
+    found = runs(server.uri)
+    assert {name: run.info.status for name, run in found.items()} == dict.fromkeys(
+        ("made", "0000", "0001", "0002"), "FINISHED"
+    )
+    for name in ("0000", "0001", "0002"):
+        assert steps(server.uri, name, "valid/recall_at_20") == [1, 2, 3, 4]
+    assert {file.path for file in client(server.uri).list_artifacts(found["made"].info.run_id)} == {
+        "spec.yaml", "environment.json"
+    }  # fmt: skip
+
+
+def test_nothing_waits_for_a_server_that_never_answers(tmp_path, monkeypatch):
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "60")
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        folder = made_folder(tmp_path, trials=2, uri=f"http://127.0.0.1:{silent.getsockname()[1]}")
+        said: list[str] = []
+        tracker = started(folder, said)
+        connection, _ = silent.accept()
+        begin = time.monotonic()
+        tracker.poke()
+        assert tracker.close(interrupted=False, timeout=0.3) == 3
+        assert time.monotonic() - begin < 1
+        assert said == ["MLflow: 3 of 3 runs still wait; --resume made delivers them"]
+        connection.close()
+    until(lambda: "mlflow-writer" not in [thread.name for thread in threading.enumerate()])
+
+
+def test_without_a_server_the_records_wait_for_the_next_start(tmp_path):
+    said: list[str] = []
+    folder = made_folder(tmp_path, trials=1, uri=f"http://user:secret@127.0.0.1:{free_port()}")
+    tracker = started(folder, said)
+    until(lambda: said)
+    assert tracker.close(interrupted=False, timeout=0.2) == 2
+    assert len(said) == 2
+    assert "secret" not in said[0]
+    assert read_lines(folder.tracking) == []
+
+
+def test_without_a_uri_nothing_is_tracked(tmp_path):
+    folder = made_folder(tmp_path, trials=1)
+    tracker = make_tracker(folder.spec(), folder, pytest.fail, lambda: pytest.fail("asked"))
+    assert isinstance(tracker, NullTracker)
+    tracker.start()
+    tracker.poke()
+    assert tracker.run_id("0000") is None
+    assert tracker.close(interrupted=False) == 0
+    assert not folder.tracking.exists()
+
+
+def test_importing_the_tracker_does_not_import_mlflow():
+    code = "import sys, tuning.tracking.tracker; assert 'mlflow' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
+
+
+def test_a_relative_database_belongs_to_the_directory_of_the_start(tmp_path, monkeypatch, empty_database):
+    shutil.copy(empty_database, tmp_path / "mlflow.db")
+    monkeypatch.chdir(tmp_path)
+    folder = made_folder(tmp_path, trials=0, uri="sqlite:///mlflow.db")
+    tracker = Tracker(folder, made_spec(), print, lambda: SUMMARY)
+    monkeypatch.chdir("/")
+    tracker.start()
+    assert tracker.close(interrupted=False) == 0
+    assert set(runs(f"sqlite:///{tmp_path / 'mlflow.db'}")) == {"made"}

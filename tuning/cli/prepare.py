@@ -1,0 +1,191 @@
+"""`run_search.py prepare NAME`: a public data set; `prepare --from TABLE --name NAME`: one of your own."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from recmodels.data import DEFAULT_DATA_DIR
+from recmodels.data.corruptions import clean_name
+from recmodels.data.published import AMAZON_SETS
+from recmodels.data.splits import RULES
+from recmodels.errors import UserError
+from recmodels.prepare.amazon import BASE_URL, PLACES, Sources, prepare_amazon
+from recmodels.prepare.text import ENCODERS
+from tuning.cli.options import Parser, option
+from tuning.space.parameter import did_you_mean
+
+FILES = {kind.replace("-", "_"): kind for kind in PLACES}
+PUBLIC = {*FILES, "base_url", "checksum", "cache_dir", "no_images", "no_text"}
+OWN = {"name", "user_col", "item_col", "time_col", "rating_col", "min_rating", "features", "feature_ids"}
+SEED = 999
+
+EPILOG = """examples:
+  python run_search.py prepare clothing
+  python run_search.py prepare baby --reviews reviews_Baby_5.json.gz --metadata meta_Baby.json.gz --no-images
+  python run_search.py prepare --from plays.csv --name plays --features text=songs.csv:title,artist \\
+      --features audio=clips.npy:clip_ids.txt --k-core 5
+"""
+
+
+def main(argv: Sequence[str], console: Console) -> int:
+    """Make a data set folder; 0, or UserError."""
+    given = parser().parse(argv)
+    folder = own(given) if "from_" in given else public(given)
+    place = "" if folder.parent == DEFAULT_DATA_DIR else f" --data-dir {folder.parent}"
+    console.print(f"{folder} is ready; next:", markup=False, highlight=False, soft_wrap=True)
+    console.print(
+        f"  python run_search.py --model GRCN --dataset {folder.name}{place}",
+        markup=False,
+        highlight=False,
+        soft_wrap=True,
+    )
+    return 0
+
+
+def public(given: dict[str, Any]) -> Path:
+    refuse(given, OWN, "only with --from")
+    if "set" not in given:
+        raise UserError(f"prepare: expected the name of a data set ({', '.join(AMAZON_SETS)}), or --from TABLE")
+    name = given["set"]
+    if name not in AMAZON_SETS:
+        known, near = ", ".join(AMAZON_SETS), did_you_mean(name, AMAZON_SETS)
+        raise UserError(f"prepare {name}: expected one of {known}, or --from TABLE --name {name}{near}")
+    if "ratings" in given:
+        refuse(given, {"reviews"}, "expected either reviews or --ratings")
+    sources = Sources(
+        files={kind: Path(given[name]) for name, kind in FILES.items() if name in given},
+        base_url=given.get("base_url", BASE_URL),
+        checksums=checksums(given.get("checksum", ())),
+        cache=Path(given["cache_dir"]) / "downloads" if "cache_dir" in given else None,
+    )
+    return prepare_amazon(
+        name,
+        data_dir=data_dir(given),
+        sources=sources,
+        k_core=given.get("k_core", 5),
+        rule=given.get("split", RULES[0]),
+        seed=given.get("seed", SEED),
+        encoder=given.get("encoder", "auto"),
+        images="no_images" not in given,
+        text="no_text" not in given,
+        overwrite="overwrite" in given,
+    )
+
+
+def own(given: dict[str, Any]) -> Path:
+    from recmodels.prepare.user_table import prepare_own
+
+    refuse(given, PUBLIC, "has no meaning with --from")
+    name = given.get("name") or given.get("set")
+    if not name or Path(name).name != name or name.startswith("."):
+        raise UserError(f"--name: expected the name of the new data set's folder, but got {name or 'none'!r}")
+    return prepare_own(
+        Path(given["from_"]),
+        name=name,
+        data_dir=data_dir(given),
+        **{column: given.get(column) for column in ("user_col", "item_col", "time_col", "rating_col", "min_rating")},
+        k_core=given.get("k_core"),
+        features=features(given),
+        split=given.get("split", RULES[0]),
+        seed=given.get("seed", SEED),
+        encoder=given.get("encoder", "auto"),
+        overwrite="overwrite" in given,
+    )
+
+
+def features(given: dict[str, Any]) -> list[str]:
+    """Each --features; to a .npy that says nothing of its rows' items, --feature-ids is added."""
+    ids = f":{given['feature_ids']}" if "feature_ids" in given else ""
+    return [text + ids if text.endswith(".npy") else text for text in given.get("features", ())]
+
+
+def prepare_missing(given: dict[str, Any]) -> None:
+    """For --download: prepare the data set of the search unless it is there, or is none that can be."""
+    name = clean_name(given["dataset"])
+    if name in AMAZON_SETS and not (data_dir(given) / name).exists():
+        public({"set": name} | {key: given[key] for key in ("data_dir", "cache_dir") if key in given})
+
+
+def data_dir(given: dict[str, Any]) -> Path:
+    return Path(given.get("data_dir", DEFAULT_DATA_DIR))
+
+
+def checksums(texts: Sequence[str]) -> dict[str, str]:
+    """`reviews=SHA256` -> {"reviews": "sha256"}."""
+    found = {}
+    for text in texts:
+        kind, equals, digest = text.partition("=")
+        if kind not in PLACES or not equals:
+            raise UserError(f"--checksum {text}: expected KIND=SHA256, the kind one of {', '.join(PLACES)}")
+        digest = digest.lower()
+        if len(digest) != 64 or set(digest) - set("0123456789abcdef"):
+            raise UserError(f"--checksum {text}: expected 64 hexadecimal digits after {kind}=")
+        found[kind] = digest
+    return found
+
+
+def refuse(given: dict[str, Any], names: set[str], why: str) -> None:
+    for name in sorted(given.keys() & names):
+        raise UserError(f"{option(name)}: {why}")
+
+
+def at_least(least: int) -> Any:
+    """A type for argparse: an integer from `least`."""
+
+    def parse(text: str) -> int:
+        if text.isascii() and text.isdigit() and int(text) >= least:
+            return int(text)
+        raise argparse.ArgumentTypeError(f"expected an integer from {least}, but got {text!r}")
+
+    return parse
+
+
+def parser() -> Parser:
+    made = Parser(
+        prog="run_search.py prepare",
+        description="Make a data set folder from Amazon's public files, downloaded or local, or from tables of yours.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        argument_default=argparse.SUPPRESS,
+        allow_abbrev=False,
+    )
+    made.add_argument("set", metavar="NAME", nargs="?", help=f"{', '.join(AMAZON_SETS)}")
+
+    group = made.add_argument_group("both")
+    group.add_argument("--data-dir", metavar="DIR", help=f"where the folder goes ({DEFAULT_DATA_DIR})")
+    group.add_argument("--split", metavar="RULE", choices=RULES, help=f"{', '.join(RULES)} ({RULES[0]})")
+    group.add_argument("--seed", metavar="N", type=at_least(0), help=f"decides the split at random ({SEED})")
+    group.add_argument("--k-core", metavar="K", type=at_least(1), help="users and items with K rows (5; --from: 1)")
+    group.add_argument("--encoder", metavar="NAME", choices=ENCODERS, help="of texts: auto, minilm, tfidf (auto)")
+    group.add_argument("--overwrite", action="store_true", help="replace a folder of the same name")
+
+    group = made.add_argument_group("a public data set")
+    group.add_argument("--reviews", metavar="FILE", help="local file instead of the download")
+    group.add_argument("--ratings", metavar="FILE", help="the same for ratings, which take the place of reviews")
+    group.add_argument("--metadata", metavar="FILE", help="the same for titles, brands, descriptions")
+    group.add_argument("--image-features", metavar="FILE", help="the same for image features (.b)")
+    group.add_argument("--no-images", action="store_true", help="leave the images out (1 to 8 GB to download)")
+    group.add_argument("--no-text", action="store_true", help="leave the texts out")
+    group.add_argument("--base-url", metavar="URL", help=f"of the downloads ({BASE_URL})")
+    group.add_argument("--checksum", metavar="KIND=SHA256", action="append", help="expected of a file; repeatable")
+    group.add_argument("--cache-dir", metavar="DIR", help="where downloads are kept (default: the user's cache)")
+
+    group = made.add_argument_group("a data set of your own")
+    group.add_argument("--from", metavar="TABLE", dest="from_", help="interactions: .csv, .tsv or .parquet")
+    group.add_argument("--name", metavar="NAME", help="of the new data set")
+    group.add_argument("--user-col", metavar="COLUMN", help="(default: found by usual names, as the next three)")
+    group.add_argument("--item-col", metavar="COLUMN", help="ids may be any text")
+    group.add_argument("--time-col", metavar="COLUMN", help="for --split leave-last-out and time")
+    group.add_argument("--rating-col", metavar="COLUMN", help="for --min-rating")
+    group.add_argument("--min-rating", metavar="X", type=float, help="leave lower rated rows out")
+    group.add_argument(
+        "--features",
+        metavar="MODALITY=FILE",
+        action="append",
+        help="FEATURES.npy:IDS (an item id a line), or TABLE:COLUMN,... of texts or numbers; repeatable",
+    )
+    group.add_argument("--feature-ids", metavar="FILE", help="the item ids of each .npy that is given without")
+    return made

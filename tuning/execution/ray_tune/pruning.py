@@ -1,0 +1,129 @@
+"""When trials stop early: Ray's schedulers by name, and what a search adds to them."""
+
+import math
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, cast
+
+from ray import tune
+from ray.tune.experiment import Trial
+from ray.tune.schedulers import AsyncHyperBandScheduler, FIFOScheduler, MedianStoppingRule, TrialScheduler
+
+from tuning.records.folder import BASELINE, SearchFolder, TrialFolder
+from tuning.spec import SearchSpec
+
+
+def scheduler(spec: SearchSpec) -> TrialScheduler:
+    """Ray's scheduler for the spec, bare: metric and mode come from the TuneConfig."""
+    epochs, grace = spec.training.max_epochs, max(1, round(spec.scheduler.grace * spec.training.max_epochs))
+    if spec.scheduler.name == "none":
+        return FIFOScheduler()
+    if spec.scheduler.name == "median":
+        return MedianStoppingRule(time_attr="epoch", grace_period=grace, min_samples_required=3, hard_stop=True)
+    return AsyncHyperBandScheduler(
+        time_attr="epoch",
+        max_t=epochs,
+        grace_period=grace,
+        reduction_factor=spec.scheduler.reduction,
+        brackets=3 if spec.scheduler.name == "hyperband" else 1,
+        stop_last_trials=False,
+    )
+
+
+class Pruning(FIFOScheduler):
+    """A scheduler that spares the baseline and the last epoch, and remembers which trials it stopped."""
+
+    def __init__(self, inner: TrialScheduler, max_epochs: int):
+        super().__init__()
+        inner.set_search_properties("best", "max")
+        self.inner, self.max_epochs = inner, max_epochs
+        self.stopped: dict[str, int] = {}  # trial name -> epoch
+
+    def set_search_properties(self, metric: str | None, mode: str | None, **spec: Any) -> bool:
+        return True  # the inner scheduler has had them from the start
+
+    def remember(self, trials: Iterable[TrialFolder]) -> None:
+        """Show the inner scheduler the trials of earlier starts, epoch by epoch as they came, so that a resumed search
+        prunes as an unbroken one."""
+        inner, nobody = cast(Any, self.inner), _Nobody()
+        curves = {trial.name: rows for trial in trials if (rows := trial.epochs())}
+        running = {name: _Past(name) for name in curves}
+        for past in running.values():
+            inner.on_trial_add(nobody, past)
+        reports = [(name, row) for name, rows in curves.items() for row in rows]
+        for name, row in sorted(reports, key=lambda report: report[1]["time"]):
+            if name not in running:
+                continue
+            ends = row is curves[name][-1]
+            if row["epoch"] < self.max_epochs:
+                ends |= inner.on_trial_result(nobody, running[name], row) == TrialScheduler.STOP
+            if ends:
+                inner.on_trial_complete(nobody, running.pop(name), row)
+
+    def on_trial_add(self, tune_controller: Any, trial: Trial) -> None:
+        if _searched(trial):
+            self.inner.on_trial_add(tune_controller, trial)
+
+    def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
+        if not _searched(trial) or result["epoch"] >= self.max_epochs:
+            return TrialScheduler.CONTINUE
+        decision = self.inner.on_trial_result(tune_controller, trial, result)
+        if decision != TrialScheduler.STOP:
+            return TrialScheduler.CONTINUE  # never pause, as the median rule would to let others catch up
+        self.stopped[trial.config["trial"]] = result["epoch"]
+        return decision
+
+    def on_trial_complete(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> None:
+        if _searched(trial) and "best" in result:  # a trial that failed in its first epoch has reported nothing
+            self.inner.on_trial_complete(tune_controller, trial, result)
+
+    def on_trial_remove(self, tune_controller: Any, trial: Trial) -> None:
+        if _searched(trial):
+            self.inner.on_trial_remove(tune_controller, trial)
+
+    def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
+        if _searched(trial):
+            self.inner.on_trial_error(tune_controller, trial)
+
+
+class _Nobody:
+    """A controller without trials."""
+
+    def get_live_trials(self) -> list[Trial]:
+        return []
+
+
+@dataclass(frozen=True, eq=False)
+class _Past:
+    """What schedulers read of a trial."""
+
+    trial_id: str
+
+
+def _searched(trial: Trial) -> bool:
+    return trial.config["trial"] != BASELINE
+
+
+class OutOfBudget(tune.Stopper):
+    """Stops everything when the spec's seconds (from this start), epochs or passes (of the search) are used up."""
+
+    def __init__(self, spec: SearchSpec, folder: SearchFolder):
+        budget = spec.budget
+        self.end = time.monotonic() + budget.seconds if budget.seconds else math.inf
+        self.epochs_left: float = budget.epochs or math.inf
+        self.passes_left: float = budget.passes or math.inf
+        if budget.epochs or budget.passes:
+            for row in (row for trial in folder.trials() for row in trial.epochs()):
+                self._spend(row)
+
+    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
+        self._spend(result)
+        return False
+
+    def stop_all(self) -> bool:
+        return self.epochs_left <= 0 or self.passes_left <= 0 or time.monotonic() > self.end
+
+    def _spend(self, row: dict[str, Any]) -> None:
+        self.epochs_left -= 1
+        self.passes_left -= row.get("passes", 0)

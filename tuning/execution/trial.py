@@ -1,0 +1,194 @@
+"""One trial: one configuration, one seed, trained to its end. Knows neither Ray nor Optuna nor MLflow."""
+
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from filelock import FileLock
+from torch import Tensor
+
+from recmodels.analysis.sharpness import Probe
+from recmodels.data.dataset import RecDataset
+from recmodels.errors import TrainingDiverged
+from recmodels.evaluation import Evaluator
+from recmodels.models import MODELS, Recommender
+from recmodels.models.popularity import Popularity
+from recmodels.training import EpochReport, TrainingState, make_optimizer, make_strategy, train
+from recmodels.training.checkpoint import load_state, load_weights, save_state, save_weights
+from recmodels.training.stopping import best_evaluation, should_stop
+from tuning.records.folder import TrialFolder
+from tuning.spec import Scores, Training
+
+CHECKPOINT_SECONDS = 5.0
+"""At most this much training is done again after a kill. A trial that Ray stops saves itself first."""
+
+OPTIMIZER_SETTINGS = ("learning_rate", "weight_decay", "momentum", "initial_accumulator")
+
+Report = Callable[[dict[str, Any]], None]
+
+
+def build(plan: dict[str, Any], model: str, data: RecDataset, device: torch.device) -> TrainingState:
+    """A fresh state for a plan; its seed fixes initial weights, batches, negatives and whatever the model draws."""
+    params, seed = plan["params"], plan["seed"]
+    torch.manual_seed(seed)
+    made = MODELS[model](data, **params["model"]).to(device)
+    base = {key: value for key, value in params["train"].items() if key in OPTIMIZER_SETTINGS}
+    factors = made.rate_factors()
+    optimizer = make_optimizer(params["train"]["optimizer"], made.parameters(), rate_factors=factors, **base)
+    clip_norm = params["train"].get("clip_norm")
+    strategy = make_strategy(plan["strategy"], made, params["strategy"], clip_norm=clip_norm, seed=seed)
+    return TrainingState(made, optimizer, strategy, np.random.default_rng(seed))
+
+
+def run_trial(
+    plan: dict[str, Any],
+    *,
+    model: str,
+    data: RecDataset,
+    training: Training,
+    folder: TrialFolder,
+    report: Report,
+) -> None:
+    """Train a plan from its last checkpoint, or from the start, to its end; leaves `result.json` in the folder.
+
+    `plan`: {"strategy", "params", "seed", "threads", "device"} and more. `report` gets a row per epoch: {"epoch",
+    "value", "passes", "best", "best_epoch"}, validation only; if it raises SystemExit (Ray's way to stop a trial) the
+    state is saved first.
+    A loss that is not finite is a result (status failed), any other exception is one too and is raised again.
+    """
+    torch.set_num_threads(plan["threads"])
+    with FileLock(folder.path / ".lock"):  # the worker of a killed driver may take a moment to die
+        try:
+            _Run(plan, model, data, training, folder).finish(report)
+        except TrainingDiverged as error:
+            folder.write_result({"status": "failed", "reason": str(error), "test": {}})
+        except Exception as error:
+            (folder.path / "error.txt").write_text(traceback.format_exc())
+            reason = f"{type(error).__name__}: {error}".splitlines()[0]
+            folder.write_result({"status": "failed", "reason": reason, "test": {}})
+            raise
+
+
+class _Run:
+    """A trial under way: its state, its scores so far, and the weights of its best epoch."""
+
+    def __init__(
+        self,
+        plan: dict[str, Any],
+        model: str,
+        data: RecDataset,
+        training: Training,
+        folder: TrialFolder,
+    ):
+        self.data, self.training, self.folder = data, training, folder
+        device = torch.device(plan["device"])
+        self.batch_size = plan["params"]["train"]["batch_size"]
+        self.state = build(plan, model, data, device)
+        self.scores: list[float] = []
+        self.best_weights: dict[str, Tensor] = {}
+        if (folder.path / "last.pt").exists():
+            saved = load_state(folder.path / "last.pt", device)
+            self.state.load_state_dict(saved)
+            self.scores = saved["scores"]
+            self.best_weights = load_weights(best_file(folder, self.best_epoch))
+        # Whatever else a killed start left may be of another machine or another number of threads.
+        for stale in folder.path.glob("best-*.safetensors"):
+            if not self.scores or stale != best_file(folder, self.best_epoch):
+                stale.unlink()
+        folder.forget_epochs_after(self.state.epoch)
+
+    @property
+    def best_epoch(self) -> int:
+        return best_evaluation(self.scores) + 1
+
+    def finish(self, report: Report) -> None:
+        evaluator = Evaluator.of(self.data, "valid", self.training.cutoffs)
+        epochs = train(
+            self.state,
+            self.data,
+            batch_size=self.batch_size,
+            max_epochs=self.training.max_epochs,
+            evaluator=evaluator,
+            probe=Probe(self.training.flatness_every) if self.training.flatness_every else None,
+        )
+        saved = time.monotonic()
+        trained = any(True for _ in self.state.model.parameters())
+        reason = f"all {self.training.max_epochs} epochs" if trained else "nothing to train"
+        while not should_stop(self.scores, self.training.patience):
+            epoch = next(epochs, None)
+            if epoch is None:
+                break
+            self._record(epoch)
+            if time.monotonic() - saved > CHECKPOINT_SECONDS:
+                self._save()
+                saved = time.monotonic()
+            try:
+                passes = epoch.counts.backward
+                report({"epoch": epoch.epoch, "value": self.scores[-1], "passes": passes, **self._best()})
+            except SystemExit:
+                self._save()
+                raise
+        else:
+            reason = f"no improvement for {self.training.patience + 1} epochs"
+        self._save()
+        test = test_metrics(self.state.model, self.best_weights, self.data, self.training)
+        self.folder.write_result({"status": "finished", "reason": reason, "test": test})
+
+    def _record(self, epoch: EpochReport) -> None:
+        self.scores.append(epoch.valid[self.training.metric])
+        if self.best_epoch == epoch.epoch:
+            self.best_weights = self.state.strategy.weights()
+        self.folder.append_epoch(
+            {
+                "epoch": epoch.epoch,
+                "time": time.time(),
+                "loss": epoch.loss,
+                "terms": epoch.terms,
+                "seconds": epoch.seconds,
+                "valid_seconds": epoch.valid_seconds,
+                "valid": epoch.valid,
+                "passes": epoch.counts.backward,
+                "steps": epoch.counts.steps,
+                "skipped": epoch.counts.skipped,
+                **({"flatness": epoch.flatness} if epoch.flatness else {}),
+                **self._best(),
+            }
+        )
+
+    def _best(self) -> dict[str, Any]:
+        return {"best": max(self.scores), "best_epoch": self.best_epoch}
+
+    def _save(self) -> None:
+        # The weights first: last.pt never names a best epoch whose weights are not on disk.
+        best = best_file(self.folder, self.best_epoch)
+        if not best.exists():
+            save_weights(best, self.best_weights)
+        save_state(self.folder.path / "last.pt", {**self.state.state_dict(), "scores": self.scores})
+        for old in set(self.folder.path.glob("best-*.safetensors")) - {best}:
+            old.unlink()
+
+
+def best_file(folder: TrialFolder, epoch: int) -> Path:
+    """The weights of a trial's best epoch."""
+    return folder.path / f"best-{epoch:04d}.safetensors"
+
+
+def test_metrics(
+    model: Recommender, weights: dict[str, Tensor], data: RecDataset, training: Training
+) -> dict[str, float]:
+    """All metrics on the test split at the given weights, which the model keeps."""
+    model.load_state_dict(weights)
+    model.eval()
+    evaluator = Evaluator.of(data, "test", training.cutoffs)
+    with torch.no_grad():
+        return evaluator(*model.embed())
+
+
+def popularity(data: RecDataset, training: Training) -> Scores:
+    """What the items with most training interactions reach, without any learning."""
+    users, items = Popularity(data).embed()
+    return {name: Evaluator.of(data, name, training.cutoffs)(users, items) for name in ("valid", "test")}

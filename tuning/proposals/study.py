@@ -1,0 +1,146 @@
+"""The Optuna side of a search: samplers by name, and a study that agrees with the search's ledger. Imports optuna."""
+
+import os
+import warnings
+from collections.abc import Callable, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna import samplers
+from optuna.samplers import BaseSampler
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
+from optuna.trial import TrialState, create_trial
+
+from tuning.records.folder import SearchFolder, TrialRecord
+from tuning.space.layers import Space, optuna_distributions
+
+GP_LIMIT = 200
+"""A Gaussian process costs time cubic in the trials; beyond this budget `auto` takes TPE."""
+
+SAMPLERS: dict[str, Callable[[int, int], BaseSampler]] = {
+    "gp": lambda seed, done: samplers.GPSampler(seed=seed + done),
+    "tpe": lambda seed, done: samplers.TPESampler(seed=seed + done, multivariate=True, constant_liar=True),
+    "cmaes": lambda seed, done: samplers.CmaEsSampler(seed=seed + done, warn_independent_sampling=False),
+    "random": lambda seed, done: samplers.RandomSampler(seed=seed + done),
+    "qmc": lambda seed, done: samplers.QMCSampler(
+        seed=seed,  # it counts in the study itself, but for categoricals and its first points
+        independent_sampler=samplers.RandomSampler(seed=seed + done),
+        scramble=True,
+        warn_independent_sampling=False,
+    ),
+    "nsga2": lambda seed, done: samplers.NSGAIISampler(seed=seed + done),
+    "grid": lambda seed, done: samplers.RandomSampler(seed=seed + done),  # never asked: every point is enqueued
+}
+"""Name -> sampler from the seed and the number of trials so far: a resumed sampler must not propose once more what its
+seed proposed first."""
+
+
+def choose_sampler(space: Space, trials: int, wanted: str = "auto") -> str:
+    """The sampler that is wanted, but the grid for a space of one point: with any other all trials would be the same.
+
+    `auto`: the grid where the budget covers it, else a Gaussian process, TPE for large budgets.
+    """
+    points = space.grid_size()
+    if wanted != "auto" and points != 1:
+        return wanted
+    if points is not None and points <= trials:
+        return "grid"
+    return "gp" if trials <= GP_LIMIT else "tpe"
+
+
+class Study:
+    """One search's study in a journal. Trials go by the search's names ("0003"); Optuna's numbers stay in here.
+
+    Optuna state RUNNING means that the trial is unfinished; an orderly interruption ends it as FAIL and a resume opens
+    a new one with the same parameters, so that nothing stays RUNNING for ever.
+    """
+
+    def __init__(self, folder: SearchFolder, space: Space, sampler: str, seed: int):
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
+        _drop_torn_line(folder.journal)
+        journal = str(folder.journal)
+        for stale in folder.path.glob(f"{folder.journal.name}.lock*"):
+            stale.unlink()  # of a killed driver: the search's own lock is held by now
+        self.storage = JournalStorage(JournalFileBackend(journal, lock_obj=JournalFileOpenLock(journal)))
+        self.space, self.distributions = space, optuna_distributions(space)
+        self.grid = sampler == "grid"
+        self.study = optuna.create_study(
+            study_name=folder.name, storage=self.storage, direction="maximize", load_if_exists=True
+        )
+        self.study_id = self.storage.get_study_id_from_name(folder.name)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            self.study.sampler = SAMPLERS[sampler](seed, len(self.study.get_trials(deepcopy=False)))
+        self.numbers: dict[str, int] = {}
+
+    def reconcile(self, ledger: dict[str, TrialRecord], unfinished: dict[str, dict[str, Any]]) -> None:
+        """Bring the study up to the ledger; `unfinished`: trial name -> point, each RUNNING when this returns."""
+        for trial in self.study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
+            self.storage.set_trial_state_values(self._id(trial.number), TrialState.FAIL)  # enqueued, never asked for
+        for trial in self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+            name = trial.user_attrs.get("trial", "")
+            self.numbers[name] = trial.number
+            if name in ledger:
+                self.tell(ledger[name])
+            elif name not in unfinished:  # killed between the proposal and the plan
+                self._end(name, TrialState.FAIL)
+        for name, point in unfinished.items():
+            if name not in self.numbers:
+                self._reopen(name, point)
+
+    def ask(self, name: str, index: int) -> dict[str, Any] | None:
+        """The sampler's next point, for the `index`-th trial of the search, called `name`; None: no point is left."""
+        for point in self._planned(index):
+            self.study.enqueue_trial(point)
+        if self.grid and not self.study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
+            return None
+        trial = self.study.ask(self.distributions)
+        trial.set_user_attr("trial", name)
+        self.numbers[name] = trial.number
+        return trial.params
+
+    def report(self, name: str, epoch: int, best: float) -> None:
+        """The best value so far after an epoch; without effect for a trial that the study did not propose."""
+        if name in self.numbers:
+            self.storage.set_trial_intermediate_value(self._id(self.numbers[name]), epoch, best)
+
+    def tell(self, record: TrialRecord) -> None:
+        """Finished with its best value, pruned with the best so far, failed as failed."""
+        if record.trial not in self.numbers:
+            return
+        if record.status == "finished":
+            self.study.tell(self.numbers[record.trial], record.value)
+        else:
+            self._end(record.trial, TrialState.PRUNED if record.status == "pruned" else TrialState.FAIL)
+
+    def interrupt(self, name: str) -> None:
+        if name in self.numbers:
+            self._end(name, TrialState.FAIL)
+
+    def _planned(self, index: int) -> Sequence[dict[str, Any]]:
+        if self.grid:
+            return list(islice(self.space.grid() or (), index, index + 1))
+        default = self.space.default_point()
+        return [default] if index == 0 and default else []
+
+    def _end(self, name: str, state: TrialState) -> None:
+        self.study.tell(self.numbers[name], state=state)
+
+    def _reopen(self, name: str, point: dict[str, Any]) -> None:
+        template = create_trial(
+            state=TrialState.RUNNING, params=point, distributions=self.distributions, user_attrs={"trial": name}
+        )
+        trial_id = self.storage.create_new_trial(self.study_id, template)
+        self.numbers[name] = self.storage.get_trial_number_from_id(trial_id)
+
+    def _id(self, number: int) -> int:
+        return self.storage.get_trial_id_from_study_id_trial_number(self.study_id, number)
+
+
+def _drop_torn_line(journal: Path) -> None:
+    """A power cut may leave half a line at the end, which Optuna would never read past."""
+    if journal.exists():
+        os.truncate(journal, journal.read_bytes().rfind(b"\n") + 1)

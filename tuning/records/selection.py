@@ -1,0 +1,28 @@
+"""Which trial is best: decided by the validation value alone, test metrics are never read here."""
+
+import math
+from collections.abc import Iterable
+
+from tuning.records.folder import BASELINE, TrialRecord
+
+_ORDER = {"finished": 0, "pruned": 1, "failed": 2}
+
+
+def ranked(records: Iterable[TrialRecord]) -> list[TrialRecord]:
+    """The trials, best first: finished before pruned before failed, then by value, then by name. No baseline."""
+    return sorted((record for record in records if record.trial != BASELINE), key=_rank)
+
+
+def winner(records: Iterable[TrialRecord]) -> TrialRecord | None:
+    """The trial with the largest value; a pruned one only where none finished, a failed one never."""
+    candidates = [record for record in ranked(records) if record.status != "failed" and record.value is not None]
+    return candidates[0] if candidates else None
+
+
+def baseline(records: Iterable[TrialRecord]) -> TrialRecord | None:
+    """The trial that trained plainly, None if it has not ended."""
+    return next((record for record in records if record.trial == BASELINE), None)
+
+
+def _rank(record: TrialRecord) -> tuple[int, float, str]:
+    return _ORDER[record.status], math.inf if record.value is None else -record.value, record.trial

@@ -1,0 +1,131 @@
+"""One parameter of a search space, and how it is read from the plain data of a space file."""
+
+import difflib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, NamedTuple
+
+from recmodels.errors import UserError
+from tuning.space.distributions import Choice, Distribution, Fixed, Range, bounds
+from tuning.space.yaml_document import Document
+
+SECTIONS = ("strategy", "train", "model")
+
+
+class SpaceError(UserError):
+    """A search space is wrong; the message names file and line, or option, and the parameter."""
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One parameter of a trial. With `of`, the distribution is that of the share of this other parameter's value."""
+
+    section: str
+    name: str
+    distribution: Distribution
+    of: str | None = None
+    source: str = field(default="space", compare=False)  # file and line, or option, for messages
+
+    @property
+    def coordinate(self) -> str:
+        return f"{self.name}/{self.of}" if self.of else self.name
+
+    def to_data(self) -> Any:
+        fixed = isinstance(self.distribution, Fixed)
+        if self.of is not None:
+            return self.distribution.to_data() | {"type": "fixed" if fixed else "fraction", "of": self.of}
+        return self.distribution.value if isinstance(self.distribution, Fixed) else self.distribution.to_data()
+
+
+class _Type(NamedTuple):
+    build: Callable[..., Distribution]
+    required: frozenset[str]
+    optional: frozenset[str]
+
+
+def _type(build: Callable[..., Distribution], required: str, optional: str) -> _Type:
+    return _Type(build, frozenset(required.split()), frozenset(optional.split()))
+
+
+TYPES = {
+    "uniform": _type(Range, "low high", "step default"),
+    "loguniform": _type(partial(Range, log=True), "low high", "default"),
+    "int": _type(partial(Range, whole=True), "low high", "step log default"),
+    "categorical": _type(Choice, "values", "default"),
+    "fixed": _type(Fixed, "value", "of"),
+    "fraction": _type(Range, "of low high", "step default"),
+}
+
+
+def parse_distribution(raw: Any) -> tuple[Distribution, str | None]:
+    """One value of a space file -> its distribution and, where it is a share of another parameter, that one's name.
+
+    A scalar is a fixed value; a mapping has a `type` and that type's keys. `fraction`, or `fixed` with an `of`, is a
+    share of that other parameter, within [0, 1). ValueError if not so.
+    """
+    if not isinstance(raw, dict):
+        return Fixed(raw), None
+    kind, keys = _type_and_keys(raw)
+    of = keys.pop("of", None)
+    if of is None:
+        return TYPES[kind].build(**keys), None
+    if not isinstance(of, str):
+        raise ValueError(f"of must be the name of a parameter, but got {of!r}")
+    share = TYPES[kind].build(**keys)
+    least, most = bounds(share)
+    if not 0 <= least <= most < 1:
+        raise ValueError(f"a fraction must stay in 0 <= fraction < 1, but got {share}")
+    return share, of
+
+
+def _type_and_keys(raw: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    kind = raw.get("type")
+    if not isinstance(kind, str):
+        raise ValueError(f"a mapping needs a type, one of {', '.join(TYPES)}")
+    if kind not in TYPES:
+        raise ValueError(f"unknown type {kind!r}{did_you_mean(kind, TYPES)}")
+    keys = {key: value for key, value in raw.items() if key != "type"}
+    _, required, optional = TYPES[kind]
+    for key, value in keys.items():
+        if key not in required | optional:
+            raise ValueError(f"{kind} has no key {key!r}{did_you_mean(key, required | optional)}")
+        if value is None:
+            raise ValueError(f"{key} has no value")
+    if missing := required - keys.keys():
+        raise ValueError(f"{kind} needs {', '.join(sorted(missing))}")
+    return kind, keys
+
+
+def read_parameters(document: Document, sections: tuple[str, ...] = SECTIONS) -> list[Parameter]:
+    """The parameters of a document with these sections, each a mapping of name to value. SpaceError."""
+    parameters = []
+    for section, values in _mapping(document.data, document.name).items():
+        if section not in sections:
+            hint = did_you_mean(str(section), sections)
+            raise SpaceError(f"{document.where(section)}: unknown section {section!r}{hint}")
+        for name, raw in _mapping(values, f"{document.where(section)}: {section}").items():
+            parameters.append(read_parameter(section, name, raw, document.where(section, name)))
+    return parameters
+
+
+def read_parameter(section: str, name: str, raw: Any, source: str) -> Parameter:
+    try:
+        return Parameter(section, name, *parse_distribution(raw), source=source)
+    except ValueError as error:
+        raise SpaceError(f"{source}: {name}: {error}") from None
+
+
+def _mapping(data: Any, where: str) -> dict[Any, Any]:
+    if data is not None and not isinstance(data, dict):
+        raise SpaceError(f"{where}: expected a mapping of names to values, but got {data!r}")
+    return data or {}
+
+
+def did_you_mean(name: str, names: Iterable[str]) -> str:
+    """The end of a message on an unknown name: the nearest known one, else all of them."""
+    known = {each.lower(): each for each in sorted(names)}
+    near = difflib.get_close_matches(name.lower(), known, n=1)
+    if near:
+        return f"; did you mean {known[near[0]]!r}?"
+    return f"; known: {', '.join(known.values())}" if known else "; it has none"

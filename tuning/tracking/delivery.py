@@ -1,0 +1,243 @@
+"""Brings a store of records up to what a search's folder says: a run for the search, below it one for each trial.
+
+A delivery is thrown away after any failure. The next one asks the store which runs and epochs it has and goes on from
+there, so that a crash, a lost reply or a restored trial neither loses nor doubles a record.
+"""
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Event
+from typing import Any, Literal, NamedTuple, Protocol
+
+from tuning.records.folder import BASELINE, SearchFolder, TrialFolder, TrialRecord, append_line, read_lines
+from tuning.records.selection import winner
+from tuning.spec import SearchSpec
+from tuning.tracking import points as tracked
+
+SEARCH = "search"
+"""What the search's own run is called where the others go by their trial's name."""
+STATES = {"finished": "FINISHED", "pruned": "FINISHED", "failed": "FAILED"}
+
+Ending = Literal["finished", "interrupted"]
+Signature = tuple[int, int, int] | None
+
+
+class StoredRun(NamedTuple):
+    """A run as the store has it. `state`: RUNNING, FINISHED, FAILED or KILLED."""
+
+    id: str
+    state: str
+    tags: Mapping[str, str]
+    params: Mapping[str, str]
+
+
+class Store(Protocol):
+    """What a delivery needs of MLflow. Each method may raise anything, and but for `create` may be repeated."""
+
+    experiment: str
+
+    def find(self, search_id: str, known: Mapping[str, str]) -> dict[str, StoredRun]: ...
+    def create(self, title: str, start: float, tags: Mapping[str, str]) -> StoredRun: ...
+    def reopen(self, run_id: str) -> None: ...
+    def epochs(self, run_id: str) -> set[int]: ...
+    def log(
+        self, run_id: str, points: list[tracked.Point], tags: Mapping[str, str], params: Mapping[str, str]
+    ) -> None: ...
+    def end(self, run_id: str, state: str, seconds: float) -> None: ...
+    def upload(self, run_id: str, path: Path) -> None: ...
+    def refused(self, error: Exception) -> bool: ...
+
+
+class RunBook:
+    """The run ids of a search at one address, kept in its tracking.jsonl."""
+
+    def __init__(self, folder: SearchFolder, address: str) -> None:
+        rows = read_lines(folder.tracking)
+        self.search_id: str = rows[0]["search_id"] if rows else _search_id(folder)
+        self.ids: dict[str, str] = {row["run"]: row["run_id"] for row in rows if row["uri"] == address}
+        self._path, self._address = folder.tracking, address
+
+    def remember(self, name: str, run_id: str, experiment: str) -> None:
+        if self.ids.get(name) != run_id:
+            row = {"run": name, "run_id": run_id, "uri": self._address, "experiment_id": experiment}
+            append_line(self._path, {**row, "search_id": self.search_id})
+            self.ids[name] = run_id
+
+
+@dataclass
+class _OpenRun:
+    id: str
+    delivered: set[int]
+    """Epochs that the store has."""
+    seen: Signature = None
+    """epochs.jsonl when it was last read."""
+
+
+class Delivery:
+    """`settled`: the runs that the store has complete and ended. `stop`: do no more than the step at hand."""
+
+    def __init__(
+        self,
+        folder: SearchFolder,
+        spec: SearchSpec,
+        store: Store,
+        book: RunBook,
+        summary: Callable[[], str],
+        stop: Event,
+    ) -> None:
+        self._folder, self._spec, self._store, self._book = folder, spec, store, book
+        self._summary, self._stop = summary, stop
+        ledger = folder.ledger()
+        self._found = store.find(book.search_id, book.ids)
+        for name, run in self._found.items():
+            book.remember(name, run.id, store.experiment)
+        self.settled = {name for name, run in self._found.items() if name in ledger and _ended(run, ledger[name])}
+        self.upload_error: Exception | None = None
+        self._runs: dict[str, _OpenRun] = {}
+        self._uploaded: dict[Path, Signature] = {}
+        self._seen: list[Signature] = []
+
+    def sync(self, ending: Ending | None) -> None:
+        """Bring the store up to what the folder says now; with `ending` end every run. Raises whatever goes wrong."""
+        # Looked at before the reading, so that what is written in between is seen next time.
+        seen = [_signature(path) for path in (self._folder.path / "ledger.jsonl", *self._files())]
+        ledger = self._folder.ledger()
+        if SEARCH not in self._runs:
+            self._runs[SEARCH] = self._open_search(ending)
+        refusals = []
+        for trial in self._folder.trials():
+            if self._stop.is_set():
+                return
+            if trial.name in self.settled:
+                continue
+            try:
+                self._sync_trial(trial, ledger.get(trial.name), ending)
+            except Exception as error:
+                if not self._store.refused(error):
+                    raise
+                refusals.append(error)  # it concerns this run alone
+        if ending or seen != self._seen:
+            self._sync_search(list(ledger.values()), ending)
+            self._seen = seen
+        if refusals:
+            raise refusals[0]
+
+    def _files(self) -> list[Path]:
+        return [self._folder.path / "spec.yaml", self._folder.path / "environment.json", self._folder.best]
+
+    def _open_search(self, ending: Ending | None) -> _OpenRun:
+        plans = (trial.plan() for trial in self._folder.trials())
+        start = min([time.time(), *(plan["time"] for plan in plans if plan)])
+        params = tracked.search_params(self._spec)
+        return self._open(SEARCH, self._spec.name, start, {"mirrortune.role": SEARCH}, params, ending)
+
+    def _open_trial(self, name: str, plan: dict[str, Any], ending: Ending | None) -> _OpenRun:
+        role = "baseline" if name == BASELINE else "trial"
+        tags = {
+            "mirrortune.role": role,
+            "mirrortune.trial": name,
+            "mlflow.parentRunId": self._runs[SEARCH].id,
+        }
+        return self._open(name, name, plan["time"], tags, tracked.trial_params(plan), ending)
+
+    def _open(
+        self, name: str, title: str, start: float, tags: dict[str, str], params: dict[str, str], ending: Ending | None
+    ) -> _OpenRun:
+        """Create a run, or take up the one that is there."""
+        tags = {**tracked.identity(self._spec, self._folder.environment()), "status": "running", **tags}
+        tags["mirrortune.search_id"] = self._book.search_id
+        found = self._found.get(name)
+        run = found or self._store.create(title, start, tags)
+        self._book.remember(name, run.id, self._store.experiment)
+        # MLflow takes no second value for a parameter; a search that goes on with more trials has one.
+        tags |= {f"resumed.{key}": value for key, value in params.items() if run.params.get(key, value) != value}
+        self._store.log(run.id, [], tags, {key: value for key, value in params.items() if key not in run.params})
+        if found and run.state != "RUNNING" and ending is None:
+            self._store.reopen(run.id)
+        return _OpenRun(run.id, self._store.epochs(run.id) if found else set())
+
+    def _sync_trial(self, trial: TrialFolder, record: TrialRecord | None, ending: Ending | None) -> None:
+        plan = trial.plan()
+        assert plan is not None  # SearchFolder.trials lists those that have one
+        if trial.name not in self._runs:
+            self._runs[trial.name] = self._open_trial(trial.name, plan, ending)
+        run = self._runs[trial.name]
+        seen = _signature(trial.path / "epochs.jsonl")
+        if seen == run.seen and record is None and ending is None:
+            return
+        rows = trial.epochs()
+        bad = tracked.non_finite(map(tracked.epoch_values, rows))
+        points = [point for row in rows if row["epoch"] not in run.delivered for point in tracked.epoch_points(row)]
+        self._store.log(run.id, points, {"non_finite": ", ".join(bad)} if bad else {}, {})
+        run.delivered |= {row["epoch"] for row in rows}
+        run.seen = seen
+        if record or ending:
+            self._end_trial(run.id, record, rows[-1]["time"] if rows else plan["time"])
+            self.settled.add(trial.name)
+
+    def _end_trial(self, run_id: str, record: TrialRecord | None, end: float) -> None:
+        """`record` None: the trial was cut short and may go on one day."""
+        points: list[tracked.Point] = []
+        tags, state = {"status": "interrupted"}, "KILLED"
+        if record:
+            values = tracked.best_values(record) | tracked.test_values(record, "test")
+            points = tracked.points(values, seconds=end, step=record.best_epoch or 0)
+            tags, state = {"status": record.status, "reason": record.reason or ""}, STATES[record.status]
+        self._store.log(run_id, points, tags, {})
+        self._store.end(run_id, state, end)
+
+    def _sync_search(self, records: list[TrialRecord], ending: Ending | None) -> None:
+        run_id = self._runs[SEARCH].id
+        points: list[tracked.Point] = []
+        tags = {"mlflow.note.content": tracked.cut(self._summary(), tracked.TAG_LIMIT)}
+        if best := winner(records):
+            values = tracked.best_values(best) | tracked.test_values(best, "best/test")
+            # The same winner makes the same points each time, and MLflow keeps equal points once.
+            end = self._folder.trial(best.trial).epochs()[-1]["time"]
+            points = tracked.points(values, seconds=end, step=records.index(best) + 1)
+            tags["winner"] = best.trial
+        if ending:
+            tags["status"] = ending
+        self._store.log(run_id, points, tags, {})
+        if ending:
+            self._store.end(run_id, "FINISHED" if ending == "finished" else "KILLED", time.time())
+        self._upload(run_id, ending)
+        if ending:
+            self.settled.add(SEARCH)
+
+    def _upload(self, run_id: str, ending: Ending | None) -> None:
+        """Store the search's files. A store that takes none is asked once more at the end and holds up nothing else."""
+        if self.upload_error and ending is None:
+            return
+        for path in self._files():
+            signature = _signature(path)
+            if signature in (None, self._uploaded.get(path)):
+                continue
+            try:
+                self._store.upload(run_id, path)
+            except Exception as error:
+                self.upload_error = error
+                return
+            self._uploaded[path] = signature
+
+
+def _ended(run: StoredRun, record: TrialRecord) -> bool:
+    return run.state == STATES[record.status] and run.tags.get("status") == record.status
+
+
+def _search_id(folder: SearchFolder) -> str:
+    """Tells this search from others of its name, and comes out the same if tracking.jsonl is lost."""
+    starts = folder.environment().get("starts") or [str(folder.path.resolve())]
+    return hashlib.sha256(json.dumps([folder.name, starts[0]], sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _signature(path: Path) -> Signature:
+    try:
+        stat = path.stat()
+    except FileNotFoundError:
+        return None
+    return stat.st_mtime_ns, stat.st_size, stat.st_ino
