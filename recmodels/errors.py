@@ -1,10 +1,13 @@
 """The errors a user can cause; each message is one line that says where, what was found, what was expected."""
 
+import difflib
+from collections.abc import Iterable
+
 LONGEST = 1_000
 
 
 class UserError(ValueError):
-    """Bad input: a door prints it as one line and exits with code 2.
+    """Bad input: the command line prints it as one line and exits with code 2.
 
     The message may quote what was found, whatever that is: other than printable characters are escaped, and the middle
     of more than LONGEST characters is left out.
@@ -20,8 +23,17 @@ def _escaped(character: str) -> str:
 
 
 class DataError(UserError):
-    """A data set is not in the benchmark's format; the message names the file and the first offending row."""
+    """A data set cannot be read; the message names the file and the first offending row."""
 
 
 class TrainingDiverged(RuntimeError):
     """The loss became NaN or infinite; the message names the epoch, the batch and the value."""
+
+
+def did_you_mean(name: str, names: Iterable[str]) -> str:
+    """The end of a message about an unknown name: the nearest of the known `names`, else all of them."""
+    known = {each.lower(): each for each in sorted(names)}
+    near = difflib.get_close_matches(name.lower(), known, n=1)
+    if near:
+        return f"; did you mean {known[near[0]]!r}?"
+    return f"; known: {', '.join(known.values())}" if known else "; it has none"

@@ -1,16 +1,14 @@
 """SearchSpec: a whole search as one checked value. Resume, replay and report start from it and from nothing else."""
 
-import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer, ValidationError
 
 from recmodels.errors import UserError
+from recmodels.metric import Metric
 
-METRICS = ("recall", "precision", "map", "ndcg", "hit")
-Section = Literal["strategy", "train", "model"]
 Params = dict[str, dict[str, Any]]
 """A trial's parameters by section: {"strategy": {"alpha": 1.0, ...}, "train": {...}, "model": {...}}."""
 Scores = dict[str, dict[str, float]]
@@ -21,13 +19,7 @@ class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
-def _known_metric(value: str) -> str:
-    if not re.fullmatch(rf"({'|'.join(METRICS)})@[1-9]\d{{0,8}}", value):
-        raise ValueError(f"expected one of {', '.join(METRICS)} and a cut-off, like recall@20, but got {value!r}")
-    return value
-
-
-Metric = Annotated[str, AfterValidator(_known_metric)]
+CheckedMetric = Annotated[str, AfterValidator(Metric), PlainSerializer(str)]
 
 
 class Budget(_Part):
@@ -48,7 +40,7 @@ class Training(_Part):
 
     max_epochs: Annotated[int, Field(ge=1)] = 1000
     patience: Annotated[int, Field(ge=0)] = 20
-    metric: Metric = "recall@20"
+    metric: CheckedMetric = Metric("recall@20")
     ks: tuple[Annotated[int, Field(ge=1)], ...] = (5, 10, 20, 50)
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 999
     flatness_every: Annotated[int, Field(ge=1)] | None = None
@@ -56,7 +48,7 @@ class Training(_Part):
     @property
     def cutoffs(self) -> tuple[int, ...]:
         """Every k that is evaluated, ascending: `ks` and the metric's own."""
-        return tuple(sorted({*self.ks, int(self.metric.split("@")[1])}))
+        return tuple(sorted({*self.ks, Metric(self.metric).k}))
 
 
 class Scheduler(_Part):

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from recmodels.data.dataset import RecDataset
 from recmodels.errors import DataError
+from recmodels.signatures import check_choice
 
 VISUAL = "image"
 """The modality that some models treat apart from the others."""
@@ -69,8 +70,7 @@ def xavier_normal(*shape: int) -> nn.Parameter:
 
 def is_paper(variant: str) -> bool:
     """ValueError unless it is a Variant."""
-    if variant not in ("benchmark", "paper"):
-        raise ValueError(f"variant must be benchmark or paper, but got {variant!r}")
+    check_choice("variant", variant, ("benchmark", "paper"))
     return variant == "paper"
 
 

@@ -25,14 +25,13 @@ from typing import Any
 import torch
 
 from recmodels.data import RecDataset, load_dataset
-from recmodels.errors import UserError
+from recmodels.errors import UserError, did_you_mean
 from recmodels.models import MODELS
 from tests.benchmarks.machine import Calibration, calibrate
 from tests.benchmarks.measure import Figures, Job, measure
 from tuning.records.environment import environment
 from tuning.space.catalogue import check_training, check_words, known_parameters
 from tuning.space.layers import load_space
-from tuning.space.parameter import did_you_mean
 
 # The field's reference toolbox on tiktok, 2 cores, batch 2048, plain training, medians of 5 epochs, in seconds; one
 # full validation; and the calibration of the machine it ran on.

@@ -13,9 +13,8 @@ from rich.console import Console
 from rich.logging import RichHandler
 from rich.table import Table
 
-from recmodels.errors import UserError
+from recmodels.errors import UserError, did_you_mean
 from tuning.cli.options import RESUMABLE, new_spec, option, parser, with_options
-from tuning.space.parameter import did_you_mean
 from tuning.spec import SearchSpec
 
 # Heavy imports (torch, ray, mlflow) wait until an argument needs them: --help answers at once.

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from pydantic import ValidationError
 
-from recmodels.errors import UserError
+from recmodels.errors import UserError, did_you_mean
 from tuning.space.layers import SEARCHED, load_space
-from tuning.space.parameter import did_you_mean
 from tuning.spec import SearchSpec, first_fault
 
 if TYPE_CHECKING:

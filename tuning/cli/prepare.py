@@ -11,11 +11,10 @@ from recmodels.data import DEFAULT_DATA_DIR
 from recmodels.data.corruptions import clean_name
 from recmodels.data.published import AMAZON_SETS
 from recmodels.data.splits import RULES
-from recmodels.errors import UserError
+from recmodels.errors import UserError, did_you_mean
 from recmodels.prepare.amazon import BASE_URL, PLACES, Sources, prepare_amazon
 from recmodels.prepare.text import ENCODERS
 from tuning.cli.options import Parser, option
-from tuning.space.parameter import did_you_mean
 
 FILES = {kind.replace("-", "_"): kind for kind in PLACES}
 PUBLIC = {*FILES, "base_url", "checksum", "cache_dir", "no_images", "no_text"}

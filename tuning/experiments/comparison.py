@@ -20,10 +20,12 @@ from recmodels.data.dataset import RecDataset
 from recmodels.evaluation import Evaluator
 from recmodels.evaluation.contrast import Contrast, Pair, Values, contrasts
 from recmodels.evaluation.metrics import METRICS
+from recmodels.files import append_line, read_lines, write_whole
+from recmodels.metric import Metric
 from recmodels.training.checkpoint import load_weights
 from recmodels.training.strategies import is_reconstruction
 from tuning.execution.trial import best_file, build
-from tuning.records.folder import SearchFolder, TrialRecord, append_line, read_lines, write_whole
+from tuning.records.folder import SearchFolder, TrialRecord
 from tuning.records.selection import winner
 from tuning.search import Outcome
 from tuning.spec import SearchSpec, read_model
@@ -46,8 +48,8 @@ class Comparison(BaseModel):
         return Path(self.searches[0].output_dir) / self.name
 
     @property
-    def metric(self) -> str:
-        return self.searches[0].training.metric
+    def metric(self) -> Metric:
+        return Metric(self.searches[0].training.metric)
 
     def write(self) -> None:
         text = yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
@@ -191,8 +193,7 @@ class _Runs:
         trial = folder_of(self.spec).trial(record.trial)
         model = build(trial.plan() or {}, self.spec.model, self.data, torch.device("cpu")).model
         model.load_state_dict(load_weights(best_file(trial, record.best_epoch or 0)))
-        name, cutoff = self.metric.split("@")
-        evaluator = Evaluator.of(self.data, "test", (int(cutoff),))
+        evaluator = Evaluator.of(self.data, "test", (self.metric.k,))
         with torch.no_grad():
             hits, n_positives = evaluator.hits(*model.eval().embed())
-        return METRICS[name](hits, n_positives, int(cutoff)).numpy()
+        return METRICS[self.metric.name](hits, n_positives, self.metric.k).numpy()

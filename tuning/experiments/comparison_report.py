@@ -10,8 +10,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from recmodels.evaluation.contrast import LEVEL, Contrast
+from recmodels.files import write_whole
 from tuning.experiments.comparison import REFERENCE, Comparison, Line
-from tuning.records.folder import write_whole
 from tuning.reports.search_report import markdown_table, shown
 from tuning.spec import Scores
 

@@ -11,8 +11,10 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
 from recmodels.errors import UserError
-from tuning.records.folder import BASELINE, SearchFolder, Status, TrialRecord, write_whole
-from tuning.spec import Metric, SearchSpec, read_model
+from recmodels.files import write_whole
+from recmodels.metric import Metric
+from tuning.records.folder import BASELINE, SearchFolder, Status, TrialRecord
+from tuning.spec import CheckedMetric, SearchSpec, read_model
 
 MMREC_LEARNERS = ("adam", "sgd", "rmsprop", "adagrad")
 MMREC_STRATEGIES = ("plain", "mg")
@@ -44,7 +46,7 @@ class ExportedTraining(_Part):
 
     epochs: Annotated[int, Field(ge=1)]
     best_epoch: Annotated[int, Field(ge=1)]
-    metric: Metric
+    metric: CheckedMetric
     ks: tuple[Annotated[int, Field(ge=1)], ...]
     max_epochs: Annotated[int, Field(ge=1)]
     patience: Annotated[int, Field(ge=0)]
@@ -143,13 +145,13 @@ def to_mmrec(export: Export) -> str:
     for name, value in _MMREC_FIXED.items():
         _check_mmrec(name, parameters.get(name, value), (value,))
     _check_mmrec("optimizer", settings.get("learner", "adam"), MMREC_LEARNERS)
-    metric, cutoff = training.metric.split("@")
+    metric = Metric(training.metric)
     settings |= {"seed": [export.seed]}
     settings |= {
         "hyper_parameters": [key for key in settings if key not in _MMREC_SCALARS],
         "epochs": training.max_epochs,
         "stopping_step": training.patience,
-        "valid_metric": f"{_MMREC_METRICS[metric]}@{cutoff}",
+        "valid_metric": f"{_MMREC_METRICS[metric.name]}@{metric.k}",
         "topk": list(training.ks),
     }
     if not re.fullmatch("demo|synthetic:.*|.*@.*", export.dataset):  # made and corrupted data have no file
@@ -237,7 +239,7 @@ def check_mmrec(model: str, strategy: str, metric: str) -> None:
     if model == "Popularity":
         raise UserError("export format mmrec: model: Popularity is not one of theirs")
     _check_mmrec("strategy", strategy, MMREC_STRATEGIES)
-    _check_mmrec("metric", metric.split("@")[0], _MMREC_METRICS)
+    _check_mmrec("metric", Metric(metric).name, _MMREC_METRICS)
 
 
 def _check_mmrec(what: str, value: Any, known: Collection[Any]) -> None:

@@ -11,8 +11,6 @@ ray/                Ray's scratch, removed when the search ends
 """
 
 import json
-import os
-import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -22,57 +20,13 @@ from typing import Any, Literal
 from filelock import FileLock, Timeout
 
 from recmodels.errors import UserError
+from recmodels.files import append_line, read_lines, write_whole
 from tuning.spec import Params, Scores, SearchSpec
 
 BASELINE = "baseline"
 """The name of the trial that trains plainly; the others are called 0000, 0001, ..."""
 
 Status = Literal["finished", "pruned", "failed"]
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Replace `path` by `text`, never leaving a half-written file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}-{uuid.uuid4().hex}")
-    try:
-        with temporary.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-
-
-def append_line(path: Path, row: dict[str, Any], *, sync: bool = False) -> None:
-    """Append one JSON line in a single write; a line torn by an earlier crash is closed off first."""
-    with open(path, "ab") as file:
-        if file.tell() > 0 and _last_byte(path) != b"\n":
-            file.write(b"\n")
-        file.write(json.dumps(row, allow_nan=False).encode() + b"\n")
-        file.flush()
-        if sync:
-            os.fsync(file.fileno())
-
-
-def read_lines(path: Path) -> list[dict[str, Any]]:
-    """The JSON lines of a file, [] if there is none; lines torn by a crash are left out."""
-    if not path.exists():
-        return []
-    rows = []
-    for line in path.read_text().splitlines():
-        try:
-            rows.append(json.loads(line))
-        except json.JSONDecodeError:
-            continue
-    return rows
-
-
-def _last_byte(path: Path) -> bytes:
-    with open(path, "rb") as file:
-        file.seek(-1, os.SEEK_END)
-        return file.read(1)
 
 
 @dataclass(frozen=True)

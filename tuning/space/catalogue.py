@@ -1,16 +1,15 @@
 """What the names on a command line or in a space file may be. Imports torch through recmodels."""
 
-import inspect
 from collections.abc import Collection
 from typing import Literal, get_args, get_origin, get_type_hints
 
-from recmodels.errors import UserError
+from recmodels.errors import UserError, did_you_mean
 from recmodels.models import MODELS
+from recmodels.signatures import keywords
 from recmodels.training import OPTIMIZERS
 from recmodels.training.strategies import STRATEGIES, canonical, knobs, part_names, parts_of
 from tuning.space.distributions import Choice, Distribution, Fixed
 from tuning.space.layers import Space, SpaceError
-from tuning.space.parameter import did_you_mean
 from tuning.spec import Params
 
 TRAIN = ("optimizer", "learning_rate", "batch_size", "weight_decay")
@@ -19,7 +18,7 @@ OPTIONAL = ("momentum", "initial_accumulator", "clip_norm")
 
 def known_parameters(model: str, strategy: str) -> dict[str, Collection[str]]:
     """Section -> the parameters it accepts, read from the signatures of the model and the strategy."""
-    return {"strategy": knobs(strategy), "train": (*TRAIN, *OPTIONAL), "model": _keywords(MODELS[model])}
+    return {"strategy": knobs(strategy), "train": (*TRAIN, *OPTIONAL), "model": keywords(MODELS[model])}
 
 
 def known_strategy(name: str, option: str = "--strategy") -> str:
@@ -88,8 +87,3 @@ def _check_values(what: str, distribution: Distribution, known: Collection[str])
     for value in distribution.values if isinstance(distribution, Choice) else (single,):
         if value not in known:
             raise SpaceError(f"{what}: expected one of {', '.join(known)}, but got {value!r}")
-
-
-def _keywords(cls: type) -> list[str]:
-    parameters = inspect.signature(cls).parameters.values()
-    return [parameter.name for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY]

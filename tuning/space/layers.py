@@ -9,8 +9,9 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from recmodels.errors import did_you_mean
 from tuning.space.distributions import Fixed
-from tuning.space.parameter import SECTIONS, Parameter, SpaceError, did_you_mean, read_parameter, read_parameters
+from tuning.space.parameter import SECTIONS, Parameter, SpaceError, read_parameter, read_parameters
 from tuning.space.space import Dimension, Space, in_order, optuna_distributions
 from tuning.space.yaml_document import Document, parse_yaml, read_yaml
 

@@ -1,12 +1,11 @@
 """One parameter of a search space, and how it is read from the plain data of a space file."""
 
-import difflib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, NamedTuple
 
-from recmodels.errors import UserError
+from recmodels.errors import UserError, did_you_mean
 from tuning.space.distributions import Choice, Distribution, Fixed, Range, bounds
 from tuning.space.yaml_document import Document
 
@@ -120,12 +119,3 @@ def _mapping(data: Any, where: str) -> dict[Any, Any]:
     if data is not None and not isinstance(data, dict):
         raise SpaceError(f"{where}: expected a mapping of names to values, but got {data!r}")
     return data or {}
-
-
-def did_you_mean(name: str, names: Iterable[str]) -> str:
-    """The end of a message on an unknown name: the nearest known one, else all of them."""
-    known = {each.lower(): each for each in sorted(names)}
-    near = difflib.get_close_matches(name.lower(), known, n=1)
-    if near:
-        return f"; did you mean {known[near[0]]!r}?"
-    return f"; known: {', '.join(known.values())}" if known else "; it has none"

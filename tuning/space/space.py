@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from recmodels.errors import did_you_mean
 from tuning.space.distributions import Choice, Fixed, Range, Scalar, bounds
-from tuning.space.parameter import SECTIONS, Parameter, SpaceError, did_you_mean, read_parameters
+from tuning.space.parameter import SECTIONS, Parameter, SpaceError, read_parameters
 from tuning.space.yaml_document import Document
 
 if TYPE_CHECKING:  # optuna is loaded only where its distributions are made

@@ -13,7 +13,8 @@ from pathlib import Path
 from threading import Event
 from typing import Any, Literal, NamedTuple, Protocol
 
-from tuning.records.folder import BASELINE, SearchFolder, TrialFolder, TrialRecord, append_line, read_lines
+from recmodels.files import append_line, read_lines
+from tuning.records.folder import BASELINE, SearchFolder, TrialFolder, TrialRecord
 from tuning.records.selection import winner
 from tuning.spec import SearchSpec
 from tuning.tracking import points as tracked

@@ -1,10 +1,10 @@
 """The training strategies by name: a part, or parts of different layers joined by `+`, as in `amr+mg` or `sam+mg`."""
 
-import inspect
 from collections.abc import Mapping
-from typing import Any, Literal, get_args, get_origin
+from typing import Any
 
 from recmodels.models.base import Recommender
+from recmodels.signatures import check_choices, keywords
 from recmodels.training.strategies.amr import AMR
 from recmodels.training.strategies.averaging import EMA, SWA
 from recmodels.training.strategies.base import Part
@@ -85,7 +85,7 @@ def is_reconstruction(name: str) -> bool:
 
 def knobs(name: str) -> list[str]:
     """The names of a strategy's hyper-parameters. ValueError if it is no strategy."""
-    return [knob for part in parts_of(name).values() for knob in _keywords(part)]
+    return [knob for part in parts_of(name).values() for knob in keywords(part)]
 
 
 def make_strategy(
@@ -104,22 +104,9 @@ def make_strategy(
     if unknown := values.keys() - set(knobs(name)):
         raise ValueError(f"{name} has no {min(unknown)}; it has {', '.join(knobs(name)) or 'no knobs'}")
     for part in parts_of(name).values():
-        _check_words(part, values)
+        check_choices(part, values)
     layers: dict[str, Any] = {
-        layer: part(**{knob: values[knob] for knob in _keywords(part) if knob in values})
+        layer: part(**{knob: values[knob] for knob in keywords(part) if knob in values})
         for layer, part in parts_of(name).items()
     }
     return Strategy(model, **layers, clip_norm=clip_norm, seed=seed)
-
-
-def _check_words(part: type[Part], values: Mapping[str, Any]) -> None:
-    """ValueError unless every knob that takes certain words only has one of them."""
-    for knob, parameter in inspect.signature(part, eval_str=True).parameters.items():
-        words = get_args(parameter.annotation) if get_origin(parameter.annotation) is Literal else ()
-        if words and values.get(knob, words[0]) not in words:
-            raise ValueError(f"{knob} must be one of {', '.join(words)}, but got {values[knob]!r}")
-
-
-def _keywords(kind: type) -> list[str]:
-    parameters = inspect.signature(kind).parameters.values()
-    return [parameter.name for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY]

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from recmodels.errors import UserError
+from recmodels.files import append_line, read_lines, write_whole
 from tests.tuning.factories import end_trial, made_folder, made_row, made_spec, made_trial
-from tuning.records.folder import BASELINE, SearchFolder, TrialFolder, append_line, read_lines, unfinished, write_whole
+from tuning.records.folder import BASELINE, SearchFolder, TrialFolder, unfinished
 
 ROOT = Path(__file__).parents[3]
 

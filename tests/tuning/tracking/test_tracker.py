@@ -12,10 +12,11 @@ from typing import Any
 
 import pytest
 
+from recmodels.files import read_lines
 from tests.tuning.factories import end_trial, made_folder, made_row, made_spec, made_trial
 from tests.tuning.tracking.mlflow_server import Server, free_port, until
 from tests.tuning.tracking.test_delivery import FakeStore
-from tuning.records.folder import SearchFolder, read_lines
+from tuning.records.folder import SearchFolder
 from tuning.tracking.tracker import MlflowStore, NullTracker, Tracker, make_tracker
 
 ROOT = Path(__file__).parents[3]

@@ -1,0 +1,67 @@
+"""Files that are written whole or not at all, and append-only files of JSON lines."""
+
+import json
+import os
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+
+@contextmanager
+def replacing(path: Path, *, sync: bool = False) -> Iterator[Path]:
+    """A temporary path beside `path`, which takes its place when the block ends; an exception leaves `path` as it was.
+
+    `sync`: the content is on disk when this returns. The folder is made. OSError if it cannot be written.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{uuid.uuid4().hex}.tmp")  # a name of its own: `path`'s may be as long as names can be
+    try:
+        yield temporary
+        if sync:
+            with temporary.open("rb") as file:
+                os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Replace the content of `path` by `text`, on disk when this returns."""
+    with replacing(path, sync=True) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def append_line(path: Path, row: Mapping[str, Any], *, sync: bool = False) -> None:
+    """Append one JSON line in a single write; a line torn by an earlier crash is closed off first.
+
+    ValueError for NaN and infinity.
+    """
+    line = json.dumps(row, allow_nan=False).encode() + b"\n"
+    with path.open("ab") as file:
+        file.write(line if _ends_a_line(path) else b"\n" + line)
+        file.flush()
+        if sync:
+            os.fsync(file.fileno())
+
+
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    """The JSON lines of a file, [] if there is none; lines torn by a crash are left out."""
+    if not path.exists():
+        return []
+    rows = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            rows.append(json.loads(line))
+        except json.JSONDecodeError:
+            continue
+    return rows
+
+
+def _ends_a_line(path: Path) -> bool:
+    with path.open("rb") as file:
+        if not file.seek(0, os.SEEK_END):
+            return True
+        file.seek(-1, os.SEEK_END)
+        return file.read(1) == b"\n"
