@@ -3,8 +3,9 @@
 from pathlib import Path
 from typing import Any
 
+from recmodels.metric import NAMES
 from tuning.records.folder import BASELINE, SearchFolder, Status, TrialRecord
-from tuning.spec import METRICS, SearchSpec
+from tuning.spec import SearchSpec
 
 START = 1_700_000_000.0  # unix s; trial n starts 100 n later, an epoch takes a second
 ENVIRONMENT = {
@@ -71,7 +72,7 @@ def made_metrics(name: str, epoch: int) -> dict[str, float]:
     """recall@5, ..., hit@50: 20 metrics."""
     return {
         f"{metric}@{k}": (_number(name) + 1) * 0.01 + epoch * 0.001 + k * 1e-6
-        for metric in METRICS
+        for metric in NAMES
         for k in (5, 10, 20, 50)
     }
 

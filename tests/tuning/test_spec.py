@@ -7,8 +7,9 @@ import pytest
 from pydantic import ValidationError
 
 from recmodels.errors import UserError
+from recmodels.metric import NAMES
 from tests.tuning.factories import made_spec
-from tuning.spec import METRICS, SearchSpec, Training, first_fault
+from tuning.spec import SearchSpec, Training, first_fault
 
 
 def fault(**changes: Any) -> str:
@@ -71,7 +72,7 @@ def test_a_missing_key_quotes_no_input_and_no_mapping_is_a_fault_of_the_spec() -
     assert first_fault(error.value).startswith("spec: ")
 
 
-@pytest.mark.parametrize("name", METRICS)
+@pytest.mark.parametrize("name", NAMES)
 def test_every_metric_with_a_cutoff_is_known(name: str) -> None:
     assert Training(metric=f"{name}@7").cutoffs == (5, 7, 10, 20, 50)
 

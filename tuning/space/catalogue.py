@@ -18,7 +18,7 @@ OPTIONAL = ("momentum", "initial_accumulator", "clip_norm")
 
 def known_parameters(model: str, strategy: str) -> dict[str, Collection[str]]:
     """Section -> the parameters it accepts, read from the signatures of the model and the strategy."""
-    return {"strategy": knobs(strategy), "train": (*TRAIN, *OPTIONAL), "model": keywords(MODELS[model])}
+    return {"strategy": knobs(strategy), "train": (*TRAIN, *OPTIONAL), "model": list(keywords(MODELS[model]))}
 
 
 def known_strategy(name: str, option: str = "--strategy") -> str:
