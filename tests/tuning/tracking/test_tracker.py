@@ -46,7 +46,7 @@ def started(folder: SearchFolder, said: list[str] | None = None) -> Tracker:
 
 def deliver(folder: SearchFolder, interrupted: bool = False) -> None:
     """One process' life."""
-    assert started(folder).close(interrupted) == 0
+    assert started(folder).close(interrupted, timeout=900) == 0
 
 
 def client(uri: str) -> Any:
@@ -155,7 +155,7 @@ def test_an_interrupted_search_goes_on_in_the_same_runs(tmp_path, uri):
     for epoch in (2, 3, 4):
         folder.trial("0001").append_epoch(made_row("0001", epoch, time=1_700_009_000.0 + epoch))
     end_trial(folder, "0001", "failed", "out of memory")
-    assert tracker.close(interrupted=False) == 0
+    assert tracker.close(interrupted=False, timeout=900) == 0
     after = runs(uri)
     assert {name: run.info.run_id for name, run in after.items()} == {
         name: run.info.run_id for name, run in before.items()
@@ -181,7 +181,7 @@ def test_a_run_id_is_known_while_the_trial_runs(tmp_path, uri):
     made_trial(folder, "0000", epochs=1)
     assert tracker.run_id("0001") is None
     until(lambda: tracker.run_id("0000"))
-    tracker.close(interrupted=True)
+    tracker.close(interrupted=True, timeout=900)
     assert tracker.run_id("0000") == runs(uri)["0000"].info.run_id
 
 
@@ -190,7 +190,7 @@ def test_two_searches_write_to_one_new_database(tmp_path):
     script = (
         "import sys; from pathlib import Path; from tests.tuning.tracking.test_tracker import started\n"
         "from tuning.records.folder import SearchFolder; said = []\n"
-        "assert started(SearchFolder(Path(sys.argv[1])), said).close(False, 60) == 0 and not said, said"
+        "assert started(SearchFolder(Path(sys.argv[1])), said).close(False, 900) == 0 and not said, said"
     )
     (tmp_path / "mlflow.db.new").write_text("half a database")
     uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
@@ -221,7 +221,7 @@ def test_files_that_cannot_be_stored_are_mentioned_once(tmp_path, uri):
     folder, said = made_folder(tmp_path, trials=1, uri=uri), []
     tracker = started(folder, said)
     until(lambda: said)
-    assert tracker.close(interrupted=False) == 0
+    assert tracker.close(interrupted=False, timeout=900) == 0
     assert len(said) == 1
     assert "files were not stored" in said[0]
     assert runs(uri)["made"].info.status == "FINISHED"
@@ -254,7 +254,7 @@ def test_a_server_is_killed_and_comes_back(tmp_path, server, capfd):
     assert said[1] == "MLflow: works again, the records are up to date"
     end_trial(folder, "0001", "pruned")
     end_trial(folder, "0002")
-    assert tracker.close(interrupted=False) == 0
+    assert tracker.close(interrupted=False, timeout=900) == 0
     assert len(said) == 2
     assert capfd.readouterr() == ("", "")  # MLflow's own words are not the search's
     found = runs(server.uri)
@@ -318,5 +318,5 @@ def test_a_relative_database_belongs_to_the_directory_of_the_start(tmp_path, mon
     tracker = Tracker(folder, made_spec(), print, lambda: SUMMARY)
     monkeypatch.chdir("/")
     tracker.start()
-    assert tracker.close(interrupted=False) == 0
+    assert tracker.close(interrupted=False, timeout=900) == 0
     assert set(runs(f"sqlite:///{tmp_path / 'mlflow.db'}")) == {"made"}
