@@ -98,11 +98,10 @@ def list_names(mode: str, given: dict[str, Any]) -> int:
 
 def new_search(given: dict[str, Any], argv: Sequence[str], console: Console) -> int:
     from tuning.records.folder import SearchFolder
-    from tuning.space.layers import Space
 
     spec = new_spec(given)
     if "dry_run" in given:
-        return dry_run(spec, Space.from_data(spec.space), console)
+        return dry_run(spec, spec.space, console)
     folder = SearchFolder((Path(given["output_dir"]) / spec.name).resolve())
     if folder.exists():
         raise UserError(f"--name {spec.name}: this search exists in {folder.path.parent}; --resume {spec.name} goes on")
@@ -132,8 +131,8 @@ def resume_search(given: dict[str, Any], argv: Sequence[str], console: Console) 
 
 def check_data(spec: SearchSpec, folder: "SearchFolder", data: "RecDataset") -> None:
     """UserError if the search in the folder began with other data."""
-    expected = folder.environment().get("data", {}).get("fingerprint", data.fingerprint)
-    if data.fingerprint != expected:
+    environment = folder.environment()
+    if environment and data.fingerprint != (expected := environment.data.fingerprint):
         raise UserError(
             f"{spec.dataset}: not the data this search started with (fingerprint {data.fingerprint[:12]}, "
             f"expected {expected[:12]})"
@@ -142,11 +141,10 @@ def check_data(spec: SearchSpec, folder: "SearchFolder", data: "RecDataset") -> 
 
 def new_comparison(given: dict[str, Any], argv: Sequence[str], console: Console) -> int:
     from tuning.cli import options
-    from tuning.space.layers import Space
 
     comparison = options.new_comparison(given)
     if "dry_run" in given:
-        return max(dry_run(spec, Space.from_data(spec.space), console) for spec in comparison.searches)
+        return max(dry_run(spec, spec.space, console) for spec in comparison.searches)
     if comparison.folder.exists():
         raise UserError(
             f"--name {comparison.name}: it exists in {comparison.folder.parent}; --resume {comparison.name}"
@@ -171,7 +169,7 @@ def compare(comparison: "Comparison", argv: Sequence[str], console: Console) -> 
 
     address = comparison.searches[0].resources.ray_address
     prepare(address)
-    from tuning.execution.ray_tune.tuner import cluster
+    from tuning.execution.ray_tune.cluster import cluster
 
     data = load(comparison.searches[0])
     console.print(f"{data}\ncomparison {comparison.name}", markup=False, highlight=False)
@@ -196,10 +194,9 @@ def compare(comparison: "Comparison", argv: Sequence[str], console: Console) -> 
 
 
 def show_comparison(comparison: "Comparison", lines: "list[Line]", console: Console) -> int:
-    from tuning.experiments.comparison import folder_of
     from tuning.experiments.comparison_report import remarks, result_table, write_result
 
-    popularity = folder_of(comparison.searches[0]).environment().get("popularity")
+    popularity = SearchFolder.of(comparison.searches[0]).popularity()
     write_result(comparison, lines, popularity)
     console.print(result_table(lines, popularity, comparison.metric))
     for remark in remarks(comparison, lines, popularity):
@@ -228,31 +225,20 @@ def run_session(
     from tuning.reports.live import LiveTable
 
     prepare(spec.resources.ray_address)
-    from tuning.search import Session
+    from tuning.proposals.queue import planned_trials
+    from tuning.search import Search
 
     # A polite kill ends a search as Ctrl-C does.
     signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGINT))
-    table = LiveTable(planned(spec), spec.training.metric, knobs=searched(spec), console=console)
-    return Session(spec, folder, data, table, ["run_search.py", *argv]).run()
-
-
-def planned(spec: SearchSpec) -> int:
-    """How many trials there will be: a grid may have fewer points than the budget would pay for."""
-    from tuning.proposals.study import choose_sampler
-    from tuning.space.layers import Space
-
-    space, trials = Space.from_data(spec.space), spec.budget.trials
-    grid = choose_sampler(space, trials, spec.sampler) == "grid" and not spec.repeat_seeds
-    points = space.grid_size() if grid else None
-    return min(trials, points or trials)
+    table = LiveTable(planned_trials(spec), spec.training.metric, knobs=searched(spec), console=console)
+    return Search(spec, data, table, ["run_search.py", *argv]).run()
 
 
 def searched(spec: SearchSpec) -> list[str]:
     """The parameters that get a column: Mirror Gradient's, and what is searched besides."""
     from tuning.reports.search_report import KNOBS
-    from tuning.space.layers import Space
 
-    space = Space.from_data(spec.space)
+    space = spec.space
     dimensions = {name.partition("/")[0] for name, _ in space.dimensions}
     return [p.name for p in space.parameters if p.name in dimensions or (p.section == "strategy" and p.name in KNOBS)]
 

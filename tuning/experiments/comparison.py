@@ -24,9 +24,10 @@ from recmodels.files import append_line, read_lines, write_whole
 from recmodels.metric import Metric
 from recmodels.training.checkpoint import load_weights
 from recmodels.training.strategies import is_reconstruction
-from tuning.execution.trial import best_file, build
-from tuning.records.folder import SearchFolder, TrialRecord
+from tuning.execution.trial import build
+from tuning.records.folder import SearchFolder
 from tuning.records.selection import winner
+from tuning.records.trials import TrialRecord
 from tuning.search import Outcome
 from tuning.spec import SearchSpec, read_model
 
@@ -106,7 +107,7 @@ def run_comparison(
     for spec in _parts(comparison):
         if spec.name in {row["search"] for row in read_lines(done)}:
             continue
-        if run(spec, folder_of(spec)).interrupted:
+        if run(spec, SearchFolder.of(spec)).interrupted:
             return None
         append_line(done, {"search": spec.name}, sync=True)
     return lines(comparison, data)
@@ -121,23 +122,19 @@ def _parts(comparison: Comparison) -> Iterator[SearchSpec]:
 
 def seeds_of(comparison: Comparison, spec: SearchSpec) -> SearchSpec | None:
     """The search that trains a strategy's winner on fresh seeds; None if there is no winner, or no seed is wanted."""
-    best = winner(folder_of(spec).ledger().values())
+    best = winner(SearchFolder.of(spec).ledger().values())
     if best is None or not comparison.seeds:
         return None
     changes = {
         "name": f"{spec.name}-seeds",
         "space": best.params,
-        "repeat_seeds": True,
+        "role": "confirmation",
         "scheduler": {"name": "none"},
         "budget": {"trials": comparison.seeds},
         "training": spec.training.model_dump() | {"seed": spec.training.seed + 1},
         "export_dir": str(comparison.folder),
     }
     return SearchSpec.model_validate(spec.model_dump() | changes)
-
-
-def folder_of(spec: SearchSpec) -> SearchFolder:
-    return SearchFolder((Path(spec.output_dir) / spec.name).resolve())
 
 
 def lines(comparison: Comparison, data: RecDataset) -> list[Line]:
@@ -166,9 +163,9 @@ class _Runs:
 
     def __init__(self, comparison: Comparison, spec: SearchSpec, data: RecDataset):
         self.data, self.metric = data, comparison.metric
-        self.ledger = list(folder_of(spec).ledger().values())
+        self.ledger = list(SearchFolder.of(spec).ledger().values())
         self.spec = seeds_of(comparison, spec) or spec
-        records = list(folder_of(self.spec).ledger().values())
+        records = list(SearchFolder.of(self.spec).ledger().values())
         if self.spec is spec:
             records = [best for best in [winner(records)] if best]
         self.tested = {record.seed: record for record in records if self.metric in record.test}
@@ -190,9 +187,9 @@ class _Runs:
         return Pair(*(np.array([runs.tested[seed].test[self.metric] for seed in seeds]) for runs in (self, other)))
 
     def _by_user(self, record: TrialRecord) -> Values:
-        trial = folder_of(self.spec).trial(record.trial)
-        model = build(trial.plan() or {}, self.spec.model, self.data, torch.device("cpu")).model
-        model.load_state_dict(load_weights(best_file(trial, record.best_epoch or 0)))
+        trial = SearchFolder.of(self.spec).trial(record.trial)
+        model = build(trial.plan(), self.spec.model, self.data, torch.device("cpu")).model
+        model.load_state_dict(load_weights(trial.best_weights(record.best_epoch or 0)))
         evaluator = Evaluator.of(self.data, "test", (self.metric.k,))
         with torch.no_grad():
             hits, n_positives = evaluator.hits(*model.eval().embed())

@@ -15,7 +15,8 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from tuning.records.folder import BASELINE, Status
+from tuning.execution.observer import Observer
+from tuning.records.trials import BASELINE, EpochRow, Status, TrialPlan, TrialRecord
 from tuning.reports.search_report import KNOBS, shown
 from tuning.spec import Params
 
@@ -36,7 +37,7 @@ class _Row:
         return self.status != "running"
 
 
-class LiveTable:
+class LiveTable(Observer):
     """`with LiveTable(40, "recall@20") as table:` and one `update` per epoch and one per end of a trial.
 
     `total`: trials of the search without the baseline. `knobs`: names of the parameters that get a column. `console`:
@@ -53,13 +54,21 @@ class LiveTable:
         self._lock = threading.Lock()
         self._live = Live(console=self.console, get_renderable=self._render, refresh_per_second=4)
 
-    def __enter__(self) -> "LiveTable":
+    def begins(self, history: Sequence[TrialRecord]) -> None:
+        for record in history:
+            self.ended(record)
         self._started = time.monotonic()
         if self._draws:
             self._live.start()
-        return self
 
-    def __exit__(self, *_: object) -> None:
+    def running(self, plan: TrialPlan, row: EpochRow | None) -> None:
+        epoch, best = (row.epoch, row.best) if row else (0, None)
+        self.update(plan.trial, "running", epoch, plan.params, best)
+
+    def ended(self, record: TrialRecord) -> None:
+        self.update(record.trial, record.status, record.epochs, record.params, record.value)
+
+    def ends(self) -> None:
         if self._draws:
             self._live.stop()
 

@@ -11,8 +11,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from tuning.export.winner import export_name, replay_command
-from tuning.records.folder import BASELINE, Status, TrialRecord
+from tuning.records.environment import Environment
 from tuning.records.selection import baseline, ranked, winner
+from tuning.records.trials import Status, TrialRecord
 from tuning.spec import Scores, SearchSpec
 
 KNOBS = ("alpha", "beta", "interval")
@@ -74,12 +75,13 @@ def baseline_gain(best: TrialRecord | None, plain: TrialRecord | None, metric: s
     )
 
 
-def summary_markdown(spec: SearchSpec, records: Iterable[TrialRecord], environment: dict[str, Any]) -> str:
+def summary_markdown(
+    spec: SearchSpec, records: Iterable[TrialRecord], environment: Environment | None, popularity: Scores | None
+) -> str:
     """The search on one page: counts, winner, metrics, gain over the baseline, where it ran, what to do next."""
     records = list(records)
     best = winner(records)
     gain = baseline_gain(best, baseline(records), spec.training.metric)
-    popularity = environment.get("popularity")
     path = Path(spec.export_dir) / export_name(spec) if best else None
     paragraphs = [
         f"## {spec.model} on {spec.dataset}, strategy {spec.strategy}",
@@ -118,7 +120,7 @@ def resume_command(name: str, output_dir: str) -> str:
 
 def _searched(records: Sequence[TrialRecord]) -> list[tuple[str, str]]:
     """(section, name) of each parameter worth a column: the knobs, what was sampled, what differs between trials."""
-    tried = [record for record in records if record.trial != BASELINE]
+    tried = [record for record in records if record.role != "baseline"]
     sampled = {name.split("/")[0] for record in tried for name in record.point}  # beta is sampled as beta/alpha
     values: dict[tuple[str, str], set[str]] = {}
     for record in tried:
@@ -142,7 +144,7 @@ def _gain(ours: float, theirs: float) -> str:
 
 
 def _counts(records: Sequence[TrialRecord]) -> str:
-    counts = Counter(record.status for record in records if record.trial != BASELINE)
+    counts = Counter(record.status for record in records if record.role != "baseline")
     parts = ", ".join(f"{counts[status]} {status}" for status in get_args(Status))
     return f"{counts.total()} trials ended ({parts})"
 
@@ -171,15 +173,15 @@ def markdown_table(header: Sequence[str], rows: Iterable[Iterable[Any]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def _where(environment: dict[str, Any]) -> str:
-    data, git = environment["data"], environment["git"]
-    cpu = f"{environment['cpu']['name']}, {environment['cpu']['cores']} cores"
+def _where(environment: Environment) -> str:
+    data, git = environment.data, environment.git
+    cpu = f"{environment.cpu['name']}, {environment.cpu['cores']} cores"
     source = f"commit `{git['commit'][:12]}`{' with local changes' if git['dirty'] else ''}" if git else "no checkout"
     return "\n".join(
         (
-            f"- data: {data['users']:,} users, {data['items']:,} items, {data['train']:,} / {data['valid']:,} / "
-            f"{data['test']:,} interactions, fingerprint `{data['fingerprint'][:12]}`",
-            f"- machine: {', '.join([cpu, *(gpu['name'] for gpu in environment['gpus'])])}",
-            f"- source: {source}; Python {environment['versions']['python']}",
+            f"- data: {data.users:,} users, {data.items:,} items, {data.train:,} / {data.valid:,} / "
+            f"{data.test:,} interactions, fingerprint `{data.fingerprint[:12]}`",
+            f"- machine: {', '.join([cpu, *(str(gpu['name']) for gpu in environment.gpus)])}",
+            f"- source: {source}; Python {environment.versions['python']}",
         )
     )

@@ -19,10 +19,11 @@ from recmodels.models import MODELS
 from recmodels.training import STRATEGIES
 from tests.recmodels.factories import checkerboard
 from tests.tuning.factories import end_trial, made_folder, made_spec, made_trial
+from tuning import search
 from tuning.cli import main
 from tuning.cli.options import new_comparison, parser, seconds
+from tuning.execution.ray_tune import cluster
 from tuning.execution.ray_tune import settings as ray_settings
-from tuning.execution.ray_tune import tuner as search
 from tuning.execution.trial import run_trial
 from tuning.records.folder import SearchFolder, TrialFolder
 from tuning.search import Outcome
@@ -43,7 +44,8 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     before = list(logger.handlers)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(ray_settings, "prepare", lambda address: None)
-    monkeypatch.setattr(search, "cluster", no_cluster)
+    for module in (search, cluster):
+        monkeypatch.setattr(module, "cluster", no_cluster)
     yield tmp_path
     logger.handlers[:] = before
     signal.signal(signal.SIGTERM, handler)
