@@ -72,10 +72,10 @@ class Session:
                 return self._finish(interrupted=not complete)
 
     def running(self, trial: str, params: dict[str, Any], epoch: int, best: float | None) -> None:
-        self.table.update(trial, "running", epoch, params, best)
+        self.table.running(trial, params, epoch, best)
 
     def ended(self, record: TrialRecord) -> None:
-        self.table.update(record.trial, record.status, record.epochs, record.params, record.value)
+        self.table.ended(record)
         self.tracker.poke()
 
     def run_id(self, trial: str) -> str | None:
@@ -122,7 +122,7 @@ class Session:
 
     def _show_history(self) -> None:
         for record in self.folder.ledger().values():
-            self.table.update(record.trial, record.status, record.epochs, record.params, record.value)
+            self.table.ended(record)
 
     def _work_left(self) -> bool:
         trials, ledger = self.folder.trials(), self.folder.ledger()
