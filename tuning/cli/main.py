@@ -186,7 +186,7 @@ def compare(comparison: "Comparison", argv: Sequence[str], console: Console) -> 
             lines = run_comparison(comparison, data, run_one)
     except KeyboardInterrupt:
         lines = None
-    from tuning.reports.search_report import resume_command
+    from tuning.commandlines import resume_command
 
     if lines is None:
         again = resume_command(comparison.name, comparison.searches[0].output_dir)
@@ -209,7 +209,7 @@ def show_comparison(comparison: "Comparison", lines: "list[Line]", console: Cons
 
 
 def search(spec: SearchSpec, folder: "SearchFolder", data: "RecDataset", argv: Sequence[str], console: Console) -> int:
-    from tuning.reports.search_report import resume_command
+    from tuning.commandlines import resume_command
 
     try:
         outcome = run_session(spec, folder, data, argv, console)
@@ -258,6 +258,7 @@ def searched(spec: SearchSpec) -> list[str]:
 
 
 def show(spec: SearchSpec, outcome: "Outcome", console: Console) -> int:
+    from tuning.commandlines import next_steps, resume_command
     from tuning.records.selection import baseline
     from tuning.reports import search_report as report
 
@@ -272,13 +273,13 @@ def show(spec: SearchSpec, outcome: "Outcome", console: Console) -> int:
     if warning := report.below_popularity(scores, outcome.popularity, metric):
         line(warning)
     if outcome.interrupted:
-        line(f"interrupted; go on with: {report.resume_command(spec.name, spec.output_dir)}")
+        line(f"interrupted; go on with: {resume_command(spec.name, spec.output_dir)}")
     if outcome.export is None:
         failed = next((record.reason for record in outcome.records if record.status == "failed"), None)
         line("no trial has a result" + (f"; the first failed with: {failed}" if failed else ""))
         return 130 if outcome.interrupted else 1
     line("next:")
-    for step in report.next_steps(spec, outcome.export):
+    for step in next_steps(spec, outcome.export):
         line(f"  {step}")
     line(f"best configuration: {outcome.export}")
     return 130 if outcome.interrupted else 0
