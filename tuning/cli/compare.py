@@ -11,13 +11,13 @@ from recmodels.training.strategies import CONTROLS, knobs
 from tuning.cli.main import check_data, download, load
 from tuning.cli.options import Given, flag, refuse_changes, with_options
 from tuning.cli.search import dry_run, file_name, new_spec, run_session, time_stamp
+from tuning.commandlines import resume_command
 from tuning.execution.ray_tune.settings import prepare
 from tuning.experiments.comparison import REFERENCE, Comparison, folder_of
 from tuning.experiments.comparison_report import remarks, result_table, write_result
 from tuning.experiments.results import StrategyResult, read_results
 from tuning.experiments.runner import run_comparison
 from tuning.records.folder import SearchFolder
-from tuning.reports.search_report import resume_command
 from tuning.reports.tables import say
 from tuning.space.catalogue import known_strategy
 from tuning.space.layers import SEARCHED

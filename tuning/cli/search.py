@@ -18,13 +18,14 @@ from recmodels.models.popularity import Popularity
 from recmodels.training import STRATEGIES
 from tuning.cli.main import check_data, download, load
 from tuning.cli.options import Given, refuse_changes, with_options
+from tuning.commandlines import next_steps, resume_command
 from tuning.execution.ray_tune.settings import prepare
 from tuning.experiments.comparison import folder_of
 from tuning.proposals.study import choose_sampler
 from tuning.records.folder import SearchFolder
 from tuning.records.selection import baseline
 from tuning.reports.live import LiveTable
-from tuning.reports.search_report import baseline_gain, below_popularity, best_table, next_steps, resume_command
+from tuning.reports.search_report import baseline_gain, below_popularity, best_table
 from tuning.reports.tables import plain_columns, say, table
 from tuning.space.catalogue import check_fit, check_training, check_words, known_parameters, known_strategy
 from tuning.space.layers import SEARCHED, Space, load_space

@@ -1,6 +1,5 @@
-"""The result of a search for people: a table for the terminal, a page of Markdown, the next commands."""
+"""The result of a search for people: a table for the terminal and a page of Markdown."""
 
-import shlex
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -8,7 +7,8 @@ from typing import Any, get_args
 
 from rich.table import Table
 
-from tuning.export.winner import export_name, replay_command
+from tuning.commandlines import next_steps
+from tuning.export.winner import export_name
 from tuning.records.folder import BASELINE, Status, TrialRecord
 from tuning.records.selection import baseline, ranked, winner
 from tuning.reports import columns
@@ -73,29 +73,6 @@ def summary_markdown(spec: SearchSpec, records: Iterable[TrialRecord], environme
         "### Next\n\n```sh\n" + "\n".join(next_steps(spec, path)) + "\n```",
     ]
     return "\n\n".join(paragraphs) + "\n"
-
-
-def next_steps(spec: SearchSpec, export_path: Path | None) -> list[str]:
-    """Return command lines to copy: look at the runs, replay the winner (None: there is none), extend the search.
-
-    For an MLflow server the first is its URL.
-    """
-    steps = []
-    uri = spec.tracking.uri
-    if uri:
-        server = uri.startswith(("http://", "https://"))
-        steps.append(uri if server else shlex.join(["mlflow", "ui", "--backend-store-uri", uri]))
-    if export_path:
-        steps.append(replay_command(export_path, spec.data_dir))
-    more = 2 * spec.budget.trials
-    steps.append(f"{resume_command(spec.name, spec.output_dir)} --trials {more}")
-    return steps
-
-
-def resume_command(name: str, output_dir: str) -> str:
-    """Return the command line that goes on with a search or a comparison."""
-    where = [] if output_dir == SearchSpec.model_fields["output_dir"].default else ["--output-dir", output_dir]
-    return shlex.join(["python", "run_search.py", "--resume", name, *where])
 
 
 def _best_markdown(spec: SearchSpec, records: Iterable[TrialRecord], popularity: Scores | None) -> str:
