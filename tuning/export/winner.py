@@ -1,7 +1,6 @@
 """A search's winner as one YAML file that says all a replay needs."""
 
 import re
-import shlex
 from collections import Counter
 from collections.abc import Collection
 from pathlib import Path
@@ -13,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from recmodels.errors import UserError
 from recmodels.files import write_whole
 from recmodels.metric import Metric
+from tuning.commandlines import replay_command
 from tuning.records.folder import SearchFolder
 from tuning.records.trials import Status, TrialRecord
 from tuning.spec import CheckedMetric, SearchSpec, read_model
@@ -96,12 +96,6 @@ class Export(_Part):
 def export_name(spec: SearchSpec) -> str:
     """The file name of a search's winner: `GRCN-synthetic-clothing-mg.yaml`."""
     return re.sub(r"[^A-Za-z0-9._+-]+", "-", f"{spec.model}-{spec.dataset}-{spec.strategy}.yaml")
-
-
-def replay_command(path: Path, data_dir: str | None) -> str:
-    """The command line that trains an exported winner again."""
-    where = ["--data-dir", data_dir] if data_dir else []
-    return shlex.join(["python", "run_search.py", "--replay", str(path), *where])
 
 
 def export_best(spec: SearchSpec, record: TrialRecord, folder: SearchFolder) -> Path:
