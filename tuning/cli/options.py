@@ -188,7 +188,6 @@ def new_spec(given: dict[str, Any]) -> SearchSpec:
     """The options and the space files as one checked value."""
     from recmodels.data.corruptions import clean_name
     from recmodels.models import MODELS
-    from recmodels.models.popularity import Popularity
     from tuning.space.catalogue import check_fit, check_training, check_words, known_parameters, known_strategy
 
     for needed in ("model", "dataset"):
@@ -199,7 +198,7 @@ def new_spec(given: dict[str, Any]) -> SearchSpec:
         raise UserError(f"--model: there is no model {model!r}{did_you_mean(model, MODELS)}")
     named = known_strategy(given["strategy"]) if "strategy" in given else None
     strategy, tune = what_to_tune(given.get("tune", "strategy"), named)
-    if MODELS[model] is Popularity:  # nothing is trained: whatever were searched, all trials would be the same
+    if not MODELS[model].trains:  # all trials would be the same, whatever were searched
         strategy, tune = named or "plain", "base"
     check_fit(model, strategy)
     space = load_space(

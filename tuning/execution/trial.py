@@ -116,7 +116,7 @@ class _Run:
             probe=Probe(self.training.flatness_every) if self.training.flatness_every else None,
         )
         saved = time.monotonic()
-        trained = any(True for _ in self.state.model.parameters())
+        trained = self.state.model.trains
         reason = f"all {self.training.max_epochs} epochs" if trained else "nothing to train"
         while not should_stop(self.scores, self.training.patience):
             epoch = next(epochs, None)

@@ -1,0 +1,41 @@
+"""The switch between fast operations and their plain twins."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+import torch
+
+_plain = ContextVar("plain", default=False)
+
+
+@contextmanager
+def plain() -> Iterator[None]:
+    """Run the plain twin of every fast operation inside: slower, but differentiable any number of times.
+
+    A fast operation has a first derivative only, and says so when asked for a second. The switch holds for the thread
+    and for the forward pass: a loss computed inside may be differentiated outside.
+    """
+    before = _plain.set(True)
+    try:
+        yield
+    finally:
+        _plain.reset(before)
+
+
+class FastOp(torch.autograd.Function):
+    """A differentiable operation written out twice: `forward` and `backward` are fast, `plain` is made of torch's own.
+
+    Both take the same inputs and agree up to rounding.
+    """
+
+    @staticmethod
+    def plain(*inputs: Any) -> Any:
+        """Return what `forward` returns, by operations of torch."""
+        raise NotImplementedError
+
+    @classmethod
+    def run(cls, *inputs: Any) -> Any:
+        """Return the result of the fast operation, or of its twin inside `plain`."""
+        return cls.plain(*inputs) if _plain.get() else cls.apply(*inputs)
