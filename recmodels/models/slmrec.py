@@ -179,7 +179,7 @@ def propagated_features(data: RecDataset, modality: str, n_layers: int) -> tuple
     """
     graph = UserItemGraph.of(data)
     features = unit_rows(shared_tensor(data.features[modality]))
-    users, items = features.new_empty(data.n_users, features.shape[1]), torch.empty_like(features)
+    users, items = (torch.empty(n, features.shape[1]) for n in (data.n_users, data.n_items))
     with torch.no_grad():
         for columns in torch.arange(features.shape[1]).split(COLUMNS):
             block = features[:, columns].to(torch.get_default_dtype())

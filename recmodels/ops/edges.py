@@ -8,9 +8,8 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
-from recmodels.ops.fast import FastOp
+from recmodels.ops.fast import FastOp, first_order
 from recmodels.ops.sparse import Csr, gather_and_add
 
 
@@ -68,7 +67,7 @@ class DotAtEdges(FastOp):
         return pattern.sampled(users, items)
 
     @staticmethod
-    @once_differentiable
+    @first_order
     def backward(ctx: Any, grad: Tensor) -> tuple[None, Tensor, Tensor]:
         users, items = ctx.saved_tensors
         return None, ctx.pattern.by_user(grad).times(items), ctx.pattern.by_item(grad).times(users)
@@ -88,7 +87,7 @@ class SumOverEdges(FastOp):
         return (pattern.by_item if to_items else pattern.by_user)(values).times(dense)
 
     @staticmethod
-    @once_differentiable
+    @first_order
     def backward(ctx: Any, grad: Tensor) -> tuple[None, Tensor, Tensor, None]:
         values, dense = ctx.saved_tensors
         pattern, grad = ctx.pattern, grad.contiguous()

@@ -3,9 +3,8 @@
 from typing import Any
 
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
-from recmodels.ops.fast import FastOp
+from recmodels.ops.fast import FastOp, first_order
 from recmodels.ops.sparse import Csr, Sparse
 
 
@@ -40,7 +39,7 @@ class SumOfHops(FastOp):
         return _horner(to_users.rows, to_items.rows, users, items, n_hops, scale)
 
     @staticmethod
-    @once_differentiable
+    @first_order
     def backward(ctx: Any, users: Tensor, items: Tensor) -> tuple[Any, ...]:
         to_users, to_items = ctx.transposed
         summed = _horner(to_users, to_items, users.contiguous(), items.contiguous(), ctx.n_hops, ctx.scale)

@@ -5,9 +5,8 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
-from recmodels.ops.fast import FastOp
+from recmodels.ops.fast import FastOp, first_order
 
 ROWS = 256
 """Rows of the softmax computed at a time."""
@@ -43,7 +42,7 @@ class CrossEntropyOfOwnKey(FastOp):
         return loss / n
 
     @staticmethod
-    @once_differentiable
+    @first_order
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor]:
         of_queries, of_keys = ctx.saved_tensors
         share = grad / len(of_queries)

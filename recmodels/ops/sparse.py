@@ -12,9 +12,8 @@ import numpy as np
 import torch
 from scipy import sparse
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
 
-from recmodels.ops.fast import FastOp
+from recmodels.ops.fast import FastOp, first_order
 
 # torch says once per process that its CSR support is in beta; the products used here are tested against dense ones.
 warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta state")
@@ -92,7 +91,7 @@ class Product(FastOp):
         return matrix.rows.times(dense)
 
     @staticmethod
-    @once_differentiable
+    @first_order
     def backward(ctx: Any, grad: Tensor) -> tuple[None, Tensor]:
         return None, ctx.matrix.columns.times(grad.contiguous())
 

@@ -6,9 +6,8 @@ from typing import Any
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
 
-from recmodels.ops.fast import FastOp
+from recmodels.ops.fast import FastOp, first_order
 
 
 def shared_tensor(array: NDArray[Any]) -> Tensor:
@@ -66,7 +65,7 @@ class UnitRows(FastOp):
         return unit
 
     @staticmethod
-    @once_differentiable
+    @first_order
     def backward(ctx: Any, grad: Tensor) -> Tensor:
         unit, inverse = ctx.saved_tensors
         along = (grad * unit).sum(dim=1, keepdim=True)
@@ -86,7 +85,7 @@ class Frobenius(FastOp):
         return norm
 
     @staticmethod
-    @once_differentiable
+    @first_order
     def backward(ctx: Any, grad: Tensor) -> Tensor:
         matrix, norm = ctx.saved_tensors
         return matrix * torch.where(norm > 0, grad / norm, 0)
@@ -105,7 +104,7 @@ class ScaleByCosine(FastOp):
         return matrix * cosine
 
     @staticmethod
-    @once_differentiable
+    @first_order
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor]:
         matrix, unit, inverse, cosine = ctx.saved_tensors
         along = (grad * matrix).sum(dim=1, keepdim=True).mul_(inverse)

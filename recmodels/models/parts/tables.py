@@ -1,6 +1,6 @@
 """Tables with a row per id, which say whose rows they hold, and how weights begin."""
 
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal, SupportsIndex
 
 import torch
 from torch import Tensor, nn
@@ -12,10 +12,13 @@ Rows = Literal["users", "items", "nodes"]
 class IdTable(nn.Parameter):
     """A parameter with a row for each user, item or node, as its subclass says.
 
-    A declaration in the type outlasts `.to()`, a deep copy and pickling, which an attribute does not.
+    As a type, and not an attribute, the declaration outlasts `.to()`, deep copies and pickling.
     """
 
     rows: ClassVar[Rows]
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> tuple[Any, ...]:
+        return type(self), (self.detach(), self.requires_grad)  # a Parameter's own would make a plain Parameter
 
 
 class UserTable(IdTable):
