@@ -14,7 +14,6 @@ from recmodels.data.corruptions import clean_name
 from recmodels.data.dataset import RecDataset
 from recmodels.errors import UserError, did_you_mean
 from recmodels.models import MODELS
-from recmodels.models.popularity import Popularity
 from recmodels.training import STRATEGIES
 from tuning.cli.main import check_data, download, load
 from tuning.cli.options import Given, refuse_changes, with_options
@@ -122,7 +121,7 @@ def new_spec(given: Given) -> SearchSpec:
         raise UserError(f"--model: there is no model {model!r}{did_you_mean(model, MODELS)}")
     named = known_strategy(given["strategy"]) if "strategy" in given else None
     strategy, tune = what_to_tune(given.get("tune", "strategy"), named)
-    if MODELS[model] is Popularity:  # nothing is trained, so all trials of a search would be the same
+    if not MODELS[model].trains:  # all trials of a search would be the same
         strategy, tune = named or "plain", "base"
     check_fit(model, strategy)
     space = load_space(

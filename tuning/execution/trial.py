@@ -134,8 +134,7 @@ class _Run:
                 raise
             if should_stop(self.scores, patience):
                 return enough
-        trains = any(True for _ in self.state.model.parameters())
-        return f"all {self.training.max_epochs} epochs" if trains else "nothing to train"
+        return f"all {self.training.max_epochs} epochs" if self.state.model.trains else "nothing to train"
 
     def _record(self, epoch: EpochReport) -> EpochRow:
         self.scores.append(epoch.valid[self.training.metric])
