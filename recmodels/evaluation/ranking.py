@@ -9,7 +9,7 @@ from torch import Tensor
 
 from recmodels.data.dataset import Interactions, RecDataset, Split
 from recmodels.evaluation.metrics import METRICS
-from recmodels.ops.tensors import constant
+from recmodels.ops import shared_tensor as constant
 
 BLOCK_SCORES = 2**21
 """Scores held at a time on the CPU, 8 MiB: they stay in its cache, which makes ranking a third faster. GPUs: 32 times

@@ -14,7 +14,7 @@ from recmodels.data.splits import RULES
 from recmodels.errors import UserError, did_you_mean
 from recmodels.prepare.amazon import BASE_URL, PLACES, Sources, prepare_amazon
 from recmodels.prepare.text import ENCODERS
-from tuning.cli.options import Parser, option
+from tuning.cli.options import Parser, flag
 
 FILES = {kind.replace("-", "_"): kind for kind in PLACES}
 PUBLIC = {*FILES, "base_url", "checksum", "cache_dir", "no_images", "no_text"}
@@ -128,7 +128,7 @@ def checksums(texts: Sequence[str]) -> dict[str, str]:
 
 def refuse(given: dict[str, Any], names: set[str], why: str) -> None:
     for name in sorted(given.keys() & names):
-        raise UserError(f"{option(name)}: {why}")
+        raise UserError(f"{flag(name)}: {why}")
 
 
 def at_least(least: int) -> Any:

@@ -27,6 +27,8 @@ class Repeated(Rule):
     """In one batch of every `interval` a second plain step on the same batch: Mirror Gradient's cost and number of
     steps without its ascent. ValueError unless interval >= 1."""
 
+    shown = ("interval",)
+
     def __init__(self, *, interval: int = 3):
         if interval < 1:
             raise ValueError(f"interval >= 1 must hold, but got interval={interval}")

@@ -20,6 +20,8 @@ class MirrorGradient(Rule):
     ValueError unless 0 <= beta < alpha and interval >= 1.
     """
 
+    shown = ("alpha", "beta", "interval")
+
     def __init__(
         self,
         *,

@@ -17,7 +17,8 @@ from recmodels.evaluation import Evaluator
 from recmodels.graphs.items import nearest_items
 from recmodels.models.popularity import Popularity
 from tests.recmodels.data.formats import amr_folders
-from tuning.cli.options import new_comparison, new_spec
+from tuning.cli.compare import new_comparison
+from tuning.cli.search import new_spec
 from tuning.export.winner import export_name
 
 FEATURES = ("noise=0.1", "snr=20", "missing=0.2", "swap=0.2", "adjust=0.2", "mix=0.2")

@@ -35,7 +35,7 @@ from recmodels.prepare.interactions import collect
 from recmodels.prepare.user_table import prepare_own
 from tests.recmodels.data.formats import amr_folders
 from tests.tuning.export.test_winner import a_spec, exported
-from tuning.cli.options import new_comparison
+from tuning.cli.compare import new_comparison
 from tuning.experiments.comparison import Comparison
 from tuning.export.winner import read_trainable
 from tuning.space.catalogue import known_parameters
