@@ -1,7 +1,7 @@
 """What every model is: a loss of a batch and two matrices whose inner products rank."""
 
 from abc import ABC, abstractmethod
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -25,6 +25,8 @@ Variant = Literal["benchmark", "paper"]
 class Recommender(nn.Module, ABC):
     """Constructor: `Model(data, *, hyper-parameters)`. Its keywords are the model's hyper-parameters."""
 
+    trains: ClassVar[bool] = True
+    """Whether there is anything to train; a model without parameters is evaluated once."""
     needs_negatives = True
     """Whether batches have a row of negatives."""
     reads_features = True

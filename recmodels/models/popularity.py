@@ -11,6 +11,7 @@ from recmodels.models.base import Recommender
 class Popularity(Recommender):
     """Items by their number of training interactions, the same order for every user. Nothing is trained."""
 
+    trains = False
     reads_features = False
     users: Tensor
     items: Tensor

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from recmodels.models.base import Recommender
-from recmodels.signatures import check_choices, keywords
+from recmodels.signatures import check_values, keywords
 from recmodels.training.strategies.amr import AMR
 from recmodels.training.strategies.averaging import EMA, SWA
 from recmodels.training.strategies.base import Part
@@ -104,7 +104,7 @@ def make_strategy(
     if unknown := values.keys() - set(knobs(name)):
         raise ValueError(f"{name} has no {min(unknown)}; it has {', '.join(knobs(name)) or 'no knobs'}")
     for part in parts_of(name).values():
-        check_choices(part, values)
+        check_values(part, values)
     layers: dict[str, Any] = {
         layer: part(**{knob: values[knob] for knob in keywords(part) if knob in values})
         for layer, part in parts_of(name).items()

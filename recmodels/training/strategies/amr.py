@@ -32,6 +32,8 @@ class AMR(LossTransform):
     ValueError unless adv_eps, adv_weight and adv_warmup >= 0, and for a model whose loss reads no features.
     """
 
+    needs_features = True
+
     def __init__(
         self,
         *,

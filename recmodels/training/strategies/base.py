@@ -9,7 +9,7 @@ averaging        the weights of many steps -> the weights that rank
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -26,6 +26,9 @@ Batches = Callable[[np.random.Generator], Iterator[BatchLoss]]
 
 class Part:
     """One layer's method. The keywords of the constructor are its knobs; ValueError for what they cannot be."""
+
+    needs_features: ClassVar[bool] = False
+    """Whether it trains only models whose loss reads item features."""
 
     def attach(self, model: Recommender, rng: np.random.Generator) -> None:
         """Called once, before training. `rng` is the part's own."""
