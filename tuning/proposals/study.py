@@ -9,13 +9,15 @@ from typing import Any
 
 import optuna
 from optuna import samplers
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.samplers import BaseSampler
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.trial import TrialState, create_trial
 
 from tuning.records.folder import SearchFolder, TrialRecord
-from tuning.space.layers import Space, optuna_distributions
+from tuning.space import Space
+from tuning.space.distributions import Choice, Range
 
 GP_LIMIT = 200
 """A Gaussian process costs time cubic in the trials; beyond this budget `auto` takes TPE."""
@@ -49,6 +51,20 @@ def choose_sampler(space: Space, trials: int, wanted: str = "auto") -> str:
     if points is not None and points <= trials:
         return "grid"
     return "gp" if trials <= GP_LIMIT else "tpe"
+
+
+def optuna_distributions(space: Space) -> dict[str, BaseDistribution]:
+    """Return Optuna's distribution of the same values for each dimension, by name."""
+
+    def convert(distribution: Choice | Range) -> BaseDistribution:
+        if isinstance(distribution, Choice):
+            return CategoricalDistribution(distribution.values)
+        low, high, step, log = distribution.low, distribution.high, distribution.step, distribution.log
+        if distribution.whole:
+            return IntDistribution(int(low), int(high), log=log, step=int(step or 1))
+        return FloatDistribution(low, high, log=log, step=step)
+
+    return {name: convert(distribution) for name, distribution in space.dimensions}
 
 
 class Study:

@@ -13,8 +13,8 @@ from optuna.trial import FrozenTrial, TrialState
 
 from tuning.proposals.study import GP_LIMIT, SAMPLERS, Study, choose_sampler
 from tuning.records.folder import SearchFolder, Status, TrialRecord, unfinished
+from tuning.space import Space, load_space
 from tuning.space.catalogue import known_parameters
-from tuning.space.layers import Space, load_space
 
 MG = load_space("LightGCN", "mg", "demo", known=known_parameters("LightGCN", "mg"))
 ALL = load_space("LightGCN", "mg", "demo", tune="all", known=known_parameters("LightGCN", "mg"))
