@@ -13,14 +13,14 @@ from recmodels.training.checkpoint import load_weights
 from tuning.execution.ray_tune import tuner as search
 from tuning.execution.ray_tune.recorder import record_of, recover
 from tuning.execution.trial import best_file, build, popularity, test_metrics
-from tuning.export.winner import check_mmrec, export_best
+from tuning.export.mmrec import check_mmrec
+from tuning.export.winner import export_best
 from tuning.proposals.study import Study, choose_sampler
 from tuning.records.environment import environment
 from tuning.records.folder import BASELINE, SearchFolder, TrialRecord, unfinished
 from tuning.records.selection import winner
 from tuning.reports import search_report as report
 from tuning.reports.live import LiveTable
-from tuning.space.layers import Space
 from tuning.spec import Scores, SearchSpec
 from tuning.tracking.tracker import NullTracker, Tracker, make_tracker
 
@@ -45,7 +45,7 @@ class Session:
 
     def __init__(self, spec: SearchSpec, folder: SearchFolder, data: RecDataset, table: LiveTable, argv: Sequence[str]):
         self.folder, self.data, self.table, self.argv = folder, data, table, argv
-        self.space = Space.from_data(spec.space)
+        self.space = spec.space
         if spec.baseline and self.space.base_defaults() is None:
             raise UserError("--baseline: expected a default for every train and model parameter, but one has none")
         sampler = choose_sampler(self.space, spec.budget.trials, spec.sampler)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tuning.experiments.comparison import Comparison, Line
     from tuning.records.folder import SearchFolder
     from tuning.search import Outcome
-    from tuning.space.layers import Space
+    from tuning.space import Space
 
 COMMANDS = {
     "prepare": "make a data set folder from the public sources, or from tables of your own",
@@ -98,11 +98,10 @@ def list_names(mode: str, given: dict[str, Any]) -> int:
 
 def new_search(given: dict[str, Any], argv: Sequence[str], console: Console) -> int:
     from tuning.records.folder import SearchFolder
-    from tuning.space.layers import Space
 
     spec = new_spec(given)
     if "dry_run" in given:
-        return dry_run(spec, Space.from_data(spec.space), console)
+        return dry_run(spec, spec.space, console)
     folder = SearchFolder((Path(given["output_dir"]) / spec.name).resolve())
     if folder.exists():
         raise UserError(f"--name {spec.name}: this search exists in {folder.path.parent}; --resume {spec.name} goes on")
@@ -142,11 +141,10 @@ def check_data(spec: SearchSpec, folder: "SearchFolder", data: "RecDataset") -> 
 
 def new_comparison(given: dict[str, Any], argv: Sequence[str], console: Console) -> int:
     from tuning.cli import options
-    from tuning.space.layers import Space
 
     comparison = options.new_comparison(given)
     if "dry_run" in given:
-        return max(dry_run(spec, Space.from_data(spec.space), console) for spec in comparison.searches)
+        return max(dry_run(spec, spec.space, console) for spec in comparison.searches)
     if comparison.folder.exists():
         raise UserError(
             f"--name {comparison.name}: it exists in {comparison.folder.parent}; --resume {comparison.name}"
@@ -158,7 +156,7 @@ def new_comparison(given: dict[str, Any], argv: Sequence[str], console: Console)
 def resume_comparison(folder: Path, given: dict[str, Any], argv: Sequence[str], console: Console) -> int:
     from tuning.experiments.comparison import Comparison
 
-    comparison = Comparison.read(folder)
+    comparison = Comparison.read(folder / "comparison.yaml")
     for fixed in given.keys() - (RESUMABLE - {"trials", "time_budget", "epoch_budget", "pass_budget"}) - {"resume"}:
         raise UserError(f"{option(fixed)}: cannot be changed when a comparison goes on, start a new one instead")
     changed = [with_options(spec.model_dump(), given) for spec in comparison.searches]
@@ -239,9 +237,8 @@ def run_session(
 def planned(spec: SearchSpec) -> int:
     """How many trials there will be: a grid may have fewer points than the budget would pay for."""
     from tuning.proposals.study import choose_sampler
-    from tuning.space.layers import Space
 
-    space, trials = Space.from_data(spec.space), spec.budget.trials
+    space, trials = spec.space, spec.budget.trials
     grid = choose_sampler(space, trials, spec.sampler) == "grid" and not spec.repeat_seeds
     points = space.grid_size() if grid else None
     return min(trials, points or trials)
@@ -250,9 +247,8 @@ def planned(spec: SearchSpec) -> int:
 def searched(spec: SearchSpec) -> list[str]:
     """The parameters that get a column: Mirror Gradient's, and what is searched besides."""
     from tuning.reports.search_report import KNOBS
-    from tuning.space.layers import Space
 
-    space = Space.from_data(spec.space)
+    space = spec.space
     dimensions = {name.partition("/")[0] for name, _ in space.dimensions}
     return [p.name for p in space.parameters if p.name in dimensions or (p.section == "strategy" and p.name in KNOBS)]
 
@@ -297,8 +293,8 @@ def dry_run(spec: SearchSpec, space: "Space", console: Console) -> int:
 
 
 def replay_export(given: dict[str, Any], console: Console) -> int:
+    from tuning.export.model import read_trainable
     from tuning.export.replay import replay
-    from tuning.export.winner import read_trainable
     from tuning.reports.search_report import below_popularity
 
     extra = given.keys() - {"replay", "data_dir", "cache_dir", "output_dir"}

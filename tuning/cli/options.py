@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from pydantic import ValidationError
 
 from recmodels.errors import UserError, did_you_mean
-from tuning.space.layers import SEARCHED, load_space
+from tuning.space import SECTIONS_OF_TUNE, Parameter, load_space
+from tuning.space.parameter import read_parameter
 from tuning.spec import SearchSpec, first_fault
 
 if TYPE_CHECKING:
@@ -189,7 +190,7 @@ def new_spec(given: dict[str, Any]) -> SearchSpec:
     from recmodels.data.corruptions import clean_name
     from recmodels.models import MODELS
     from recmodels.models.popularity import Popularity
-    from tuning.space.catalogue import check_fit, check_training, check_words, known_parameters, known_strategy
+    from tuning.space.catalogue import check_fit, check_space, known_parameters, known_strategy
 
     for needed in ("model", "dataset"):
         if needed not in given:
@@ -211,20 +212,20 @@ def new_spec(given: dict[str, Any]) -> SearchSpec:
         overrides=overrides(given),
         known=known_parameters(model, strategy),
     )
-    check_training(space)
-    check_words(space, model, strategy)
+    check_space(space, model, strategy)
     stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
     name = _file_name(f"{model}-{given['dataset']}-{strategy}", 80) + f"-{stamp}"
-    return with_options({"name": name, "strategy": strategy, "space": space.to_data()}, given)
+    return with_options({"name": name, "strategy": strategy, "space": space}, given)
 
 
-def overrides(given: dict[str, Any]) -> list[str]:
-    """What --optimizer and --set say, the latter last."""
-    names = given.get("optimizer", "").split(",")
+def overrides(given: dict[str, Any]) -> list[str | Parameter]:
+    """Return the overrides of --optimizer and of --set, the latter last."""
+    names = [name.strip() for name in given.get("optimizer", "").split(",")]
     if names == [""]:
         return given.get("set", [])
-    values = names[0] if len(names) == 1 else f"{{type: categorical, values: [{', '.join(names)}]}}"
-    return [f"optimizer={values}", *given.get("set", [])]
+    value = names[0] if len(names) == 1 else {"type": "categorical", "values": names}
+    source = f"--optimizer {given['optimizer']}"
+    return [read_parameter("train", "optimizer", value, source), *given.get("set", [])]
 
 
 def what_to_tune(tune: str, strategy: str | None) -> tuple[str, str]:
@@ -232,10 +233,10 @@ def what_to_tune(tune: str, strategy: str | None) -> tuple[str, str]:
     from recmodels.training import STRATEGIES
     from tuning.space.catalogue import known_strategy
 
-    if tune in SEARCHED:
+    if tune in SECTIONS_OF_TUNE:
         return strategy or ("plain" if tune == "base" else "mg"), tune
     if "+" not in tune and tune not in STRATEGIES:
-        raise UserError(f"--tune: there is no {tune!r} to search{did_you_mean(tune, [*SEARCHED, *STRATEGIES])}")
+        raise UserError(f"--tune: there is no {tune!r} to search{did_you_mean(tune, [*SECTIONS_OF_TUNE, *STRATEGIES])}")
     named = known_strategy(tune, "--tune")
     if strategy not in (None, named):
         raise UserError(f"--tune {tune}: expected the strategy that --strategy names, {strategy}")
@@ -251,8 +252,8 @@ def new_comparison(given: dict[str, Any]) -> "Comparison":
     for option_ in ("strategy", "baseline", "export_format"):
         if option_ in given:
             raise UserError(f"{option(option_)}: has no meaning with --compare")
-    if given.get("tune", "strategy") not in SEARCHED:
-        raise UserError(f"--tune {given['tune']}: expected one of {', '.join(SEARCHED)} with --compare")
+    if given.get("tune", "strategy") not in SECTIONS_OF_TUNE:
+        raise UserError(f"--tune {given['tune']}: expected one of {', '.join(SECTIONS_OF_TUNE)} with --compare")
     named = [REFERENCE, *given["compare"].split(","), *(CONTROLS if "controls" in given else ())]
     strategies = list(dict.fromkeys(known_strategy(name.strip(), "--compare") for name in named))
     theirs = {knob for strategy in strategies for knob in knobs(strategy)}

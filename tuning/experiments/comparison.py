@@ -9,12 +9,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import numpy as np
 import torch
-import yaml
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from recmodels.data.dataset import RecDataset
 from recmodels.evaluation import Evaluator
@@ -28,17 +27,16 @@ from tuning.execution.trial import best_file, build
 from tuning.records.folder import SearchFolder, TrialRecord
 from tuning.records.selection import winner
 from tuning.search import Outcome
-from tuning.spec import SearchSpec, read_model
+from tuning.spec import File, SearchSpec
 
 REFERENCE = "plain"
 """What every strategy is measured by."""
 
 
-class Comparison(BaseModel):
+class Comparison(File):
     """`searches`: one per strategy, the reference first; `seeds`: how many fresh ones each winner is trained on."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
+    what: ClassVar = "a comparison"
     name: str
     seeds: Annotated[int, Field(ge=0)] = 5
     searches: list[SearchSpec]
@@ -52,13 +50,7 @@ class Comparison(BaseModel):
         return Metric(self.searches[0].training.metric)
 
     def write(self) -> None:
-        text = yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
-        write_whole(self.folder / "comparison.yaml", text)
-
-    @classmethod
-    def read(cls, folder: Path) -> "Comparison":
-        """UserError if there is none, or it is none."""
-        return read_model(folder / "comparison.yaml", cls, "a comparison")
+        write_whole(self.folder / "comparison.yaml", self.to_yaml())
 
 
 @dataclass(frozen=True)

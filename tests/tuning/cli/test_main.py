@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from rich.console import Console
 
 import recmodels.data
@@ -26,8 +25,8 @@ from tuning.execution.ray_tune import tuner as search
 from tuning.execution.trial import run_trial
 from tuning.records.folder import SearchFolder, TrialFolder
 from tuning.search import Outcome
-from tuning.space.layers import Space
 from tuning.spec import SearchSpec, Training
+from tuning.yaml_document import parse_yaml, to_yaml
 
 NEW = ("--model", "LightGCN", "--dataset", "demo")
 
@@ -285,7 +284,7 @@ def test_a_dry_run_prints_the_search_and_leaves_nothing(
     assert run_search.main([*NEW, *arguments, "--dry-run", "--trials", "7", "--tracking-uri", "none"]) == 0
     out, err = capsys.readouterr()
     assert (out.splitlines()[-1], err) == (points, "")
-    spec = SearchSpec.model_validate(yaml.safe_load(out.partition("┏")[0]))
+    spec = SearchSpec.model_validate(parse_yaml(out.partition("┏")[0], "text").data)
     assert (spec.model, spec.dataset, spec.budget.trials, spec.tracking.uri) == ("LightGCN", "demo", 7, None)
     assert "batch_size" in out.partition("┏")[2]
     assert list(here.iterdir()) == []
@@ -294,8 +293,8 @@ def test_a_dry_run_prints_the_search_and_leaves_nothing(
 def resolved(capsys: Any, *arguments: str) -> tuple[SearchSpec, set[str]]:
     """The search that the arguments come to, and what it searches."""
     assert run_search.main([*arguments, "--dataset", "demo", "--dry-run"]) == 0
-    spec = SearchSpec.model_validate(yaml.safe_load(capsys.readouterr().out.partition("┏")[0]))
-    return spec, {dimension.name for dimension in Space.from_data(spec.space).dimensions}
+    spec = SearchSpec.model_validate(parse_yaml(capsys.readouterr().out.partition("┏")[0], "text").data)
+    return spec, {dimension.name for dimension in spec.space.dimensions}
 
 
 KNOBS, BASE = {"alpha", "beta/alpha", "interval"}, {"n_layers", "reg_weight", "learning_rate"}
@@ -323,9 +322,9 @@ def test_tune_says_what_is_searched(capsys: Any, arguments: tuple[str, ...], str
 
 def test_several_optimizers_are_searched(capsys: Any) -> None:
     one, searched = resolved(capsys, "--model", "LightGCN", "--optimizer", "sgd", "--set", "momentum=0.9")
-    assert (one.space["train"]["optimizer"], one.space["train"]["momentum"], searched) == ("sgd", 0.9, KNOBS)
+    assert (one.space.fixed["optimizer"], one.space.fixed["momentum"], searched) == ("sgd", 0.9, KNOBS)
     both, searched = resolved(capsys, "--model", "LightGCN", "--optimizer", "sgd,adam")
-    assert both.space["train"]["optimizer"] == {"type": "categorical", "values": ["sgd", "adam"]}
+    assert both.space.to_data()["train"]["optimizer"] == {"type": "categorical", "values": ["sgd", "adam"]}
     assert searched == KNOBS | {"optimizer"}
 
 
@@ -343,7 +342,7 @@ def test_every_strategy_can_be_tuned_by_its_name(capsys: Any, strategy: str) -> 
     by_name, searched = resolved(capsys, "--model", "VBPR", "--tune", strategy)
     by_option, as_well = resolved(capsys, "--model", "VBPR", "--strategy", strategy)
     assert (by_name.strategy, by_name.space, searched) == (strategy, by_option.space, as_well)
-    assert bool(searched) == bool(by_name.space["strategy"])
+    assert bool(searched) == bool(by_name.space.to_data()["strategy"])
 
 
 @pytest.mark.parametrize("how", ["--tune", "--strategy"])
@@ -402,7 +401,7 @@ def test_every_option_reaches_the_spec(capsys: Any) -> None:
     }
     given = [part for pair in values.items() for part in pair]
     assert run_search.main([*given, "--baseline", "--dry-run"]) == 0
-    said = yaml.safe_load(capsys.readouterr().out.partition("┏")[0])
+    said = parse_yaml(capsys.readouterr().out.partition("┏")[0], "text").data
     said.pop("space")
     assert said == {
         "name": "n",
@@ -486,7 +485,7 @@ def exported(path: Path, **changes: Any) -> dict[str, Any]:
         "versions": {},
         "search": {"name": "s", "trials": {}, "sampler": "gp", "scheduler": "asha"},
     } | changes
-    path.write_text(yaml.safe_dump(content))
+    path.write_text(to_yaml(content))
     return content
 
 
@@ -497,7 +496,7 @@ def test_a_replay_says_whether_the_metrics_are_the_same(capsys: Any) -> None:
     assert "the metrics are the same, digit by digit" in capsys.readouterr().out
 
     content["metrics"]["test"]["recall@5"] += 1e-12
-    Path("best.yaml").write_text(yaml.safe_dump(content | {"data_fingerprint": "other"}))
+    Path("best.yaml").write_text(to_yaml(content | {"data_fingerprint": "other"}))
     assert run_search.main(["--replay", "best.yaml"]) == 1
     out = capsys.readouterr().out
     assert "the metrics differ" in out
@@ -510,7 +509,7 @@ def test_a_replay_shows_popularity_beside_the_metrics(capsys: Any) -> None:
     content = exported(Path("best.yaml"))
     scores = {split: dict.fromkeys(metrics, 0.125) for split, metrics in content["metrics"].items()}
     scores["valid"]["ndcg@5"] = 1.5
-    Path("best.yaml").write_text(yaml.safe_dump(content | {"popularity": scores}))
+    Path("best.yaml").write_text(to_yaml(content | {"popularity": scores}))
     assert run_search.main(["--replay", "best.yaml"]) == 0
     out = capsys.readouterr().out
     assert "│ 0.125000" in out

@@ -7,7 +7,6 @@ from statistics import fmean
 from typing import Any
 
 import pytest
-import yaml
 
 from recmodels.data.dataset import RecDataset
 from recmodels.errors import UserError
@@ -20,8 +19,8 @@ from tuning.experiments import comparison, comparison_report
 from tuning.experiments.comparison import Comparison, folder_of, run_comparison
 from tuning.records.folder import SearchFolder
 from tuning.search import Outcome
-from tuning.space.layers import Space
 from tuning.spec import SearchSpec
+from tuning.yaml_document import to_yaml
 
 GIVEN: dict[str, Any] = {
     "model": "LightGCN",
@@ -55,7 +54,7 @@ class Driver:
         self.ran.append(spec.name)
         folder.write_spec(spec)
         folder.write_environment({"popularity": None})
-        space = Space.from_data(spec.space)
+        space = spec.space
         point = space.default_point() or {}
         for number in range(spec.budget.trials if spec.repeat_seeds else 1):
             trial = folder.trial(f"{number:04}")
@@ -76,10 +75,10 @@ def test_every_strategy_has_the_same_search_but_for_its_knobs() -> None:
     assert len({spec.name for spec in asked.searches}) == 5
     alike = [spec.model_dump(exclude={"name", "strategy", "space"}) for spec in asked.searches]
     assert all(each == alike[0] for each in alike)
-    bases = [{part: spec.space[part] for part in ("train", "model")} for spec in asked.searches]
+    bases = [{part: spec.space.to_data()[part] for part in ("train", "model")} for spec in asked.searches]
     assert all(base == bases[0] for base in bases)
     assert bases[0]["model"]["reg_weight"] == 0.1
-    knobs = {spec.strategy: spec.space["strategy"] for spec in asked.searches}
+    knobs = {spec.strategy: spec.space.to_data()["strategy"] for spec in asked.searches}
     assert knobs["plain"] == {}
     assert knobs["sam"]["rho"] == 0.1
     assert (knobs["mg"]["interval"], knobs["plain_repeat"]["interval"]) == (5, 5)
@@ -144,7 +143,7 @@ def test_without_seeds_the_winners_themselves_are_compared(here: Path) -> None:
 def test_an_interrupted_comparison_goes_on_where_it_was(here: Path) -> None:
     data, asked = checkerboard(), made(compare="mg")
     assert run_comparison(asked, data, Driver(data, stop_in="c-mg")) is None
-    again = Comparison.read(asked.folder)
+    again = Comparison.read(asked.folder / "comparison.yaml")
     assert again == asked
     driver = Driver(data)
     assert run_comparison(again, data, driver) is not None
@@ -196,6 +195,6 @@ def test_a_strategy_whose_trials_all_failed_has_a_line_without_figures(here: Pat
 
 
 def test_a_file_that_is_no_comparison(here: Path) -> None:
-    (here / "comparison.yaml").write_text(yaml.safe_dump({"name": "c"}))
+    (here / "comparison.yaml").write_text(to_yaml({"name": "c"}))
     with pytest.raises(UserError, match=r"comparison\.yaml: searches: Field required"):
-        Comparison.read(here)
+        Comparison.read(here / "comparison.yaml")

@@ -24,7 +24,7 @@ from tuning.execution.ray_tune.recorder import Observer, Recorder, Unpickled
 from tuning.execution.trial import run_trial
 from tuning.proposals.study import Study
 from tuning.records.folder import BASELINE, SearchFolder, unfinished
-from tuning.space.layers import Space
+from tuning.space import Space
 from tuning.spec import Params, SearchSpec
 
 MAX_CPU_TRIALS = 8
