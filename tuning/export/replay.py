@@ -16,7 +16,7 @@ from recmodels.errors import UserError
 from recmodels.models import Recommender
 from recmodels.training.checkpoint import load_weights
 from tuning.execution.trial import best_file, build, run_trial
-from tuning.export.winner import Export
+from tuning.export.model import Export
 from tuning.records.folder import TrialFolder
 from tuning.spec import Scores, Training
 
