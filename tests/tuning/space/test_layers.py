@@ -265,10 +265,8 @@ def test_a_step_of_exactly_the_range():
         ("model: [1]", ":1: model: expected a mapping of names to values, but got [1]"),
         (
             "model:\n  a: 1\n  a: 2",
-            (
-                "model:\n  a: 1\n  a: 2",
-                ':3: not valid YAML: while constructing a mapping, found duplicate key "a" with value "2" (original value: "1")',
-            ),
+            ":3: not valid YAML: while constructing a mapping, "
+            'found duplicate key "a" with value "2" (original value: "1")',
         ),
         ("model: {a", ":1: not valid YAML: while parsing a flow mapping, expected ',' or '}', but got '<stream end>'"),
     ],
