@@ -17,12 +17,14 @@ from tuning.reports.tables import markdown_table, plain_columns, shown, table
 from tuning.spec import Scores, SearchSpec
 
 BEST = 10
-"""How many of the best trials are shown."""
+"""Number of trials in a table of the best."""
 
 
-def best_table(spec: SearchSpec, records: Iterable[TrialRecord], popularity: Scores | None = None) -> Table:
-    """Return the best trials, one a row, and below them the baseline and popularity, which they have to beat."""
-    return table(columns.trial_columns(spec), *_rows(spec, records, popularity))
+def best_table(
+    spec: SearchSpec, records: Iterable[TrialRecord], popularity: Scores | None = None, n: int = BEST
+) -> Table:
+    """Return the `n` best trials, one a row, and below them the baseline and popularity, which they have to beat."""
+    return table(columns.trial_columns(spec), *_rows(spec, records, popularity, n))
 
 
 def below_popularity(scores: Scores, popularity: Scores | None, metric: str) -> str | None:
@@ -76,18 +78,18 @@ def summary_markdown(spec: SearchSpec, records: Iterable[TrialRecord], environme
 
 
 def _best_markdown(spec: SearchSpec, records: Iterable[TrialRecord], popularity: Scores | None) -> str:
-    best, references = _rows(spec, records, popularity)
+    best, references = _rows(spec, records, popularity, BEST)
     return markdown_table(columns.trial_columns(spec), best + references)
 
 
 def _rows(
-    spec: SearchSpec, records: Iterable[TrialRecord], popularity: Scores | None
+    spec: SearchSpec, records: Iterable[TrialRecord], popularity: Scores | None, n: int
 ) -> tuple[list[TrialRow], list[TrialRow]]:
     records = list(records)
     references = [ended_row(record) for record in [baseline(records)] if record]
     if popularity:
         references.append(popularity_row(popularity, spec.training.metric))
-    return [ended_row(record) for record in ranked(records)[:BEST]], references
+    return [ended_row(record) for record in ranked(records)[:n]], references
 
 
 def _gain(ours: float, theirs: float) -> str:

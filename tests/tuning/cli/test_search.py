@@ -1,5 +1,8 @@
 """A search from the command line: what is refused, what is searched, what is said at its end."""
 
+import os
+import signal
+import time
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +16,7 @@ from tests.tuning.cli.helpers import NEW, refused, resolved
 from tests.tuning.factories import end_trial, made_folder, made_spec, made_trial
 from tuning.cli.search import planned, show
 from tuning.records.folder import SearchFolder
-from tuning.search import Outcome
+from tuning.search import Outcome, Session
 from tuning.spec import SearchSpec
 
 pytestmark = pytest.mark.usefixtures("here")
@@ -257,3 +260,16 @@ def test_the_end_of_a_search(capsys: Any, here: Path, winner: bool, interrupted:
     (row,) = [line.split() for line in out.splitlines() if line.startswith("popularity")]
     assert row[-2:] == ["0.5", "0.25"]
     assert ("warning: the items with most training interactions are a better ranking" in out) == winner
+
+
+@pytest.mark.usefixtures("board")
+def test_a_polite_kill_ends_a_search_as_ctrl_c_does(capsys: Any, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def killed(session: Session) -> Outcome:
+        session.folder.write_spec(session.spec)
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(900)
+        raise AssertionError("the signal was not seen")
+
+    monkeypatch.setattr(Session, "run", killed)
+    assert run_search.main([*NEW, "--name", "s"]) == 130
+    assert "interrupted; go on with: python run_search.py --resume s" in capsys.readouterr().out

@@ -1,6 +1,5 @@
 """Tables and pages show what the records say, and no more than they can say."""
 
-from dataclasses import replace
 from io import StringIO
 from typing import Any
 
@@ -45,16 +44,16 @@ def a_spec(**fields: Any) -> SearchSpec:
     return SearchSpec(**{"name": "s", "model": "GRCN", "dataset": "tiktok", "space": {}} | fields)
 
 
+KNOBS = {"alpha": 1.0, "beta": 0.2, "interval": 3}
+SPEC = a_spec(space={"strategy": KNOBS, "train": {"lr": 0.1}, "model": {"reg": 0.5}})
+
+
 def printed(table: Table) -> list[list[str]]:
     """The table's lines as words."""
     console = Console(file=StringIO(), width=200, color_system=None)
     console.print(table)
     lines = console.file.getvalue().translate(str.maketrans("┃│", "  ")).splitlines()
     return [words for line in lines if (words := line.split()) and words[0][0].isalnum()]
-
-
-def header(records: list[TrialRecord]) -> list[str]:
-    return [str(column.header) for column in best_table(records, METRIC).columns]
 
 
 def test_best_first_test_only_where_known_baseline_below():
@@ -65,18 +64,18 @@ def test_best_first_test_only_where_known_baseline_below():
         record("0003", None, "failed", best_epoch=None),
         record(BASELINE, 0.4375, params={"strategy": {}, "train": {"lr": 0.1}, "model": {}}),
     ]
-    assert printed(best_table(records, METRIC, n=3))[1:] == [
+    assert printed(best_table(SPEC, records, n=3))[1:] == [
         ["0002", "finished", "9", "5", "1", "0.2", "3", "0.5", "0.25"],
         ["0000", "finished", "9", "5", "1", "0.2", "3", "0.25", "0.125"],
         ["0001", "pruned", "9", "5", "1", "0.2", "3", "0.125", "-"],
         ["baseline", "finished", "9", "5", "-", "-", "-", "0.4375", "0.2188"],
     ]
-    assert ["0003", "failed", "9", "-", "1", "0.2", "3", "-", "-"] in printed(best_table(records, METRIC))
+    assert ["0003", "failed", "9", "-", "1", "0.2", "3", "-", "-"] in printed(best_table(SPEC, records))
 
 
 def test_popularity_is_the_last_row():
     records = [record("0000", 0.25), record(BASELINE, 0.125, params={"strategy": {}, "train": {}, "model": {}})]
-    lines = printed(best_table(records, METRIC, POPULARITY))
+    lines = printed(best_table(SPEC, records, POPULARITY))
     assert lines[-1] == ["popularity", *["-"] * 6, "0.375", "0.1875"]
     assert [line[0] for line in lines[1:]] == ["0000", "baseline", "popularity"]
 
@@ -96,21 +95,8 @@ def test_a_model_below_popularity_is_called_so():
     assert below_popularity(record("0000", below).scores, None, METRIC) is None
 
 
-def test_shows_the_knobs_the_sampled_and_the_varying_parameters():
-    always = ["trial", "status", "epochs", "best epoch", "alpha", "beta", "interval"]
-    scores = [f"valid {METRIC}", f"test {METRIC}"]
-    one, two = record("0000", 0.1), record("0001", 0.2)
-    assert header([one, two]) == [*always, *scores]
-    sampled = replace(one, point={"lr/reg": 0.2})
-    assert header([sampled, two]) == [*always, "lr", *scores]
-    varied = replace(two, params=two.params | {"model": {"reg": 0.25}})
-    assert header([one, varied]) == [*always, "reg", *scores]
-    plain = replace(one, params={"strategy": {}, "train": {"lr": 0.1}, "model": {}}, trial=BASELINE)
-    assert header([one, two, plain]) == [*always, *scores]  # the baseline differs by design
-
-
 def test_an_empty_search_has_an_empty_table():
-    assert best_table([], METRIC).row_count == 0
+    assert best_table(SPEC, []).row_count == 0
 
 
 def test_the_gain_is_absolute_and_relative_on_both_splits():
@@ -143,12 +129,15 @@ def test_nothing_is_compared_with_half_a_training(best, plain):
 
 def test_the_page_has_counts_winner_metrics_gain_machine_and_commands():
     records = [record("0000", 0.25), record("0001", 0.5), record("0002", 0.1, "pruned"), record(BASELINE, 0.4)]
-    page = summary_markdown(a_spec(), records, ENVIRONMENT)
+    page = summary_markdown(SPEC, records, ENVIRONMENT)
     assert page.startswith("## GRCN on tiktok, strategy mg\n")
     assert "3 trials ended (2 finished, 1 pruned, 0 failed)" in page
     assert "### Winner: trial 0001\n\nBest epoch 5 of 9, seed 7.\n" in page
     assert "| parameter | value |\n| --- | --- |\n| strategy.alpha | 1 |\n| strategy.beta | 0.2 |" in page
     assert "| metric | validation | test |\n| --- | --- | --- |\n| recall@20 | 0.5 | 0.25 |" in page
+    assert "| epochs | best epoch | alpha | beta | interval | valid recall@20 | test recall@20 |" in page
+    assert "| 0001 | finished | 9 | 5 | 1 | 0.2 | 3 | 0.5 | 0.25 |\n| 0000 | finished |" in page
+    assert page.count("| baseline | finished |") == 1
     assert "on validation 0.5 instead of 0.4, +0.1 (+25.0%)" in page
     assert "9,319 users, 6,710 items, 5 / 3 / 2 interactions, fingerprint `f00df00df00d`" in page
     assert "Some CPU, 4 cores, Some GPU" in page
