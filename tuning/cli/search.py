@@ -136,18 +136,12 @@ def new_spec(given: Given) -> SearchSpec:
     if MODELS[model] is Popularity:  # nothing is trained, so all trials of a search would be the same
         strategy, tune = named or "plain", "base"
     check_fit(model, strategy)
-    space = load_space(
-        model,
-        strategy,
-        clean_name(given["dataset"]),
-        tune=tune,
-        space=given.get("space"),
-        overrides=overrides(given),
-        known=known_parameters(model, strategy),
-    )
+    known, texts = known_parameters(model, strategy), overrides(given)
+    dataset, file = clean_name(given["dataset"]), given.get("space")
+    space = load_space(model, strategy, dataset, tune=tune, space=file, overrides=texts, known=known)
     check_training(space)
     check_words(space, model, strategy)
-    name = file_name(f"{model}-{given['dataset']}-{strategy}", 80) + f"-{time_stamp()}"
+    name = stamped(f"{model}-{given['dataset']}-{strategy}", 80)
     return with_options({"name": name, "strategy": strategy, "space": space.to_data()}, given)
 
 
@@ -173,11 +167,11 @@ def what_to_tune(tune: str, strategy: str | None) -> tuple[str, str]:
     return named, "strategy"
 
 
-def file_name(text: str, length: int | None = None) -> str:
-    """Return the text with `-` for characters that a file name should not have, cut to `length` characters."""
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", text)[:length]
+def file_name(text: str) -> str:
+    """Return the text with `-` for characters that a file name should not have."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", text)
 
 
-def time_stamp() -> str:
-    """Return the local time as a part of a file name."""
-    return datetime.now().strftime("%Y%m%d-%H%M%S")
+def stamped(text: str, length: int) -> str:
+    """Return the text as a file name, cut to `length` characters, and the local time."""
+    return f"{file_name(text)[:length]}-{datetime.now():%Y%m%d-%H%M%S}"

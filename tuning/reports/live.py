@@ -8,7 +8,6 @@ from datetime import timedelta
 
 from rich.console import Console, Group
 from rich.live import Live
-from rich.table import Table
 from rich.text import Text
 
 from tuning.records.folder import BASELINE, TrialRecord
@@ -101,10 +100,8 @@ class LiveTable:
         footer = f"{progress}, {timedelta(seconds=int(elapsed))}, {shown(speed)} epochs/s"
         if hidden := len(rows) - len(picked):
             footer += f", {hidden} trials not shown"
-        return Group(self._table(picked), Text(footer, no_wrap=True, overflow="ellipsis"))
-
-    def _table(self, rows: Sequence[TrialRow]) -> Table:
-        return table(self._columns, rows, style=lambda row: _STYLES[row.status or "running"], redrawn=True)
+        drawn = table(self._columns, picked, style=lambda row: _STYLES[row.status or "running"], redrawn=True)
+        return Group(drawn, Text(footer, no_wrap=True, overflow="ellipsis"))
 
 
 def _ended(row: TrialRow) -> bool:

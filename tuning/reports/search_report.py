@@ -63,23 +63,19 @@ def summary_markdown(spec: SearchSpec, records: Iterable[TrialRecord], environme
     best = winner(records)
     gain = baseline_gain(best, baseline(records), spec.training.metric)
     popularity = environment.get("popularity")
+    trials = markdown_table(columns.trial_columns(spec), *_rows(spec, records, popularity, BEST))
     path = Path(spec.export_dir) / export_name(spec) if best else None
     paragraphs = [
         f"## {spec.model} on {spec.dataset}, strategy {spec.strategy}",
         f"Search `{spec.name}`: {_counts(records)}. Sampler {spec.sampler}, scheduler {spec.scheduler.name}. "
         f"Chosen by {spec.training.metric} on validation; test metrics had no part in the choice.",
         *(_winner_paragraphs(best, popularity, spec.training.metric) if best else ["No trial has a result yet."]),
-        *([f"### Best trials\n\n{_best_markdown(spec, records, popularity)}"] if best else []),
+        *([f"### Best trials\n\n{trials}"] if best else []),
         *([f"### Baseline\n\n{gain}"] if gain else []),
         *([f"### Ran on\n\n{_where(environment)}"] if environment else []),
         "### Next\n\n```sh\n" + "\n".join(next_steps(spec, path)) + "\n```",
     ]
     return "\n\n".join(paragraphs) + "\n"
-
-
-def _best_markdown(spec: SearchSpec, records: Iterable[TrialRecord], popularity: Scores | None) -> str:
-    best, references = _rows(spec, records, popularity, BEST)
-    return markdown_table(columns.trial_columns(spec), best + references)
 
 
 def _rows(
