@@ -4,10 +4,11 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer, PlainValidator, ValidationError
 
 from recmodels.errors import UserError
 from recmodels.metric import Metric
+from tuning.space.space import Space
 
 Params = dict[str, dict[str, Any]]
 """A trial's parameters by section: {"strategy": {"alpha": 1.0, ...}, "train": {...}, "model": {...}}."""
@@ -20,6 +21,13 @@ class _Part(BaseModel):
 
 
 CheckedMetric = Annotated[str, AfterValidator(Metric), PlainSerializer(str)]
+
+
+def _space(value: Any) -> Space:
+    return value if isinstance(value, Space) else Space.from_data(value)
+
+
+SpaceField = Annotated[Space, PlainValidator(_space), PlainSerializer(lambda space: space.to_data())]
 
 
 class Budget(_Part):
@@ -78,7 +86,8 @@ class Tracking(_Part):
 class SearchSpec(_Part):
     """One search of one (model, dataset, strategy). `space` is the resolved space as plain data (`Space.to_data`).
 
-    `repeat_seeds`: no search at all but the space's one point on a seed after the other, from `training.seed` on.
+    `role`: "confirmation" for no search at all but the space's one point on one seed after the other, from
+    `training.seed` on.
     """
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
@@ -87,7 +96,7 @@ class SearchSpec(_Part):
     strategy: str = "mg"
     data_dir: str | None = None
     cache_dir: str | None = None
-    space: dict[str, Any]
+    space: SpaceField
     sampler: Literal["auto", "gp", "tpe", "cmaes", "random", "qmc", "grid", "nsga2"] = "auto"
     scheduler: Scheduler = Scheduler()
     budget: Budget = Budget()
@@ -95,7 +104,7 @@ class SearchSpec(_Part):
     resources: Resources = Resources()
     tracking: Tracking = Tracking()
     baseline: bool = False
-    repeat_seeds: bool = False
+    role: Literal["search", "confirmation"] = "search"
     output_dir: str = "searches"
     export_dir: str = "best_configs"
     export_format: Literal["mirrortune", "mmrec"] = "mirrortune"

@@ -42,7 +42,7 @@ def finish(process: subprocess.Popen[str], code: int = 0) -> str:
 
 
 def wait_for(condition: Callable[[], bool], process: subprocess.Popen[str]) -> None:
-    until(lambda: condition() or process.poll() is not None, 900)
+    until(lambda: condition() or process.poll() is not None)
     assert process.poll() is None, process.communicate()[0]
 
 

@@ -10,10 +10,10 @@ from recmodels.errors import UserError
 from recmodels.training.strategies import CONTROLS, knobs
 from tuning.cli.main import check_data, download, load
 from tuning.cli.options import Given, flag, refuse_changes, with_options
-from tuning.cli.search import dry_run, file_name, new_spec, run_session, stamped
+from tuning.cli.search import dry_run, file_name, new_spec, run_search, stamped
 from tuning.commandlines import resume_command
 from tuning.execution.ray_tune.settings import prepare
-from tuning.experiments.comparison import REFERENCE, Comparison, folder_of
+from tuning.experiments.comparison import REFERENCE, Comparison
 from tuning.experiments.comparison_report import remarks, result_table, write_result
 from tuning.experiments.results import StrategyResult, read_results
 from tuning.experiments.runner import run_comparison
@@ -49,15 +49,15 @@ def compare(comparison: Comparison, argv: Sequence[str], console: Console) -> in
     """Run what is left of a comparison and print its result; return the exit code."""
     first = comparison.searches[0]
     prepare(first.resources.ray_address)
-    from tuning.execution.ray_tune.tuner import cluster  # imports ray, which reads settings that `prepare` makes
+    from tuning.execution.ray_tune.cluster import cluster  # imports ray, which reads settings that `prepare` makes
 
     data = load(first)
     say(console, f"{data}\ncomparison {comparison.name}")
 
-    def run(spec: SearchSpec, folder: SearchFolder) -> bool:
-        check_data(spec, folder, data)
+    def run(spec: SearchSpec) -> bool:
+        check_data(spec, SearchFolder.of(spec), data)
         say(console, f"\n{spec.name}: {spec.model}, {spec.strategy}")
-        return not run_session(spec, folder, data, argv, console).interrupted
+        return not run_search(spec, data, argv, console).interrupted
 
     try:
         with cluster(first.resources.ray_address):
@@ -72,7 +72,7 @@ def compare(comparison: Comparison, argv: Sequence[str], console: Console) -> in
 
 def show(comparison: Comparison, results: list[StrategyResult], console: Console) -> int:
     """Print and write the result of a comparison; return the exit code."""
-    popularity = folder_of(comparison.searches[0]).environment().get("popularity")
+    popularity = SearchFolder.of(comparison.searches[0]).popularity()
     write_result(comparison, results, popularity)
     console.print(result_table(results, popularity, comparison.metric))
     for remark in remarks(comparison, results, popularity):

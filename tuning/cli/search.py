@@ -14,21 +14,19 @@ from recmodels.data.corruptions import clean_name
 from recmodels.data.dataset import RecDataset
 from recmodels.errors import UserError, did_you_mean
 from recmodels.models import MODELS
-from recmodels.models.popularity import Popularity
 from recmodels.training import STRATEGIES
 from tuning.cli.main import check_data, download, load
 from tuning.cli.options import Given, refuse_changes, with_options
 from tuning.commandlines import next_steps, resume_command
 from tuning.execution.ray_tune.settings import prepare
-from tuning.experiments.comparison import folder_of
-from tuning.proposals.study import choose_sampler
+from tuning.proposals.queue import planned_trials
 from tuning.records.folder import SearchFolder
 from tuning.records.selection import baseline
 from tuning.reports.live import LiveTable
 from tuning.reports.search_report import baseline_gain, below_popularity, best_table
 from tuning.reports.tables import plain_columns, say, table
 from tuning.space.catalogue import check_fit, check_training, check_words, known_parameters, known_strategy
-from tuning.space.layers import SEARCHED, Space, load_space
+from tuning.space.layers import SEARCHED, load_space
 from tuning.spec import SearchSpec
 
 if TYPE_CHECKING:  # it imports ray, which reads settings that `prepare` makes
@@ -40,13 +38,13 @@ def new(given: Given, argv: Sequence[str], console: Console) -> int:
     spec = new_spec(given)
     if "dry_run" in given:
         return dry_run(spec, console)
-    folder = folder_of(spec)
+    folder = SearchFolder.of(spec)
     if folder.exists():
         raise UserError(f"--name {spec.name}: this search exists in {folder.path.parent}; --resume {spec.name} goes on")
     download(given)
     data = load(spec)
     say(console, f"{data}\nsearch {spec.name}: {spec.model}, {spec.strategy}")
-    return search(spec, folder, data, argv, console)
+    return search(spec, data, argv, console)
 
 
 def resume(root: Path, given: Given, argv: Sequence[str], console: Console) -> int:
@@ -57,41 +55,32 @@ def resume(root: Path, given: Given, argv: Sequence[str], console: Console) -> i
         known = [path.parent.name for path in root.glob("*/spec.yaml")]
         raise UserError(f"--resume {name}: no such search in {root}{did_you_mean(name, known)}")
     refuse_changes(given, "by --resume, start a new search instead")
-    spec = with_options(folder.spec().model_dump(), {**given, "output_dir": str(root)})
+    place = {"name": folder.name, "output_dir": str(root)}  # a folder may have been moved, or be a copy
+    spec = with_options(folder.spec().model_dump(), {**given, **place})
     data = load(spec)
     check_data(spec, folder, data)
-    return search(spec, folder, data, argv, console)
+    return search(spec, data, argv, console)
 
 
-def search(spec: SearchSpec, folder: SearchFolder, data: RecDataset, argv: Sequence[str], console: Console) -> int:
+def search(spec: SearchSpec, data: RecDataset, argv: Sequence[str], console: Console) -> int:
     """Run what is left of a search and print its result; return the exit code."""
     try:
-        outcome = run_session(spec, folder, data, argv, console)
+        outcome = run_search(spec, data, argv, console)
     except KeyboardInterrupt:
-        if folder.exists():
+        if SearchFolder.of(spec).exists():
             say(console, f"interrupted; go on with: {resume_command(spec.name, spec.output_dir)}")
         return 130
     return show(spec, outcome, console)
 
 
-def run_session(
-    spec: SearchSpec, folder: SearchFolder, data: RecDataset, argv: Sequence[str], console: Console
-) -> "Outcome":
+def run_search(spec: SearchSpec, data: RecDataset, argv: Sequence[str], console: Console) -> "Outcome":
     """Run what is left of a search, with a live table; a polite kill ends it as Ctrl-C does."""
     prepare(spec.resources.ray_address)
-    from tuning.search import Session
+    from tuning.search import Search
 
     signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGINT))
-    live = LiveTable(planned(spec), spec, console=console)
-    return Session(spec, folder, data, live, ["run_search.py", *argv]).run()
-
-
-def planned(spec: SearchSpec) -> int:
-    """Return how many trials there will be: a grid may have fewer points than the budget allows trials."""
-    space, trials = Space.from_data(spec.space), spec.budget.trials
-    grid = choose_sampler(space, trials, spec.sampler) == "grid" and not spec.repeat_seeds
-    points = space.grid_size() if grid else None
-    return min(trials, points or trials)
+    live = LiveTable(planned_trials(spec), spec, console=console)
+    return Search(spec, data, live, ["run_search.py", *argv]).run()
 
 
 def show(spec: SearchSpec, outcome: "Outcome", console: Console) -> int:
@@ -115,7 +104,7 @@ def show(spec: SearchSpec, outcome: "Outcome", console: Console) -> int:
 
 def dry_run(spec: SearchSpec, console: Console) -> int:
     """Print a search and its space, and start nothing."""
-    space = Space.from_data(spec.space)
+    space = spec.space
     print(spec.to_yaml(), end="")
     console.print(table(plain_columns("section", "parameter", "values", left=3), space.describe()))
     points = space.grid_size()
@@ -133,7 +122,7 @@ def new_spec(given: Given) -> SearchSpec:
         raise UserError(f"--model: there is no model {model!r}{did_you_mean(model, MODELS)}")
     named = known_strategy(given["strategy"]) if "strategy" in given else None
     strategy, tune = what_to_tune(given.get("tune", "strategy"), named)
-    if MODELS[model] is Popularity:  # nothing is trained, so all trials of a search would be the same
+    if not MODELS[model].trains:  # all trials of a search would be the same
         strategy, tune = named or "plain", "base"
     check_fit(model, strategy)
     known, texts = known_parameters(model, strategy), overrides(given)

@@ -13,7 +13,6 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from recmodels.files import write_whole
 from recmodels.metric import Metric
-from tuning.records.folder import SearchFolder
 from tuning.spec import SearchSpec, read_model
 
 REFERENCE = "plain"
@@ -46,8 +45,3 @@ class Comparison(BaseModel):
     def read(cls, folder: Path) -> "Comparison":
         """Return the comparison in a folder. UserError if its file is missing or is no comparison."""
         return read_model(folder / "comparison.yaml", cls, "a comparison")
-
-
-def folder_of(spec: SearchSpec) -> SearchFolder:
-    """Return the folder of a search, which may not exist yet."""
-    return SearchFolder((Path(spec.output_dir) / spec.name).resolve())

@@ -3,13 +3,12 @@
 from collections.abc import Callable, Iterator
 
 from recmodels.files import append_line, read_lines
-from tuning.experiments.comparison import Comparison, folder_of
+from tuning.experiments.comparison import Comparison
 from tuning.experiments.confirmation import confirmation_of
-from tuning.records.folder import SearchFolder
 from tuning.spec import SearchSpec
 
 
-def run_comparison(comparison: Comparison, run: Callable[[SearchSpec, SearchFolder], bool]) -> bool:
+def run_comparison(comparison: Comparison, run: Callable[[SearchSpec], bool]) -> bool:
     """Run the searches that are still to be run; False if the user interrupted.
 
     `run`: starts or resumes a search and returns False if the user interrupted it.
@@ -19,7 +18,7 @@ def run_comparison(comparison: Comparison, run: Callable[[SearchSpec, SearchFold
     for spec in _searches(comparison):
         if spec.name in {row["search"] for row in read_lines(done)}:
             continue
-        if not run(spec, folder_of(spec)):
+        if not run(spec):
             return False
         append_line(done, {"search": spec.name}, sync=True)
     return True

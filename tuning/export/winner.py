@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
@@ -13,7 +13,8 @@ from recmodels.errors import UserError
 from recmodels.files import write_whole
 from recmodels.metric import Metric
 from tuning.commandlines import replay_command
-from tuning.records.folder import BASELINE, SearchFolder, Status, TrialRecord
+from tuning.records.folder import SearchFolder
+from tuning.records.trials import Status, TrialRecord
 from tuning.spec import CheckedMetric, SearchSpec, read_model
 
 MMREC_LEARNERS = ("adam", "sgd", "rmsprop", "adagrad")
@@ -97,13 +98,12 @@ def export_name(spec: SearchSpec) -> str:
     return re.sub(r"[^A-Za-z0-9._+-]+", "-", f"{spec.model}-{spec.dataset}-{spec.strategy}.yaml")
 
 
-def export_best(spec: SearchSpec, record: TrialRecord, environment: dict[str, Any], search: Path) -> Path:
-    """Write the winner into the spec's `export_dir` and as best.yaml into the folder `search`; returns the first file.
+def export_best(spec: SearchSpec, record: TrialRecord, folder: SearchFolder) -> Path:
+    """Write the winner into the spec's `export_dir` and as best.yaml into the search's folder; returns the first file.
 
     Where the spec asks for mmrec, `...-mmrec.yaml` lies beside it. UserError if MMRec cannot train the winner.
     """
-    folder = SearchFolder(search)
-    export = _export(spec, record, environment, folder.ledger().values())
+    export = _export(spec, record, folder)
     path = Path(spec.export_dir) / export_name(spec)
     content = _yaml(export.model_dump(mode="json"), flow=False)
     for target in (path, folder.best):
@@ -153,10 +153,12 @@ def to_mmrec(export: Export) -> str:
     return _mmrec_header(export, left_out) + _yaml(settings, flow=None)
 
 
-def _export(spec: SearchSpec, record: TrialRecord, environment: dict[str, Any], ended: Iterable[TrialRecord]) -> Export:
+def _export(spec: SearchSpec, record: TrialRecord, folder: SearchFolder) -> Export:
     from recmodels.training.strategies import is_reconstruction  # it loads torch
 
-    counts = Counter(other.status for other in ended if other.trial != BASELINE)
+    counts = Counter(other.status for other in folder.ledger().values() if other.role != "baseline")
+    environment = folder.environment()
+    assert environment is not None  # a search that has a winner was started
     fields = {
         "model": spec.model,
         "dataset": spec.dataset,
@@ -173,9 +175,9 @@ def _export(spec: SearchSpec, record: TrialRecord, environment: dict[str, Any], 
             "patience": spec.training.patience,
         },
         "metrics": record.scores,
-        "popularity": environment.get("popularity"),
-        "data_fingerprint": environment["data"]["fingerprint"],
-        "versions": environment["versions"],
+        "popularity": folder.popularity(),
+        "data_fingerprint": environment.data.fingerprint,
+        "versions": environment.versions,
         "threads": record.threads,
         "device": record.device,
         "search": {

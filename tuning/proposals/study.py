@@ -2,7 +2,7 @@
 
 import os
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -14,11 +14,9 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.trial import TrialState, create_trial
 
-from tuning.records.folder import SearchFolder, TrialRecord
+from tuning.records.folder import SearchFolder
+from tuning.records.trials import TrialPlan, TrialRecord
 from tuning.space.layers import Space, optuna_distributions
-
-GP_LIMIT = 200
-"""A Gaussian process costs time cubic in the trials; beyond this budget `auto` takes TPE."""
 
 SAMPLERS: dict[str, Callable[[int, int], BaseSampler]] = {
     "gp": lambda seed, done: samplers.GPSampler(seed=seed + done),
@@ -36,19 +34,6 @@ SAMPLERS: dict[str, Callable[[int, int], BaseSampler]] = {
 }
 """Name -> sampler from the seed and the number of trials so far: a resumed sampler must not propose once more what its
 seed proposed first."""
-
-
-def choose_sampler(space: Space, trials: int, wanted: str = "auto") -> str:
-    """The sampler that is wanted, but the grid for a space of one point: with any other all trials would be the same.
-
-    `auto`: the grid where the budget covers it, else a Gaussian process, TPE for large budgets.
-    """
-    points = space.grid_size()
-    if wanted != "auto" and points != 1:
-        return wanted
-    if points is not None and points <= trials:
-        return "grid"
-    return "gp" if trials <= GP_LIMIT else "tpe"
 
 
 class Study:
@@ -76,8 +61,9 @@ class Study:
             self.study.sampler = SAMPLERS[sampler](seed, len(self.study.get_trials(deepcopy=False)))
         self.numbers: dict[str, int] = {}
 
-    def reconcile(self, ledger: dict[str, TrialRecord], unfinished: dict[str, dict[str, Any]]) -> None:
-        """Bring the study up to the ledger; `unfinished`: trial name -> point, each RUNNING when this returns."""
+    def reconcile(self, ledger: Mapping[str, TrialRecord], unfinished: Sequence[TrialPlan]) -> None:
+        """Bring the study up to the ledger; the `unfinished` trials, but a baseline, are RUNNING when this returns."""
+        open_points = {plan.trial: plan.point for plan in unfinished if plan.role != "baseline"}
         for trial in self.study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
             self.storage.set_trial_state_values(self._id(trial.number), TrialState.FAIL)  # enqueued, never asked for
         for trial in self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
@@ -85,9 +71,9 @@ class Study:
             self.numbers[name] = trial.number
             if name in ledger:
                 self.tell(ledger[name])
-            elif name not in unfinished:  # killed between the proposal and the plan
+            elif name not in open_points:  # killed between the proposal and the plan
                 self._end(name, TrialState.FAIL)
-        for name, point in unfinished.items():
+        for name, point in open_points.items():
             if name not in self.numbers:
                 self._reopen(name, point)
 

@@ -8,10 +8,9 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Literal
 
-from tuning.records.folder import Status, TrialRecord
+from tuning.records.trials import EpochRow, Role, Status, TrialPlan, TrialRecord
 from tuning.reports.tables import Column
 from tuning.space.distributions import Fixed
-from tuning.space.layers import Space
 from tuning.space.parameter import Parameter
 from tuning.spec import Params, Scores, SearchSpec
 
@@ -20,10 +19,12 @@ from tuning.spec import Params, Scores, SearchSpec
 class TrialRow:
     """A row: a trial that runs or has ended, or a ranking that needs no trial.
 
-    `epochs`: trained so far. `value`: best validation score so far. `test`: test metrics. `record`: of an ended trial.
+    `role`: of the trial. `epochs`: trained so far. `value`: best validation score so far. `test`: test metrics.
+    `record`: of an ended trial.
     """
 
     name: str
+    role: Role | None = None
     status: Status | Literal["running"] | None = None
     epochs: int | None = None
     params: Params = field(default_factory=dict)
@@ -32,9 +33,16 @@ class TrialRow:
     record: TrialRecord | None = None
 
 
+def running_row(plan: TrialPlan, row: EpochRow | None) -> TrialRow:
+    """Return the row of a trial that runs; `row`: its last epoch, None before the first."""
+    epochs, best = (row.epoch, row.best) if row else (0, None)
+    return TrialRow(plan.trial, plan.role, "running", epochs, plan.params, best)
+
+
 def ended_row(record: TrialRecord) -> TrialRow:
     """Return the row of a trial that has ended."""
-    return TrialRow(record.trial, record.status, record.epochs, record.params, record.value, record.test, record)
+    progress = (record.status, record.epochs, record.params, record.value)
+    return TrialRow(record.trial, record.role, *progress, record.test, record)
 
 
 def popularity_row(scores: Scores, metric: str) -> TrialRow:
@@ -62,7 +70,7 @@ def shown_parameters(spec: SearchSpec) -> list[Parameter]:
     from recmodels.training.strategies import parts_of  # loads torch
 
     declared = {name for part in parts_of(spec.strategy).values() for name in getattr(part, "shown", ())}
-    parameters = Space.from_data(spec.space).parameters
+    parameters = spec.space.parameters
     searched = {each.name for each in parameters if not isinstance(each.distribution, Fixed)}
     return [
         each

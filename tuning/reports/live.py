@@ -10,22 +10,23 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
-from tuning.records.folder import BASELINE, TrialRecord
+from tuning.execution.observer import Observer
+from tuning.records.trials import EpochRow, TrialPlan, TrialRecord
 from tuning.reports import columns
-from tuning.reports.columns import TrialRow, ended_row
+from tuning.reports.columns import TrialRow, ended_row, running_row
 from tuning.reports.tables import say, shown, table
-from tuning.spec import Params, SearchSpec
+from tuning.spec import SearchSpec
 
 _STYLES = {"running": "cyan", "finished": "green", "pruned": "yellow", "failed": "red"}
 _IN_THE_SENTENCE = ("trial", "status", "epochs")
 
 
-class LiveTable:
-    """Show how trials go: `with LiveTable(40, spec) as table:`, one `running` per epoch and one `ended` per trial.
+class LiveTable(Observer):
+    """Show how the trials of a search go.
 
     `total`: trials of the search without the baseline. `console`: where it prints; a logging handler on the same
-    console writes above the table. Trials that ended before `with` are history: they count as done, but no line is
-    printed for them. Safe to call from several threads.
+    console writes above the table. The trials of earlier starts count as done, but no line is printed for them. Safe to
+    call from several threads.
     """
 
     def __init__(self, total: int, spec: SearchSpec, *, console: Console | None = None):
@@ -38,23 +39,22 @@ class LiveTable:
         self._lock = threading.Lock()
         self._live = Live(console=self.console, get_renderable=self._render, refresh_per_second=4)
 
-    def __enter__(self) -> "LiveTable":
+    def begins(self, history: Sequence[TrialRecord]) -> None:
+        for record in history:
+            self.ended(record)
         self._started = time.monotonic()
         if self._draws:
             self._live.start()
-        return self
 
-    def __exit__(self, *_: object) -> None:
-        if self._draws:
-            self._live.stop()
-
-    def running(self, trial: str, params: Params, epoch: int, best: float | None) -> None:
-        """Show a trial that has trained `epoch` epochs; `best`: its best score so far."""
-        self._update(TrialRow(trial, "running", epoch, params, best))
+    def running(self, plan: TrialPlan, row: EpochRow | None) -> None:
+        self._update(running_row(plan, row))
 
     def ended(self, record: TrialRecord) -> None:
-        """Show how a trial ended."""
         self._update(ended_row(record))
+
+    def ends(self) -> None:
+        if self._draws:
+            self._live.stop()
 
     def say(self, text: str) -> None:
         """Print a line, above the table where there is one."""
@@ -85,7 +85,7 @@ class LiveTable:
         return f"{row.name} {row.status} after {row.epochs} epochs: {known}; {self._progress()}"
 
     def _progress(self) -> str:
-        tried = [row for row in self._rows.values() if row.name != BASELINE]
+        tried = [row for row in self._rows.values() if row.role != "baseline"]
         done = f"{sum(map(_ended, tried))}/{self._total} trials"
         best = max(tried, key=_score, default=None)
         return done if best is None or _score(best) == -math.inf else f"{done}, best {shown(best.value)} ({best.name})"

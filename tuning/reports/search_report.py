@@ -3,14 +3,15 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
 from rich.table import Table
 
 from tuning.commandlines import next_steps
 from tuning.export.winner import export_name
-from tuning.records.folder import BASELINE, Status, TrialRecord
+from tuning.records.environment import Environment
 from tuning.records.selection import baseline, ranked, winner
+from tuning.records.trials import Status, TrialRecord
 from tuning.reports import columns
 from tuning.reports.columns import TrialRow, ended_row, popularity_row
 from tuning.reports.tables import markdown_table, plain_columns, shown, table
@@ -57,12 +58,13 @@ def baseline_gain(best: TrialRecord | None, plain: TrialRecord | None, metric: s
     )
 
 
-def summary_markdown(spec: SearchSpec, records: Iterable[TrialRecord], environment: dict[str, Any]) -> str:
+def summary_markdown(
+    spec: SearchSpec, records: Iterable[TrialRecord], environment: Environment | None, popularity: Scores | None
+) -> str:
     """Return the search as one page: counts, winner, best trials, gain over the baseline, machine, next commands."""
     records = list(records)
     best = winner(records)
     gain = baseline_gain(best, baseline(records), spec.training.metric)
-    popularity = environment.get("popularity")
     trials = markdown_table(columns.trial_columns(spec), *_rows(spec, records, popularity, BEST))
     path = Path(spec.export_dir) / export_name(spec) if best else None
     paragraphs = [
@@ -94,7 +96,7 @@ def _gain(ours: float, theirs: float) -> str:
 
 
 def _counts(records: Sequence[TrialRecord]) -> str:
-    counts = Counter(record.status for record in records if record.trial != BASELINE)
+    counts = Counter(record.status for record in records if record.role != "baseline")
     parts = ", ".join(f"{counts[status]} {status}" for status in get_args(Status))
     return f"{counts.total()} trials ended ({parts})"
 
@@ -116,15 +118,15 @@ def _winner_paragraphs(best: TrialRecord, popularity: Scores | None, metric: str
     ]
 
 
-def _where(environment: dict[str, Any]) -> str:
-    data, git = environment["data"], environment["git"]
-    cpu = f"{environment['cpu']['name']}, {environment['cpu']['cores']} cores"
+def _where(environment: Environment) -> str:
+    data, git = environment.data, environment.git
+    cpu = f"{environment.cpu['name']}, {environment.cpu['cores']} cores"
     source = f"commit `{git['commit'][:12]}`{' with local changes' if git['dirty'] else ''}" if git else "no checkout"
     return "\n".join(
         (
-            f"- data: {data['users']:,} users, {data['items']:,} items, {data['train']:,} / {data['valid']:,} / "
-            f"{data['test']:,} interactions, fingerprint `{data['fingerprint'][:12]}`",
-            f"- machine: {', '.join([cpu, *(gpu['name'] for gpu in environment['gpus'])])}",
-            f"- source: {source}; Python {environment['versions']['python']}",
+            f"- data: {data.users:,} users, {data.items:,} items, {data.train:,} / {data.valid:,} / "
+            f"{data.test:,} interactions, fingerprint `{data.fingerprint[:12]}`",
+            f"- machine: {', '.join([cpu, *(str(gpu['name']) for gpu in environment.gpus)])}",
+            f"- source: {source}; Python {environment.versions['python']}",
         )
     )

@@ -10,8 +10,9 @@ import pytest
 
 import recmodels.data
 from tests.recmodels.factories import checkerboard
+from tuning import search
+from tuning.execution.ray_tune import cluster
 from tuning.execution.ray_tune import settings as ray_settings
-from tuning.execution.ray_tune import tuner
 
 
 @pytest.fixture
@@ -25,7 +26,8 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     before = list(logger.handlers)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(ray_settings, "prepare", lambda address: None)
-    monkeypatch.setattr(tuner, "cluster", no_cluster)
+    for module in (search, cluster):
+        monkeypatch.setattr(module, "cluster", no_cluster)
     yield tmp_path
     logger.handlers[:] = before
     signal.signal(signal.SIGTERM, handler)

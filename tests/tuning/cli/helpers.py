@@ -7,7 +7,6 @@ import pytest
 import yaml
 
 import run_search
-from tuning.space.layers import Space
 from tuning.spec import SearchSpec
 
 NEW = ("--model", "LightGCN", "--dataset", "demo")
@@ -27,4 +26,4 @@ def resolved(capsys: Any, *arguments: str) -> tuple[SearchSpec, set[str]]:
     """The search that the arguments come to, and what it searches."""
     assert run_search.main([*arguments, "--dataset", "demo", "--dry-run"]) == 0
     spec = SearchSpec.model_validate(yaml.safe_load(capsys.readouterr().out.partition("section ")[0]))
-    return spec, {dimension.name for dimension in Space.from_data(spec.space).dimensions}
+    return spec, {dimension.name for dimension in spec.space.dimensions}

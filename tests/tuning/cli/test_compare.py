@@ -29,10 +29,10 @@ def test_every_strategy_has_the_same_search_but_for_its_knobs() -> None:
     assert len({spec.name for spec in asked.searches}) == 5
     alike = [spec.model_dump(exclude={"name", "strategy", "space"}) for spec in asked.searches]
     assert all(each == alike[0] for each in alike)
-    bases = [{part: spec.space[part] for part in ("train", "model")} for spec in asked.searches]
+    bases = [{part: spec.space.to_data()[part] for part in ("train", "model")} for spec in asked.searches]
     assert all(base == bases[0] for base in bases)
     assert bases[0]["model"]["reg_weight"] == 0.1
-    knobs = {spec.strategy: spec.space["strategy"] for spec in asked.searches}
+    knobs = {spec.strategy: spec.space.to_data()["strategy"] for spec in asked.searches}
     assert knobs["plain"] == {}
     assert knobs["sam"]["rho"] == 0.1
     assert (knobs["mg"]["interval"], knobs["plain_repeat"]["interval"]) == (5, 5)

@@ -113,7 +113,7 @@ def test_every_option_reaches_the_spec(capsys: Any) -> None:
         "resources": {"cpus_per_trial": 9, "gpus_per_trial": 0.5, "max_concurrent": 10, "ray_address": "auto"},
         "tracking": {"uri": "sqlite:///x.db", "experiment": "e"},
         "baseline": True,
-        "repeat_seeds": False,
+        "role": "search",
         "output_dir": "o",
         "export_dir": "x",
         "export_format": "mmrec",

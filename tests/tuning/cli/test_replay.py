@@ -10,6 +10,7 @@ import run_search
 from tests.recmodels.factories import checkerboard
 from tuning.execution.trial import run_trial
 from tuning.records.folder import TrialFolder
+from tuning.records.trials import TrialPlan, best_row
 from tuning.spec import Training
 
 pytestmark = pytest.mark.usefixtures("here", "board")
@@ -21,19 +22,20 @@ def exported(path: Path, **changes: Any) -> dict[str, Any]:
     folder.path.mkdir()
     train = {"optimizer": "adam", "learning_rate": 0.003, "weight_decay": 0.0, "batch_size": 64}
     params = {"strategy": {"alpha": 1.0, "beta": 0.2, "interval": 2}, "train": train, "model": {"embedding_size": 4}}
-    plan = {"strategy": "mg", "params": params, "seed": 1, "threads": 1, "device": "cpu"}
+    plan = TrialPlan("0000", "search", "mg", params, {}, seed=1, threads=1, device="cpu", time=0.0)
     rule = Training(max_epochs=3, metric="ndcg@5", ks=(1, 5))
     run_trial(plan, model="LightGCN", data=data, training=rule, folder=folder, report=lambda row: None)
-    rows, result = folder.epochs(), folder.result() or {}
-    best = rows[rows[-1]["best_epoch"] - 1]
+    best, result = best_row(folder.epochs()), folder.result()
+    assert best is not None
+    assert result is not None
     content = {
-        **{key: plan[key] for key in ("strategy", "seed", "threads", "device")},
+        **{key: getattr(plan, key) for key in ("strategy", "seed", "threads", "device")},
         "model": "LightGCN",
         "dataset": "demo",
         "parameters": params,
-        "training": {"epochs": 3, "best_epoch": best["epoch"], "metric": "ndcg@5", "ks": [1, 5], "max_epochs": 1000}
+        "training": {"epochs": 3, "best_epoch": best.epoch, "metric": "ndcg@5", "ks": [1, 5], "max_epochs": 1000}
         | {"patience": 20},
-        "metrics": {"valid": best["valid"], "test": result["test"]},
+        "metrics": {"valid": best.valid, "test": result.test},
         "data_fingerprint": data.fingerprint,
         "versions": {},
         "search": {"name": "s", "trials": {}, "sampler": "gp", "scheduler": "asha"},

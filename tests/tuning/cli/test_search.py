@@ -14,9 +14,10 @@ import run_search
 from recmodels.training import STRATEGIES
 from tests.tuning.cli.helpers import NEW, refused, resolved
 from tests.tuning.factories import end_trial, made_folder, made_spec, made_trial
-from tuning.cli.search import planned, show
+from tuning.cli.search import show
+from tuning.proposals.queue import planned_trials
 from tuning.records.folder import SearchFolder
-from tuning.search import Outcome, Session
+from tuning.search import Outcome, Search
 from tuning.spec import SearchSpec
 
 pytestmark = pytest.mark.usefixtures("here")
@@ -200,9 +201,13 @@ def test_tune_says_what_is_searched(capsys: Any, arguments: tuple[str, ...], str
 
 def test_several_optimizers_are_searched(capsys: Any) -> None:
     one, searched = resolved(capsys, "--model", "LightGCN", "--optimizer", "sgd", "--set", "momentum=0.9")
-    assert (one.space["train"]["optimizer"], one.space["train"]["momentum"], searched) == ("sgd", 0.9, KNOBS)
+    assert (one.space.to_data()["train"]["optimizer"], one.space.to_data()["train"]["momentum"], searched) == (
+        "sgd",
+        0.9,
+        KNOBS,
+    )
     both, searched = resolved(capsys, "--model", "LightGCN", "--optimizer", "sgd,adam")
-    assert both.space["train"]["optimizer"] == {"type": "categorical", "values": ["sgd", "adam"]}
+    assert both.space.to_data()["train"]["optimizer"] == {"type": "categorical", "values": ["sgd", "adam"]}
     assert searched == KNOBS | {"optimizer"}
 
 
@@ -211,7 +216,7 @@ def test_every_strategy_can_be_tuned_by_its_name(capsys: Any, strategy: str) -> 
     by_name, searched = resolved(capsys, "--model", "VBPR", "--tune", strategy)
     by_option, as_well = resolved(capsys, "--model", "VBPR", "--strategy", strategy)
     assert (by_name.strategy, by_name.space, searched) == (strategy, by_option.space, as_well)
-    assert bool(searched) == bool(by_name.space["strategy"])
+    assert bool(searched) == bool(by_name.space.to_data()["strategy"])
 
 
 @pytest.mark.parametrize("how", ["--tune", "--strategy"])
@@ -221,7 +226,7 @@ def test_popularity_has_one_trial_whatever_is_asked_for(capsys: Any, how: str, s
     assert searched == set()
     assert spec.strategy == (strategy if how == "--strategy" else "plain")
     assert resolved(capsys, "--model", "Popularity")[0].strategy == "plain"
-    assert planned(spec) == 1
+    assert planned_trials(spec) == 1
 
 
 @pytest.mark.parametrize(
@@ -234,7 +239,7 @@ def test_popularity_has_one_trial_whatever_is_asked_for(capsys: Any, how: str, s
     ],
 )
 def test_a_search_has_as_many_trials_as_points(space: dict[str, Any], sampler: str, expected: int) -> None:
-    assert planned(made_spec(space=space, sampler=sampler)) == expected
+    assert planned_trials(made_spec(space=space, sampler=sampler)) == expected
 
 
 @pytest.mark.parametrize("dataset", ["synthetic:clothing", "my set", "größe"])
@@ -264,12 +269,12 @@ def test_the_end_of_a_search(capsys: Any, here: Path, winner: bool, interrupted:
 
 @pytest.mark.usefixtures("board")
 def test_a_polite_kill_ends_a_search_as_ctrl_c_does(capsys: Any, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def killed(session: Session) -> Outcome:
-        session.folder.write_spec(session.spec)
+    def killed(search: Search) -> Outcome:
+        search.folder.write_spec(search.spec)
         os.kill(os.getpid(), signal.SIGTERM)
         time.sleep(900)
         raise AssertionError("the signal was not seen")
 
-    monkeypatch.setattr(Session, "run", killed)
+    monkeypatch.setattr(Search, "run", killed)
     assert run_search.main([*NEW, "--name", "s"]) == 130
     assert "interrupted; go on with: python run_search.py --resume s" in capsys.readouterr().out

@@ -4,11 +4,11 @@ from typing import Any
 
 from recmodels.data.dataset import RecDataset
 from tuning.cli.compare import new_comparison
-from tuning.execution.ray_tune.recorder import record_of
 from tuning.execution.trial import run_trial
 from tuning.experiments.comparison import Comparison
+from tuning.proposals.queue import make_queue
 from tuning.records.folder import SearchFolder
-from tuning.space.layers import Space
+from tuning.records.trials import record_of
 from tuning.spec import SearchSpec
 
 GIVEN: dict[str, Any] = {
@@ -33,20 +33,21 @@ class Driver:
     def __init__(self, data: RecDataset, stop_in: str = ""):
         self.data, self.stop_in, self.ran = data, stop_in, list[str]()
 
-    def __call__(self, spec: SearchSpec, folder: SearchFolder) -> bool:
+    def ask(self, name: str, index: int) -> dict[str, Any] | None:
+        """The default point, once."""
+        return self.point if index == 0 else None
+
+    def __call__(self, spec: SearchSpec) -> bool:
         self.ran.append(spec.name)
+        folder, self.point = SearchFolder.of(spec), spec.space.default_point() or {}
         folder.write_spec(spec)
-        folder.write_environment({"popularity": None})
-        space = Space.from_data(spec.space)
-        point = space.default_point() or {}
-        for number in range(spec.budget.trials if spec.repeat_seeds else 1):
-            trial = folder.trial(f"{number:04}")
-            seed = spec.training.seed + (number if spec.repeat_seeds else 0)
-            plan = {"trial": trial.name, "strategy": spec.strategy, "params": space.resolve(point), "point": point}
-            plan |= {"seed": seed, "threads": 1, "device": "cpu", "time": 0.0}
+        for plan in make_queue(spec, folder, self):
+            trial = folder.trial(plan.trial)
             trial.write_plan(plan)
             run_trial(
                 plan, model=spec.model, data=self.data, training=spec.training, folder=trial, report=lambda row: None
             )
-            folder.append_record(record_of(trial, None, None))
+            result = trial.result()
+            assert result is not None
+            folder.append_record(record_of(plan, trial.epochs(), result))
         return spec.name != self.stop_in

@@ -8,7 +8,6 @@ import pytest
 from tests.recmodels.factories import checkerboard
 from tests.tuning.experiments.factories import Driver, made_comparison
 from tuning.experiments import comparison_report
-from tuning.experiments.comparison import folder_of
 from tuning.experiments.comparison_report import COLUMNS, remarks, result_table, rows, write_result
 from tuning.experiments.results import read_results
 from tuning.experiments.runner import run_comparison
@@ -45,7 +44,7 @@ def test_a_strategy_whose_trials_all_failed_has_a_line_without_figures() -> None
     data, asked = checkerboard(), made_comparison(compare="mg")
     run_comparison(asked, Driver(data))
     spec = asked.searches[1]
-    for folder in (folder_of(spec), SearchFolder(folder_of(spec).path.with_name("c-mg-seeds"))):
+    for folder in (SearchFolder.of(spec), SearchFolder(SearchFolder.of(spec).path.with_name("c-mg-seeds"))):
         (folder.path / "ledger.jsonl").unlink()
     results = read_results(asked, data)
     assert (results[1].best, results[1].tested, results[1].users, results[1].seeds) == (None, [], None, None)

@@ -1,5 +1,6 @@
 """Tables and pages show what the records say, and no more than they can say."""
 
+from dataclasses import replace
 from io import StringIO
 from typing import Any
 
@@ -7,37 +8,21 @@ import pytest
 from rich.console import Console
 from rich.table import Table
 
-from tuning.records.folder import BASELINE, TrialRecord
+from tests.tuning.reports.factories import METRIC, POPULARITY, record
+from tuning.records.environment import DataFacts, Environment
+from tuning.records.trials import BASELINE
 from tuning.reports.search_report import baseline_gain, below_popularity, best_table, summary_markdown
 from tuning.spec import SearchSpec
 
-METRIC = "recall@20"
-POPULARITY = {"valid": {METRIC: 0.375}, "test": {METRIC: 0.1875}}
-ENVIRONMENT: dict[str, Any] = {
-    "versions": {"python": "3.11.9"},
-    "cpu": {"name": "Some CPU", "cores": 4},
-    "gpus": [{"name": "Some GPU", "driver": "1"}],
-    "git": {"commit": "0123456789abcdef", "dirty": True},
-    "data": {"users": 9319, "items": 6710, "train": 5, "valid": 3, "test": 2, "fingerprint": "f00df00df00df00d"},
-}
-
-
-def record(trial: str, value: float | None, status: Any = "finished", **more: Any) -> TrialRecord:
-    params = {"strategy": {"alpha": 1.0, "beta": 0.2, "interval": 3}, "train": {"lr": 0.1}, "model": {"reg": 0.5}}
-    test = {METRIC: value / 2} if value is not None and status == "finished" else {}
-    fields = {
-        "reason": None,
-        "params": params,
-        "point": {},
-        "seed": 7,
-        "threads": 1,
-        "device": "cpu",
-        "epochs": 9,
-        "best_epoch": 5,
-        "test": test,
-    }
-    valid = {} if value is None else {METRIC: value}
-    return TrialRecord(**fields | {"trial": trial, "status": status, "value": value, "valid": valid} | more)
+ENVIRONMENT = Environment(
+    versions={"python": "3.11.9"},
+    platform="Linux",
+    cpu={"name": "Some CPU", "cores": 4},
+    gpus=[{"name": "Some GPU", "driver": "1"}],
+    git={"commit": "0123456789abcdef", "dirty": True},
+    data=DataFacts("tiktok", "f00df00df00df00d", users=9319, items=6710, train=5, valid=3, test=2),
+    starts=[],
+)
 
 
 def a_spec(**fields: Any) -> SearchSpec:
@@ -129,7 +114,7 @@ def test_nothing_is_compared_with_half_a_training(best, plain):
 
 def test_the_page_has_counts_winner_metrics_gain_machine_and_commands():
     records = [record("0000", 0.25), record("0001", 0.5), record("0002", 0.1, "pruned"), record(BASELINE, 0.4)]
-    page = summary_markdown(SPEC, records, ENVIRONMENT)
+    page = summary_markdown(SPEC, records, ENVIRONMENT, None)
     assert page.startswith("## GRCN on tiktok, strategy mg\n")
     assert "3 trials ended (2 finished, 1 pruned, 0 failed)" in page
     assert "### Winner: trial 0001\n\nBest epoch 5 of 9, seed 7.\n" in page
@@ -147,16 +132,17 @@ def test_the_page_has_counts_winner_metrics_gain_machine_and_commands():
 
 
 def test_the_page_has_popularity_beside_the_winner():
-    measured = ENVIRONMENT | {"popularity": POPULARITY}
-    page = summary_markdown(a_spec(), [record("0000", 0.5)], measured)
+    page = summary_markdown(a_spec(), [record("0000", 0.5)], ENVIRONMENT, POPULARITY)
     assert "| metric | validation | test | popularity, validation | popularity, test |" in page
     assert "| recall@20 | 0.5 | 0.25 | 0.375 | 0.1875 |" in page
     assert "warning" not in page
-    assert "**warning: the items with most" in summary_markdown(a_spec(), [record("0000", 0.25)], measured)
+    assert "**warning: the items with most" in summary_markdown(
+        a_spec(), [record("0000", 0.25)], ENVIRONMENT, POPULARITY
+    )
 
 
 def test_a_page_before_any_result_offers_no_replay():
-    page = summary_markdown(a_spec(), [], {})
+    page = summary_markdown(a_spec(), [], None, None)
     assert "No trial has a result yet." in page
     assert "--replay" not in page
     assert "### Ran on" not in page
@@ -164,7 +150,7 @@ def test_a_page_before_any_result_offers_no_replay():
 
 def test_a_pruned_winner_is_called_so_and_bars_are_escaped():
     odd = record("0000", 0.5, "pruned", params={"model": {"kind": "a|b"}})
-    page = summary_markdown(a_spec(), [odd], ENVIRONMENT | {"git": None, "gpus": []})
+    page = summary_markdown(a_spec(), [odd], replace(ENVIRONMENT, git=None, gpus=[]), None)
     assert "No trial finished: this one had been stopped early." in page
     assert r"| model.kind | a\|b |" in page
     assert "| recall@20 | 0.5 | - |" in page

@@ -55,7 +55,7 @@ from tuning.reports import best_table, summary_markdown
 from tuning.spec import SearchSpec
 spec = SearchSpec(name="s", model="BPR", dataset="demo", space={})
 result = tuning.experiments.StrategyResult("plain", 1, 2, None, [], None, None)
-print(best_table(spec, []).row_count, len(summary_markdown(spec, [], {})) > 0)
+print(best_table(spec, []).row_count, len(summary_markdown(spec, [], None, None)) > 0)
 print(report.result_table([result], None, "recall@20").row_count)
 """
     root = Path(tuning.__file__).parents[1]
