@@ -49,13 +49,13 @@ def new(given: Given, argv: Sequence[str], console: Console) -> int:
 
 def resume(root: Path, given: Given, argv: Sequence[str], console: Console) -> int:
     """Go on with a search in the folder `root`; return the exit code."""
-    name = given["resume"]
-    folder = SearchFolder((root / name).resolve())
+    name, path = given["resume"], root / given["resume"]
+    place = {"name": path.name, "output_dir": str(path.parent)}  # of the folder, which may be a copy
+    folder = SearchFolder(path.resolve())
     if not folder.exists():
         known = [path.parent.name for path in root.glob("*/spec.yaml")]
         raise UserError(f"--resume {name}: no such search in {root}{did_you_mean(name, known)}")
     refuse_changes(given, "by --resume, start a new search instead")
-    place = {"name": folder.name, "output_dir": str(root)}  # a folder may have been moved, or be a copy
     spec = with_options(folder.spec().model_dump(), {**given, **place})
     data = load(spec)
     check_data(spec, folder, data)
