@@ -17,7 +17,7 @@ from tests.recmodels import reference as golden
 from tests.recmodels.models.reference_cases import CASES, FROZEN, LONG, SHORT, build, scores, total
 
 DOUBLE = ["VBPR", "GRCN", "MMGCN", "DualGNN"]
-"""Those whose files also hold a run in double precision."""
+"""Models whose files also hold a run in double precision."""
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def array(name: str, parameter: str, prefix: str) -> str:
 
 
 def cancels(name: str, parameter: str) -> bool:
-    """Whether the true gradient is zero, and only round-off appears."""
+    """Say whether the true gradient is zero, so that only round-off appears."""
     zero = {"FREEDOM": ["projection.bias"], "SLMRec": ["alignment.first.bias", "alignment.last.bias"]}
     return any(end in parameter for end in zero.get(name, ()))
 
