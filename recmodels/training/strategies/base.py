@@ -38,7 +38,7 @@ class Part:
     """Knobs with which the part leaves plain training as it is, bit for bit; empty if there are none."""
 
     def __post_init__(self) -> None:
-        """Check the knobs against their types; a part with ranges checks these too."""
+        """Check each knob against its annotation; a part with rules for several knobs checks these too."""
         check_values(type(self), vars(self))
 
     def attach(self, model: Recommender, rng: np.random.Generator) -> None:

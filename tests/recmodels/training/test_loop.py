@@ -247,8 +247,3 @@ def test_stopping_counts_evaluations_without_improvement() -> None:
     assert not should_stop(scores, patience=2)
     assert should_stop(scores, patience=1)
     assert not should_stop([], patience=0)
-
-
-def test_unknown_optimizer_is_refused() -> None:
-    with pytest.raises(ValueError, match="adam, sgd, rmsprop, adagrad, but got 'adamw'"):
-        make_optimizer("adamw", [], learning_rate=0.1)

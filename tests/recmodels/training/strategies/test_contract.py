@@ -5,19 +5,18 @@ import inspect
 import math
 from functools import cache
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
 from recmodels.errors import TrainingDiverged
 from recmodels.models import MODELS
+from recmodels.testing import check_strategy
 from recmodels.training import Strategy, make_strategy
 from recmodels.training.batch_loss import BadStep, Counts
-from recmodels.training.checkpoint import load_state, save_state
+from recmodels.training.strategies import STRATEGIES, knobs
 from recmodels.training.strategies.base import Update
 from tests.recmodels.factories import odd_sizes
 from tests.recmodels.training.strategies.toys import (
@@ -56,10 +55,17 @@ NEUTRAL: list[tuple[str, dict[str, Any]]] = [
 ]
 
 
+@pytest.mark.parametrize("name", [*STRATEGIES, *COMPOSED[-4:], "amr+ssam_d+mg+ema"])
+def test_keeps_the_contract_that_others_can_test(name: str) -> None:
+    """C1, C2, C11, C12, C14 on a model with every kind of parameter; see `recmodels.testing`."""
+    fitting = {"phase": "global", "n_fisher": 2, "swa_start": 2, "adv_type": "rand"}
+    check_strategy(name, **{knob: value for knob, value in fitting.items() if knob in knobs(name)})
+
+
 def of(name: str, model: Any, **changes: Any) -> Strategy:
     """The strategy with few passes for the Fisher information."""
-    knobs = FEW["ssam_f"] if "ssam_f" in name else {}
-    return make_strategy(name, model, knobs, **changes)
+    few = FEW["ssam_f"] if "ssam_f" in name else {}
+    return make_strategy(name, model, few, **changes)
 
 
 @pytest.mark.parametrize("kind", OPTIMIZERS)
@@ -351,49 +357,6 @@ def test_counts_are_of_what_was_done(name: str) -> None:
     assert (counts.forward, counts.backward, len(seen)) == (passes,) * 3
     assert counts.steps == len(steps) == rounds
     assert counts.skipped == 0
-
-
-@pytest.mark.parametrize("name", [*COMPOSED, "ssam_d+mg+ema"])
-def test_a_state_that_is_loaded_back_gives_the_same_again(name: str, tmp_path: Path) -> None:
-    """C12: in the same objects, which have gone on in the meantime, and in new ones; in a file."""
-    knobs = {"phase": "global"} if "mg" in name else {}
-    knobs |= FEW["ssam_f"] if "ssam_f" in name else {}
-
-    def made(seed: int) -> tuple[Strategy, torch.optim.Optimizer]:
-        model = MF(dropout=0.3)
-        return make_strategy(name, model, knobs, seed=seed), optimizer_of("adam", model)
-
-    strategy, optimizer = made(0)
-    ends = []
-    for attempt in range(3):
-        if attempt == 2:
-            strategy, optimizer = made(1)
-        if attempt:
-            saved = load_state(tmp_path / "state.pt", torch.device("cpu"))
-            strategy.model.load_state_dict(saved["model"])
-            optimizer.load_state_dict(saved["optimizer"])
-            strategy.load_state_dict(saved["strategy"])
-        else:
-            epochs(strategy, optimizer, range(2))
-            state = {"model": strategy.model.state_dict(), "optimizer": optimizer.state_dict()}
-            save_state(tmp_path / "state.pt", {**state, "strategy": strategy.state_dict()})
-        torch.manual_seed(5)
-        epochs(strategy, optimizer, range(2, 5))
-        ends.append({**strategy.weights(), "raw": flat(strategy.model)})
-    assert same(ends[0], ends[1])
-    assert same(ends[0], ends[2])
-
-
-def epochs(strategy: Strategy, optimizer: torch.optim.Optimizer, numbers: range) -> None:
-    """These epochs of a training, whatever came before."""
-    batches = triples(5)
-    for epoch in numbers:
-        order = [batches[place] for place in np.random.default_rng(epoch).permutation(5)]
-        strategy.new_epoch(epoch, lambda rng, order=order: map(strategy.loss, order * 3))
-        for index, rows in enumerate(order):
-            step = epoch * 5 + index
-            strategy.step(strategy.loss(rows, epoch=epoch, batch_index=index, step=step), optimizer)
-        strategy.end_epoch()
 
 
 TRAINED = sorted(MODELS.keys() - {"Popularity"})

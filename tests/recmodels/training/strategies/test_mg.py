@@ -245,16 +245,3 @@ def test_the_second_pass_draws_anew_unless_told_not_to(sync_rng: bool, compose: 
     run(strategy, optimizer_of("adam", model, lr=0.01), [ROWS] * 6)
     order = [0, 0, 1, 2, 3, 3, 4, 5] if sync_rng else range(8)
     assert [draw.tolist() for draw in model.draws] == [expected[place].tolist() for place in order]
-
-
-@pytest.mark.parametrize(
-    ("knobs", "message"),
-    [
-        ({"alpha": 1.0, "beta": 1.0}, "beta < alpha must hold, but got alpha=1.0, beta=1.0"),
-        ({"alpha": 1.0, "beta": -0.1}, "got alpha=1.0, beta=-0.1"),
-        ({"interval": 0}, "interval >= 1 must hold, but got interval=0"),
-    ],
-)
-def test_refuses_knobs_outside_the_method(knobs: dict[str, Any], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        MirrorGradient(**knobs)
