@@ -46,12 +46,12 @@ class Perturbed(Oracle):
 
     @property
     def neutral(self) -> bool:
-        """Whether no weight would move: then there is no second pass."""
+        """True if no weight would move: then there is no second pass."""
         return self.rho == 0
 
     @property
     def mixes(self) -> bool:
-        """Whether `combine` needs the first gradient: only then is it kept."""
+        """True if `combine` needs the first gradient: only then is it stored."""
         return False
 
     def gradient(self, loss: BatchLoss, *, replay: bool = False) -> float:

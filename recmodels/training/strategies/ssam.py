@@ -45,7 +45,7 @@ class SparseSAM(Scoped):
 
     @property
     def _masked(self) -> bool:
-        """Whether there is anything to choose."""
+        """True if some but not all weights are perturbed: then there is a mask."""
         return not super().neutral and 0 < self.n_perturbed < self.size
 
     def epsilon(self, parameters: list[nn.Parameter], gradients: list[Tensor], loss: BatchLoss) -> Perturbation:

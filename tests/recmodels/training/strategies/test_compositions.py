@@ -114,7 +114,7 @@ def test_a_model_without_parameters_can_have_any_strategy(name: str) -> None:
 def test_a_layer_that_is_off_leaves_the_others_results(
     composed: str, off: dict[str, Any], alone: str, kind: str
 ) -> None:
-    """Section 11, and sgbd: rho = 0 is Mirror Gradient, alpha = 1 with beta = 0 is SAM; bit for bit."""
+    """rho = 0 is Mirror Gradient, alpha = 1 with beta = 0 is SAM; bit for bit."""
     ends = []
     for name in (composed, alone):
         torch.manual_seed(0)
@@ -163,7 +163,7 @@ def test_every_pass_is_over_the_transformed_loss(name: str) -> None:
 
 
 def test_sam_under_mirror_gradient_on_a_quadratic() -> None:
-    """sgbd: h(x) = A (x + rho A x / ||A x||), x' = x - alpha eta h(x), x+ = x' + beta eta h(x')."""
+    """h(x) = A (x + rho A x / ||A x||), x' = x - alpha eta h(x), x+ = x' + beta eta h(x')."""
     alpha, beta, eta, rho = 0.9, 0.4, 0.1, 0.3
     model = Quadratic()
     x, a = flat(model), model.matrix

@@ -24,7 +24,7 @@ from tests.recmodels.training.strategies.toys import (
 
 
 def test_plain_training_on_a_quadratic() -> None:
-    """P-1: x_T = (I - eta A)^T x_0."""
+    """x_T = (I - eta A)^T x_0."""
     model = Quadratic()
     x, eye = flat(model), torch.eye(13, dtype=torch.float64)
     run(make_strategy("plain", model), optimizer_of("sgd", model), [ROWS] * 20)
