@@ -21,6 +21,7 @@ from tuning.records.folder import BASELINE, SearchFolder, TrialRecord, unfinishe
 from tuning.records.selection import winner
 from tuning.reports import search_report as report
 from tuning.reports.live import LiveTable
+from tuning.space.catalogue import check_space
 from tuning.spec import Scores, SearchSpec
 from tuning.tracking.tracker import NullTracker, Tracker, make_tracker
 
@@ -46,6 +47,7 @@ class Session:
     def __init__(self, spec: SearchSpec, folder: SearchFolder, data: RecDataset, table: LiveTable, argv: Sequence[str]):
         self.folder, self.data, self.table, self.argv = folder, data, table, argv
         self.space = spec.space
+        check_space(spec.space, spec.model, spec.strategy)  # a spec's file may have been changed by hand
         if spec.baseline and self.space.base_defaults() is None:
             raise UserError("--baseline: expected a default for every train and model parameter, but one has none")
         sampler = choose_sampler(self.space, spec.budget.trials, spec.sampler)

@@ -71,10 +71,16 @@ def check_fit(model: str, strategy: str) -> None:
 
 
 def check_space(space: Space, model: str, strategy: str) -> None:
-    """Raise SpaceError unless each corner of the space builds the optimiser and the strategy's parts, and the model's
-    parameters have the types of its signature."""
-    if missing := _missing(space):
-        raise SpaceError(f"train: {missing[0]} is missing, expected in the model's file or --set")
+    """Raise SpaceError unless a trial can be built at each corner of the space: its names are known, none of TRAIN is
+    missing, the optimiser and the strategy's parts can be made, and the model's values have the types of its signature.
+    """
+    known = known_parameters(model, strategy)
+    for p in space.parameters:
+        if p.name not in known[p.section]:
+            hint = did_you_mean(p.name, known[p.section])
+            raise SpaceError(f"{p.source}: {p.section}: no parameter {p.name!r}{hint}")
+    if missing := set(TRAIN) - {p.name for p in space.parameters}:
+        raise SpaceError(f"train: {min(missing)} is missing, expected in the model's file or --set")
     _check_corners(space, "train", keywords(train), partial(_build, train))
     for name in keywords(MODELS[model]):
         _check_corners(space, "model", {name}, partial(check_values, MODELS[model]))
@@ -87,19 +93,9 @@ def check_export(space: Space, model: str, strategy: str, source: str) -> None:
     if model not in MODELS:
         raise UserError(f"{source}: model: there is no model {model!r}{did_you_mean(model, MODELS)}")
     known_strategy(strategy, f"{source}: strategy")
-    known = known_parameters(model, strategy)
-    for p in space.parameters:
-        if p.name not in known[p.section]:
-            raise SpaceError(
-                f"{p.source}: parameters.{p.section}: no parameter {p.name!r}{did_you_mean(p.name, known[p.section])}"
-            )
-    if missing := _missing(space):
-        raise SpaceError(f"{source}: parameters.train: {missing[0]} is missing")
+    if missing := set(TRAIN) - {p.name for p in space.parameters}:
+        raise UserError(f"{source}: parameters.train: {min(missing)} is missing")
     check_space(space, model, strategy)
-
-
-def _missing(space: Space) -> list[str]:
-    return [name for name in TRAIN if name not in {p.name for p in space.parameters}]
 
 
 def _build(made_by: Callable[..., Any], values: Values) -> None:
