@@ -9,10 +9,11 @@ import torch
 
 from recmodels.data.dataset import RecDataset
 from recmodels.errors import UserError
+from recmodels.evaluation import evaluate, popularity_scores
 from recmodels.training.checkpoint import load_weights
 from tuning.execution.ray_tune import tuner as search
 from tuning.execution.ray_tune.recorder import record_of, recover
-from tuning.execution.trial import best_file, build, popularity, test_metrics
+from tuning.execution.trial import best_file, build
 from tuning.export.mmrec import check_mmrec
 from tuning.export.winner import export_best
 from tuning.proposals.study import Study, choose_sampler
@@ -87,7 +88,7 @@ class Session:
         resources = search.slot(self.spec)
         before = self.folder.environment()
         facts = environment(self.data, self.argv, resources.cpus, before)
-        facts["popularity"] = before.get("popularity") or popularity(self.data, self.spec.training)
+        facts["popularity"] = before.get("popularity") or popularity_scores(self.data, self.spec.training.cutoffs)
         self.folder.write_environment(facts)
         study = Study(self.folder, self.space, self.spec.sampler, self.spec.training.seed)
         recover(self.folder, study, self)
@@ -147,4 +148,5 @@ class Session:
             return record
         state = build(trial.plan() or {}, self.spec.model, self.data, torch.device("cpu"))
         weights = load_weights(best_file(trial, record.best_epoch))
-        return replace(record, test=test_metrics(state.model, weights, self.data, self.spec.training))
+        test = evaluate(state.model, self.data, "test", self.spec.training.cutoffs, weights)
+        return replace(record, test=test)

@@ -11,22 +11,20 @@ import torch
 from filelock import FileLock
 from torch import Tensor
 
-from recmodels.analysis.sharpness import Probe
+from recmodels.analysis import sharpness
 from recmodels.data.dataset import RecDataset
 from recmodels.errors import TrainingDiverged
-from recmodels.evaluation import Evaluator
-from recmodels.models import MODELS, Recommender
-from recmodels.models.popularity import Popularity
+from recmodels.evaluation import Evaluator, evaluate
+from recmodels.models import MODELS
 from recmodels.training import EpochReport, TrainingState, make_optimizer, make_strategy, train
 from recmodels.training.checkpoint import load_state, load_weights, save_state, save_weights
+from recmodels.training.optimizers import SETTINGS
 from recmodels.training.stopping import best_evaluation, should_stop
 from tuning.records.folder import TrialFolder
-from tuning.spec import Scores, Training
+from tuning.spec import Training
 
 CHECKPOINT_SECONDS = 5.0
 """At most this much training is done again after a kill. A trial that Ray stops saves itself first."""
-
-OPTIMIZER_SETTINGS = ("learning_rate", "weight_decay", "momentum", "initial_accumulator")
 
 Report = Callable[[dict[str, Any]], None]
 
@@ -36,7 +34,7 @@ def build(plan: dict[str, Any], model: str, data: RecDataset, device: torch.devi
     params, seed = plan["params"], plan["seed"]
     torch.manual_seed(seed)
     made = MODELS[model](data, **params["model"]).to(device)
-    base = {key: value for key, value in params["train"].items() if key in OPTIMIZER_SETTINGS}
+    base = {key: value for key, value in params["train"].items() if key in SETTINGS}
     factors = made.rate_factors()
     optimizer = make_optimizer(params["train"]["optimizer"], made.parameters(), rate_factors=factors, **base)
     clip_norm = params["train"].get("clip_norm")
@@ -106,14 +104,13 @@ class _Run:
         return best_evaluation(self.scores) + 1
 
     def finish(self, report: Report) -> None:
-        evaluator = Evaluator.of(self.data, "valid", self.training.cutoffs)
+        evaluator = Evaluator(self.data, "valid", self.training.cutoffs)
         epochs = train(
             self.state,
             self.data,
             batch_size=self.batch_size,
             max_epochs=self.training.max_epochs,
             evaluator=evaluator,
-            probe=Probe(self.training.flatness_every) if self.training.flatness_every else None,
         )
         saved = time.monotonic()
         trained = any(True for _ in self.state.model.parameters())
@@ -135,10 +132,11 @@ class _Run:
         else:
             reason = f"no improvement for {self.training.patience + 1} epochs"
         self._save()
-        test = test_metrics(self.state.model, self.best_weights, self.data, self.training)
+        test = evaluate(self.state.model, self.data, "test", self.training.cutoffs, self.best_weights)
         self.folder.write_result({"status": "finished", "reason": reason, "test": test})
 
     def _record(self, epoch: EpochReport) -> None:
+        flatness = self._flatness(epoch.epoch)
         self.scores.append(epoch.valid[self.training.metric])
         if self.best_epoch == epoch.epoch:
             self.best_weights = self.state.strategy.weights()
@@ -154,10 +152,15 @@ class _Run:
                 "passes": epoch.counts.backward,
                 "steps": epoch.counts.steps,
                 "skipped": epoch.counts.skipped,
-                **({"flatness": epoch.flatness} if epoch.flatness else {}),
+                **({"flatness": flatness} if flatness else {}),
                 **self._best(),
             }
         )
+
+    def _flatness(self, epoch: int) -> dict[str, float]:
+        """The sharpness of the loss in every `flatness_every`-th epoch; else empty."""
+        every = self.training.flatness_every
+        return sharpness(self.state, self.data, batch_size=self.batch_size) if every and epoch % every == 0 else {}
 
     def _best(self) -> dict[str, Any]:
         return {"best": max(self.scores), "best_epoch": self.best_epoch}
@@ -175,20 +178,3 @@ class _Run:
 def best_file(folder: TrialFolder, epoch: int) -> Path:
     """The weights of a trial's best epoch."""
     return folder.path / f"best-{epoch:04d}.safetensors"
-
-
-def test_metrics(
-    model: Recommender, weights: dict[str, Tensor], data: RecDataset, training: Training
-) -> dict[str, float]:
-    """All metrics on the test split at the given weights, which the model keeps."""
-    model.load_state_dict(weights)
-    model.eval()
-    evaluator = Evaluator.of(data, "test", training.cutoffs)
-    with torch.no_grad():
-        return evaluator(*model.embed())
-
-
-def popularity(data: RecDataset, training: Training) -> Scores:
-    """What the items with most training interactions reach, without any learning."""
-    users, items = Popularity(data).embed()
-    return {name: Evaluator.of(data, name, training.cutoffs)(users, items) for name in ("valid", "test")}

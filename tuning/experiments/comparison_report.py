@@ -9,7 +9,7 @@ from rich import box
 from rich.markup import escape
 from rich.table import Table
 
-from recmodels.evaluation.contrast import LEVEL, Contrast
+from recmodels.evaluation.paired_tests import LEVEL, PairedTest
 from recmodels.files import write_whole
 from tuning.experiments.comparison import REFERENCE, Comparison, Line
 from tuning.reports.search_report import markdown_table, shown
@@ -124,7 +124,7 @@ def _verdict(line: Line) -> str:
     return f"{size} on test; " + ", ".join(part for part in parts if part)
 
 
-def _part(what: str, contrast: Contrast | None) -> str:
+def _part(what: str, contrast: PairedTest | None) -> str:
     if contrast is None:
         return ""
     verdict = "survives" if contrast.survives else "does not survive"

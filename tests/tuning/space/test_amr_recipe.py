@@ -11,9 +11,10 @@ import torch
 from recmodels.data import RecDataset
 from recmodels.data.formats.amr import load_amr_folder
 from recmodels.data.synthetic import synthetic
+from recmodels.evaluation import popularity_scores
 from recmodels.training.strategies.amr import AMR
 from tests.recmodels.data.formats import amr_folders
-from tuning.execution.trial import build, popularity, run_trial
+from tuning.execution.trial import build, run_trial
 from tuning.records.folder import TrialFolder
 from tuning.space import SpaceError, load_space
 from tuning.space.catalogue import check_space, known_parameters
@@ -57,7 +58,7 @@ def test_a_trial_ranks_among_the_candidates(data: RecDataset, tmp_path: Path) ->
     run_trial(plan(resolved()), model="VBPR", data=data, training=training, folder=folder, report=lambda row: None)
     result, rows = folder.result(), folder.epochs()
     assert [row["passes"] for row in rows] == [4, 4, 4]  # one mirrored batch, each gradient in two passes
-    for metrics in (rows[-1]["valid"], result["test"], *popularity(data, training).values()):
+    for metrics in (rows[-1]["valid"], result["test"], *popularity_scores(data, training.cutoffs).values()):
         assert metrics["hit@50"] == metrics["recall@50"] == 1.0  # with 30 negatives nothing ranks below 31
         assert 0 < metrics["ndcg@50"] < 1
     n_valid = len(data.valid)

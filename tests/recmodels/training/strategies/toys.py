@@ -151,14 +151,14 @@ def optimizer_of(kind: str, model: nn.Module, *, lr: float = 0.1, decay: float =
 def run(
     strategy: Strategy, optimizer: Optimizer, batches: Sequence[Tensor] = (ROWS,), epochs: int = 1
 ) -> list[BatchLoss]:
-    """What the loop does, less evaluation: the batches' losses in order."""
+    """Train as the loop does, without evaluation; the batches' losses in order."""
     losses = []
     strategy.model.train()
     for epoch in range(epochs):
         strategy.new_epoch(epoch, lambda rng: map(strategy.loss, cycle(batches)))
-        for number, rows in enumerate(batches):
-            step = epoch * len(batches) + number + 1
-            losses.append(strategy.loss(rows, epoch=epoch + 1, number=number, step=step))
+        for index, rows in enumerate(batches):
+            step = epoch * len(batches) + index
+            losses.append(strategy.loss(rows, epoch=epoch, batch_index=index, step=step))
             strategy.step(losses[-1], optimizer)
         strategy.end_epoch()
     return losses
