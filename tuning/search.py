@@ -23,6 +23,7 @@ from tuning.records.folder import SearchFolder
 from tuning.records.selection import winner
 from tuning.records.trials import EpochRow, TrialPlan, TrialRecord, TrialResult, record_of
 from tuning.reports.search_report import summary_markdown
+from tuning.space.catalogue import check_space
 from tuning.spec import Scores, SearchSpec
 from tuning.tracking.tracker import NullTracker, Tracker, make_tracker
 
@@ -51,6 +52,7 @@ class Search:
     def __init__(self, spec: SearchSpec, data: RecDataset, observer: Observer | None = None, argv: Sequence[str] = ()):
         self.folder, self.data, self.argv = SearchFolder.of(spec), data, argv
         self.observer = observer or Observer()
+        check_space(spec.space, spec.model, spec.strategy)  # a spec's file may have been changed by hand
         if spec.baseline and spec.space.base_defaults() is None:
             raise UserError("--baseline: expected a default for every train and model parameter, but one has none")
         sampler = choose_sampler(spec.space, spec.budget.trials, spec.sampler)

@@ -1,4 +1,4 @@
-"""Contracts that a model or a strategy has to keep, for the tests of whoever writes one; AssertionError if not."""
+"""Contracts that a model or a strategy has to keep, for tests here and in other packages; AssertionError if not."""
 
 from recmodels.testing.models import check_model, small_data
 from recmodels.testing.strategies import check_strategy

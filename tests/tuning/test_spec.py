@@ -180,8 +180,13 @@ def test_names_in_the_spec_are_those_that_exist() -> None:
     from tuning.proposals.study import SAMPLERS
 
     assert set(get_args(SearchSpec.model_fields["sampler"].annotation)) == {"auto", *SAMPLERS}
-    for name in get_args(Scheduler.model_fields["name"].annotation):
-        assert scheduler(made_spec(scheduler={"name": name})) is not None
+    names = get_args(Scheduler.model_fields["name"].annotation)
+    assert {name: type(scheduler(made_spec(scheduler={"name": name}))).__name__ for name in names} == {
+        "asha": "AsyncHyperBandScheduler",
+        "hyperband": "AsyncHyperBandScheduler",
+        "median": "MedianStoppingRule",
+        "none": "FIFOScheduler",
+    }
 
 
 @pytest.mark.parametrize("module", ["spec", "space", "export", "export.model", "export.mmrec", "commandlines"])

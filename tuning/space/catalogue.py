@@ -12,7 +12,7 @@ import torch
 
 from recmodels.errors import UserError, did_you_mean
 from recmodels.models import MODELS
-from recmodels.signatures import check_values, keywords, require
+from recmodels.signatures import CountFromOne, NotNegative, Positive, check_values, keywords
 from recmodels.training import make_optimizer
 from recmodels.training.strategies import STRATEGIES, canonical, knobs, part_names, parts_of
 from tuning.space.parameter import SpaceError
@@ -23,33 +23,29 @@ MOST_CORNERS = 10_000
 """So many corners of a part are built. Spaces have far fewer; in a larger one a fault beyond is left to its trial."""
 
 
-def train(
+def train_section(
     *,
     optimizer: Any,
-    learning_rate: float,
-    batch_size: int,
-    weight_decay: float,
-    momentum: float = 0.0,
-    initial_accumulator: float = 0.0,
-    clip_norm: float = math.inf,
+    learning_rate: NotNegative,
+    batch_size: CountFromOne,
+    weight_decay: NotNegative,
+    momentum: NotNegative = 0.0,
+    initial_accumulator: NotNegative = 0.0,
+    clip_norm: Positive = math.inf,
 ) -> None:
-    """Make an optimiser from a `train` section, whose schema this signature is. ValueError for a value out of range."""
+    """Make the optimiser of a `train` section, whose schema this signature is. ValueError for another's setting."""
     rates: dict[str, Any] = {"learning_rate": learning_rate, "weight_decay": weight_decay}
     rates |= {"momentum": momentum, "initial_accumulator": initial_accumulator}
-    for name, value in rates.items():
-        require(value >= 0, f"{name} >= 0", **{name: value})
-    require(batch_size >= 1, "batch_size >= 1", batch_size=batch_size)
-    require(clip_norm > 0, "clip_norm > 0", clip_norm=clip_norm)
     make_optimizer(optimizer, [torch.nn.Parameter(torch.zeros(1))], **rates)
 
 
-TRAIN = [name for name, each in inspect.signature(train).parameters.items() if each.default is each.empty]
+TRAIN = [name for name, each in inspect.signature(train_section).parameters.items() if each.default is each.empty]
 """The training parameters that every space gives a value."""
 
 
 def known_parameters(model: str, strategy: str) -> dict[str, Collection[str]]:
     """Return section -> the parameters it accepts, from the signatures of the model and the strategy's parts."""
-    return {"strategy": knobs(strategy), "train": list(keywords(train)), "model": list(keywords(MODELS[model]))}
+    return {"strategy": knobs(strategy), "train": list(keywords(train_section)), "model": list(keywords(MODELS[model]))}
 
 
 def known_strategy(name: str, option: str = "--strategy") -> str:
@@ -71,11 +67,17 @@ def check_fit(model: str, strategy: str) -> None:
 
 
 def check_space(space: Space, model: str, strategy: str) -> None:
-    """Raise SpaceError unless each corner of the space builds the optimiser and the strategy's parts, and the model's
-    parameters have the types of its signature."""
-    if missing := _missing(space):
-        raise SpaceError(f"train: {missing[0]} is missing, expected in the model's file or --set")
-    _check_corners(space, "train", keywords(train), partial(_build, train))
+    """Raise SpaceError unless a trial can be built at each corner of the space: its names are known, none of TRAIN is
+    missing, the optimiser and the strategy's parts can be made, and the model's values have the types of its signature.
+    """
+    known = known_parameters(model, strategy)
+    for p in space.parameters:
+        if p.name not in known[p.section]:
+            hint = did_you_mean(p.name, known[p.section])
+            raise SpaceError(f"{p.source}: {p.section}: no parameter {p.name!r}{hint}")
+    if missing := set(TRAIN) - {p.name for p in space.parameters}:
+        raise SpaceError(f"train: {min(missing)} is missing, expected in the model's file or --set")
+    _check_corners(space, "train", keywords(train_section), partial(_build, train_section))
     for name in keywords(MODELS[model]):
         _check_corners(space, "model", {name}, partial(check_values, MODELS[model]))
     for part in parts_of(strategy).values():
@@ -87,19 +89,9 @@ def check_export(space: Space, model: str, strategy: str, source: str) -> None:
     if model not in MODELS:
         raise UserError(f"{source}: model: there is no model {model!r}{did_you_mean(model, MODELS)}")
     known_strategy(strategy, f"{source}: strategy")
-    known = known_parameters(model, strategy)
-    for p in space.parameters:
-        if p.name not in known[p.section]:
-            raise SpaceError(
-                f"{p.source}: parameters.{p.section}: no parameter {p.name!r}{did_you_mean(p.name, known[p.section])}"
-            )
-    if missing := _missing(space):
-        raise SpaceError(f"{source}: parameters.train: {missing[0]} is missing")
+    if missing := set(TRAIN) - {p.name for p in space.parameters}:
+        raise UserError(f"{source}: parameters.train: {min(missing)} is missing")
     check_space(space, model, strategy)
-
-
-def _missing(space: Space) -> list[str]:
-    return [name for name in TRAIN if name not in {p.name for p in space.parameters}]
 
 
 def _build(made_by: Callable[..., Any], values: Values) -> None:

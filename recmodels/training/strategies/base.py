@@ -30,6 +30,8 @@ Batches = Callable[[np.random.Generator], Iterator[BatchLoss]]
 class Part:
     """One layer's method: a keyword dataclass whose fields are its knobs. ValueError for an invalid knob."""
 
+    shown: ClassVar[tuple[str, ...]] = ()
+    """Names of the knobs that tables of trials show, searched or not."""
     needs_features: ClassVar[bool] = False
     """True if the part trains only models whose loss reads item features."""
     reconstruction: ClassVar[bool] = False

@@ -41,6 +41,13 @@ def test_a_mode_that_cannot_be(capsys: Any, here: Path, arguments: tuple[str, ..
     assert refused(capsys, *arguments).startswith(message.format(here=here))
 
 
+def test_a_spec_whose_space_was_changed_by_hand(capsys: Any, here: Path) -> None:
+    train = {"optimizer": "adam", "learning_rate": 0.1, "batch_size": 64, "weight_decay": 0.0}
+    folder = made_folder(here, space={"strategy": {"alpha": 0.1}, "train": train})
+    folder.write_environment({"data": {"fingerprint": recmodels.data.load_dataset("demo").fingerprint}})
+    assert refused(capsys, "--resume", "made").startswith("space: 0 <= beta < alpha must hold, but got alpha=0.1")
+
+
 @pytest.mark.parametrize(
     ("option", "names"),
     [("models", sorted(MODELS)), ("strategies", sorted(STRATEGIES)), ("datasets", ["demo", "mine"])],

@@ -241,7 +241,7 @@ def test_refuses_what_the_toolbox_would_train_differently(tmp_path, fields, opti
     [
         ("model: GRCN", "model: GRCM", "model: there is no model 'GRCM'; did you mean 'GRCN'?"),
         ("strategy: mg", "strategy: gm", "strategy gm: there is no strategy 'gm'; "),
-        ("n_layers: 2", "n_layer: 2", "parameters.model: no parameter 'n_layer'; did you mean 'n_layers'?"),
+        ("n_layers: 2", "n_layer: 2", ": model: no parameter 'n_layer'; did you mean 'n_layers'?"),
         ("n_layers: 2", "n_layers: 2.5", "n_layers must be a whole number, but got 2.5"),
         ("n_layers: 2", "n_layers: true", "n_layers must be a whole number, but got True"),
         ("alpha: 1.0", "alpha: 0.1", "0 <= beta < alpha must hold, but got alpha=0.1, beta="),
@@ -251,7 +251,7 @@ def test_refuses_what_the_toolbox_would_train_differently(tmp_path, fields, opti
         ("alpha: 1.0", "alpha: one", "alpha must be a finite number, but got 'one'"),
         ("alpha: 1.0", "alpha: true", "alpha must be a finite number, but got True"),
         ("alpha: 1.0", "alpha: {type: uniform, low: 0.5, high: 1}", "alpha: value must be text, true, false or"),
-        ("interval: 3", "intervall: 3", "parameters.strategy: no parameter 'intervall'; did you mean 'interval'?"),
+        ("interval: 3", "intervall: 3", ": strategy: no parameter 'intervall'; did you mean 'interval'?"),
         ("weight_decay: 0.0", "weight_decay: none", "weight_decay must be a finite number, but got 'none'"),
         ("weight_decay: 0.0", "weight_decay: -1", "weight_decay >= 0 must hold, but got weight_decay=-1"),
         ("weight_decay: 0.0", "weight_decay:", "weight_decay: value must be text, true, false or a finite number"),

@@ -1,12 +1,15 @@
 """Space files: the shipped ones, layers, what is searched, and the message of each fault."""
 
+import doctest
+
 import pytest
 
 from recmodels.errors import UserError
 from recmodels.models import MODELS
 from recmodels.training import OPTIMIZERS, STRATEGIES
-from tuning.space import Space, SpaceError, load_space
+from tuning.space import Parameter, Space, SpaceError, layers, load_space
 from tuning.space.catalogue import known_parameters
+from tuning.space.distributions import Choice
 from tuning.space.layers import SEARCH_SPACES
 
 PUBLISHED = {"optimizer": "adam", "learning_rate": 1e-3, "batch_size": 2048, "weight_decay": 0.0}
@@ -140,7 +143,7 @@ def test_what_is_not_searched_needs_a_default(root):
 
 
 def test_later_layers_win_key_by_key(root):
-    layers = {  # each value says which layer it stands in
+    contents = {  # each value says which layer it stands in
         "models/GRCN": "{train: {batch_size: 1}, model: {embedding_size: 1, latent_embedding: 1, reg_weight: 1}}",
         "datasets/clothing": "train: {batch_size: 2, weight_decay: 2, learning_rate: 2}",
         "pairs/GRCN-clothing": """
@@ -150,7 +153,7 @@ def test_later_layers_win_key_by_key(root):
         """,
         "spaces/mine": "{train: {batch_size: 4}, model: {reg_weight: 4}}",
     }
-    for name, text in layers.items():
+    for name, text in contents.items():
         write(root, name, text)
     params = load("train.batch_size=5", root=root, space="mine").resolve({})
     assert params["model"] == {"embedding_size": 1, "latent_embedding": 3, "reg_weight": 4}
@@ -179,6 +182,18 @@ def test_space_by_path_and_sets_of_every_form(root):
     assert searched(space) == ["beta/alpha", "interval"]
     expected = {"alpha": 1.5, "reg_weight": 0.02, "embedding_size": 32, "optimizer": "sgd"}
     assert {name: space.fixed[name] for name in expected} == expected
+
+
+def test_a_parameter_is_an_override_as_a_text_is():
+    optimizer = Parameter("train", "optimizer", Choice(("sgd", "adam")), source="--optimizer sgd,adam")
+    assert load(optimizer) == load("optimizer={type: categorical, values: [sgd, adam]}")
+    assert load(optimizer, "optimizer=sgd").fixed["optimizer"] == "sgd"
+    unknown = Parameter("train", "optimiser", Choice(("sgd",)), source="here")
+    assert message(unknown).startswith("here: training has no parameter 'optimiser'; did you mean 'optimizer'?")
+
+
+def test_the_example_is_true():
+    assert doctest.testmod(layers) == (0, 5)
 
 
 # --- faults of one value, as a file and as --set
