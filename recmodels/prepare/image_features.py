@@ -1,4 +1,4 @@
-"""Amazon's binary image features, gigabytes of all products -> the rows of the wanted ones, in constant memory."""
+"""Extract the rows of some products from Amazon's binary image features, gigabytes in size, in constant memory."""
 
 import os
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ BLOCK = 512  # records at a time: 8 MB
 
 def read_image_features(path: Path, rows: Mapping[str, int], out: Path, width: int = WIDTH) -> int:
     """Write row `rows[asin]` of the float32 matrix `out` (raw, C order, `len(rows)` x `width`) for each record of the
-    binary file whose asin is wanted; rows without a record become the mean of the others. Returns their number.
+    binary file whose asin is wanted; rows without a record become the mean of the others. Return their number.
 
     A record is an asin, ten ASCII letters and digits, and `width` little-endian float32. Of several records of an asin
     the first one counts. Raises DataError for a file that is no whole number of records, a record that does not begin

@@ -1,4 +1,4 @@
-"""A bar in the terminal for work that is measured in bytes."""
+"""A progress bar in the terminal for work that is measured in bytes."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,7 +9,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 
 @contextmanager
 def bytes_bar(title: str, total: int | None) -> Iterator[Callable[[int], None]]:
-    """A bar on the standard error, only where that is a terminal; gives a function that is told how many are done."""
+    """Show a bar on the standard error if that is a terminal; yield a function that takes the number of bytes done."""
     console = Console(stderr=True)
     columns = TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn()
     with Progress(*columns, TimeRemainingColumn(), console=console, disable=not console.is_terminal) as progress:
@@ -18,7 +18,7 @@ def bytes_bar(title: str, total: int | None) -> Iterator[Callable[[int], None]]:
 
 
 def size(n: float) -> str:
-    """Bytes for a reader: 999 B, 12.3 MB, 1.2 GB."""
+    """Format a number of bytes: 999 B, 12.3 MB, 1.2 GB."""
     for unit in ("B", "kB", "MB"):
         if n < 1000:
             return f"{n:.0f} B" if unit == "B" else f"{n:.1f} {unit}"

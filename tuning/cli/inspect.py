@@ -1,11 +1,9 @@
-"""`run_search.py inspect NAME`: what a data set holds, before a search spends hours on it."""
+"""`run_search.py inspect NAME`: describe a data set before a search spends hours on it."""
 
 import json
 import logging
-from argparse import SUPPRESS
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich import box
@@ -13,6 +11,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from tuning.cli.arguments import add_directories, command_parser
+from tuning.cli.datasets import load_data
 from tuning.cli.options import Parser
 
 if TYPE_CHECKING:
@@ -25,13 +25,10 @@ COMMONEST = {None: "-", "zero": "all zero", "mean": "the mean", "other": "neithe
 
 
 def main(argv: Sequence[str], console: Console) -> int:
-    """0; UserError for an unknown name or whatever is wrong in the data."""
-    from recmodels.data import load_dataset
-
+    """Show the facts; return 0. Raises UserError for an unknown name and any fault in the data."""
     given = parser().parse(argv)
-    directories = [Path(given[name]) if name in given else None for name in ("data_dir", "cache_dir")]
-    with kept_warnings() as warnings:
-        facts = gather(load_dataset(given["name"], *directories))
+    with collected_warnings() as warnings:
+        facts = gather(load_data(given["name"], given))
     facts["warnings"] = warnings
     if "json" in given:
         print(json.dumps(facts, indent=1))
@@ -41,29 +38,26 @@ def main(argv: Sequence[str], console: Console) -> int:
 
 
 def parser() -> Parser:
-    made = Parser(
-        prog="run_search.py inspect",
-        description="What a data set holds: sizes, degrees, cold items, features, leaks, popularity's metrics.",
-        argument_default=SUPPRESS,
-        allow_abbrev=False,
+    """Return the parser of the command's arguments."""
+    parser = command_parser(
+        "inspect", "Describe a data set: sizes, degrees, cold items, features, leaks, popularity's metrics."
     )
-    made.add_argument("name", metavar="NAME", help="as for --dataset; also with corruptions, such as demo@noise=0.1")
-    made.add_argument("--data-dir", metavar="DIR", help="folder that holds the data set folders")
-    made.add_argument("--cache-dir", metavar="DIR", help="where parsed data are kept (default: the user's cache)")
-    made.add_argument("--json", action="store_true", help="print JSON")
-    return made
+    parser.add_argument("name", metavar="NAME", help="as for --dataset; also with corruptions, such as demo@noise=0.1")
+    add_directories(parser)
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    return parser
 
 
 @contextmanager
-def kept_warnings() -> Iterator[list[str]]:
-    """The loaders' warnings, which are a part of the report and stay out of the JSON."""
+def collected_warnings() -> Iterator[list[str]]:
+    """Collect the loaders' warnings instead of printing them: they are a part of the report, but not of the JSON."""
     found: list[str] = []
 
-    class Keep(logging.Handler):
+    class Collect(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
             found.append(record.getMessage())
 
-    logger, handler = logging.getLogger("mirrortune.data"), Keep(logging.WARNING)
+    logger, handler = logging.getLogger("mirrortune.data"), Collect(logging.WARNING)
     logger.addHandler(handler)
     before, logger.propagate = logger.propagate, False
     try:
@@ -74,7 +68,7 @@ def kept_warnings() -> Iterator[list[str]]:
 
 
 def gather(data: "RecDataset") -> Facts:
-    """All that is known of the data, as plain JSON. `as_published`: None where no published set has the name."""
+    """Return all facts about the data as plain JSON. `as_published`: None if no published set has the name."""
     from recmodels.data.inspection import inspect_data
     from tuning.execution.trial import popularity
     from tuning.spec import Training
@@ -83,17 +77,17 @@ def gather(data: "RecDataset") -> Facts:
 
 
 def as_published(data: "RecDataset") -> bool | None:
-    """Whether a data set that carries a known name has the published sizes; the loader warns if not."""
-    from recmodels.data.published import FOLDER_NAMES, KNOWN, difference
+    """Return whether the data set has the published sizes; None if no published set has its name."""
+    from recmodels.data.published import FOLDER_NAMES, PUBLISHED, difference
 
-    if FOLDER_NAMES.get(data.name, data.name) not in KNOWN:
+    if FOLDER_NAMES.get(data.name, data.name) not in PUBLISHED:
         return None
     splits = [len(part) for part in (data.train, data.valid, data.test)]
     return difference(data.name, data.n_users, data.n_items, splits) is None
 
 
 def show(facts: Facts, console: Console) -> None:
-    """The facts as lines and tables of plain text."""
+    """Print the facts as tables and lines of plain text."""
     lists = facts["sizes"]["ranked_against"]
     sections = {
         f"{facts['name']} (fingerprint {facts['fingerprint'][:12]})": sizes_table(facts),
@@ -115,70 +109,77 @@ def show(facts: Facts, console: Console) -> None:
 
 
 def sizes_table(facts: Facts) -> Table:
+    """Return a row for each split, one for all, and the density."""
     sizes = facts["sizes"]
     rows = {SPLITS[name]: list(split.values()) for name, split in facts["splits"].items()}
     rows["all"] = [sizes["interactions"], sizes["users"], sizes["items"]]
-    table = made_table(["split", "interactions", "users", "items"], rows)
+    table = text_table(["split", "interactions", "users", "items"], rows)
     table.add_row("density", f"{sizes['density']:.4%}")
     return table
 
 
 def degrees_table(degrees: Facts) -> Table:
+    """Return percentiles of the training interactions of users and of items."""
     return percentiles_table({f"of {'an' if kind == 'item' else 'a'} {kind}": row for kind, row in degrees.items()})
 
 
 def percentiles_table(rows: dict[str, Facts]) -> Table:
+    """Return a row of mean and percentiles for each name."""
     header = list(next(iter(rows.values()), {}))
-    return made_table(["", *header], {name: list(row.values()) for name, row in rows.items()})
+    return text_table(["", *header], {name: list(row.values()) for name, row in rows.items()})
 
 
 def cold_table(cold: Facts) -> Table:
+    """Return the numbers of items and users without a training interaction."""
     rows = {
         "items": [cold["items"], *cold["items_in"].values()],
         "interactions with them": [None, *cold["interactions_in"].values()],
         "users": [cold["users"], None, None],
         "users not evaluated, for this or for lack of an interaction": [None, *cold["users_not_evaluated"].values()],
     }
-    return made_table(["", "all", "validation", "test"], rows)
+    return text_table(["", "all", "validation", "test"], rows)
 
 
 def features_table(modalities: Facts) -> Table:
+    """Return a row for each modality."""
     header = ["modality", "rows", "columns", "constant", "zero rows", "repeated rows", "commonest row", "which is"]
     keys = ("constant_columns", "zero_rows", "repeated_rows", "commonest_rows")
     rows = {
         name: [*each["shape"], *(each[key] for key in keys), COMMONEST[each["commonest_is"]]]
         for name, each in modalities.items()
     }
-    return made_table(header, rows)
+    return text_table(header, rows)
 
 
 def leaks_table(leaks: Facts) -> Table:
+    """Return how many (user, item) pairs are in two splits, or twice in one."""
     names = {key: " and ".join(SPLITS.get(part, part) for part in key.split("_and_")) for key in leaks}
     names["repeated"] = "twice in one split"
-    return made_table(["where", "pairs"], {names[key]: [number] for key, number in leaks.items()})
+    return text_table(["where", "pairs"], {names[key]: [number] for key, number in leaks.items()})
 
 
 def popularity_table(scores: Facts) -> Table:
-    """A row for each metric, a column for each cut-off of each split."""
+    """Return a row for each metric, with a column for each cut-off of each split."""
     rows: dict[str, list[Any]] = {}
     for split in scores.values():
         for name, value in split.items():
             rows.setdefault(name.partition("@")[0], []).append(value)
     header = [f"{split}@{name.partition('@')[2]}" for split in scores for name in scores[split] if "recall" in name]
-    return made_table(["metric", *header], rows)
+    return text_table(["metric", *header], rows)
 
 
-def made_table(header: Sequence[str], rows: dict[str, list[Any]]) -> Table:
+def text_table(header: Sequence[str], rows: dict[str, list[Any]]) -> Table:
+    """Return a table of plain text: name and values of each row, under the header."""
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
-    for place, name in enumerate(header):
-        table.add_column(escape(name), justify="right" if place else "left", overflow="fold")
+    for index, name in enumerate(header):
+        table.add_column(escape(name), justify="right" if index else "left", overflow="fold")
     for name, values in rows.items():
         table.add_row(escape(name), *(escape(shown(value)) for value in values))
     return table
 
 
 def shown(value: Any) -> str:
-    """A number for a table: counts whole and with commas, others with four significant digits; `-` for None."""
+    """Format a number for a table: counts whole and with commas, others with four significant digits; `-` for None."""
     if value is None or isinstance(value, str):
         return value or "-"
     whole = value == int(value)

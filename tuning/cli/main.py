@@ -14,6 +14,8 @@ from rich.logging import RichHandler
 from rich.table import Table
 
 from recmodels.errors import UserError, did_you_mean
+from tuning.cli.arguments import name_options
+from tuning.cli.datasets import check_data, directory, download, load_data, load_data_of
 from tuning.cli.options import RESUMABLE, new_spec, option, parser, with_options
 from tuning.spec import SearchSpec
 
@@ -47,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             return run_command(argv[0], argv[1:], console)
         return run(parser().parse(argv), argv, console)
     except UserError as error:
-        print(f"run_search.py: {error}", file=sys.stderr)
+        print(f"run_search.py: {name_options(str(error))}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("run_search.py: interrupted", file=sys.stderr)
@@ -107,7 +109,7 @@ def new_search(given: dict[str, Any], argv: Sequence[str], console: Console) -> 
     if folder.exists():
         raise UserError(f"--name {spec.name}: this search exists in {folder.path.parent}; --resume {spec.name} goes on")
     download(given)
-    data = load(spec)
+    data = load_data_of(spec)
     console.print(f"{data}\nsearch {spec.name}: {spec.model}, {spec.strategy}", markup=False, highlight=False)
     return search(spec, folder, data, argv, console)
 
@@ -125,19 +127,9 @@ def resume_search(given: dict[str, Any], argv: Sequence[str], console: Console) 
     for fixed in given.keys() - RESUMABLE - {"resume"}:
         raise UserError(f"{option(fixed)}: cannot be changed by --resume, start a new search instead")
     spec = with_options(folder.spec().model_dump(), given)
-    data = load(spec)
+    data = load_data_of(spec)
     check_data(spec, folder, data)
     return search(spec, folder, data, argv, console)
-
-
-def check_data(spec: SearchSpec, folder: "SearchFolder", data: "RecDataset") -> None:
-    """UserError if the search in the folder began with other data."""
-    expected = folder.environment().get("data", {}).get("fingerprint", data.fingerprint)
-    if data.fingerprint != expected:
-        raise UserError(
-            f"{spec.dataset}: not the data this search started with (fingerprint {data.fingerprint[:12]}, "
-            f"expected {expected[:12]})"
-        )
 
 
 def new_comparison(given: dict[str, Any], argv: Sequence[str], console: Console) -> int:
@@ -173,7 +165,7 @@ def compare(comparison: "Comparison", argv: Sequence[str], console: Console) -> 
     prepare(address)
     from tuning.execution.ray_tune.tuner import cluster
 
-    data = load(comparison.searches[0])
+    data = load_data_of(comparison.searches[0])
     console.print(f"{data}\ncomparison {comparison.name}", markup=False, highlight=False)
 
     def run_one(spec: SearchSpec, folder: "SearchFolder") -> "Outcome":
@@ -321,25 +313,3 @@ def replay_export(given: dict[str, Any], console: Console) -> int:
         console.print(warning, markup=False, highlight=False, soft_wrap=True)
     print("the metrics are the same, digit by digit" if same else "the metrics differ")
     return 0 if same else 1
-
-
-def download(given: dict[str, Any]) -> None:
-    """For --download: the data set of the search, where it is not there yet."""
-    if "download" in given:
-        from tuning.cli.prepare import prepare_missing
-
-        prepare_missing(given)
-
-
-def load(spec: SearchSpec) -> "RecDataset":
-    return load_data(spec.dataset, {"data_dir": spec.data_dir, "cache_dir": spec.cache_dir})
-
-
-def load_data(name: str, given: dict[str, Any]) -> "RecDataset":
-    from recmodels.data import load_dataset
-
-    return load_dataset(name, directory(given, "data_dir"), directory(given, "cache_dir"))
-
-
-def directory(given: dict[str, Any], name: str) -> Path | None:
-    return Path(given[name]) if given.get(name) else None

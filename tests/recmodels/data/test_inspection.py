@@ -53,8 +53,8 @@ def test_sizes_and_splits(data: RecDataset) -> None:
 
 
 def test_degrees_are_of_training_and_count_who_has_none(data: RecDataset) -> None:
-    assert at.popularity(data).tolist() == [3, 2, 1, 1, 0, 0]
-    users, items = at.degrees(data.train.counts), at.degrees(at.popularity(data))
+    assert at.training_counts(data).tolist() == [3, 2, 1, 1, 0, 0]
+    users, items = at.degrees(data.train.counts), at.degrees(at.training_counts(data))
     assert users == {
         "mean": 1.4, "min": 0, "p5": 0.2, "p25": 1, "median": 1, "p75": 2, "p95": 2.8, "max": 3, "none": 1,
     }  # fmt: skip

