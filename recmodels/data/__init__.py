@@ -1,6 +1,6 @@
 """Data sets: load them by name, draw batches from them."""
 
-from recmodels.data.dataset import Interactions, RecDataset, Split
+from recmodels.data.dataset import Interactions, RecDataset
 from recmodels.data.load import DEFAULT_DATA_DIR, NotPrepared, known_datasets, load_dataset
 from recmodels.data.sampling import BatchSampler
 
@@ -10,7 +10,6 @@ __all__ = [
     "Interactions",
     "NotPrepared",
     "RecDataset",
-    "Split",
     "known_datasets",
     "load_dataset",
 ]

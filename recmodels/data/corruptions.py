@@ -80,7 +80,7 @@ def mix(matrix: Floats, share: float, draw: "Draw", modality: str) -> Floats:
 def fake(data: RecDataset, share: float, draw: "Draw") -> RecDataset:
     """Add random training interactions, `share` times the present number, uniform over pairs that are in no split."""
     n, room = round(share * len(data.train)), data.n_users * data.n_items
-    taken = np.concatenate([_keys(data, part) for part in (data.train, data.valid, data.test)])
+    taken = np.concatenate([_keys(data, part) for part in data.splits])
     if n > room - len(np.unique(taken)):
         raise DataError(f"{data.name}: fake={share}: no room for {n} interactions beside those that are there")
     rng, added = draw.generator(), np.empty(0, dtype=np.int64)
@@ -254,8 +254,7 @@ def corrupted(data: RecDataset, variant: Variant) -> RecDataset:
                 for each in _modalities(data, variant.name, step)
             }
             data = replace(data, features={**data.features, **changed})
-    splits = (data.train, data.valid, data.test)
-    digest = fingerprint(data.n_users, data.n_items, splits, data.features, data.candidates)
+    digest = fingerprint(data.n_users, data.n_items, data.splits, data.features, data.candidates)
     return replace(data, name=variant.name, fingerprint=digest)
 
 

@@ -72,6 +72,11 @@ class RecDataset:
     id_source: IdSource | None = field(default=None, repr=False)
 
     @property
+    def splits(self) -> tuple[Interactions, Interactions, Interactions]:
+        """Training, validation and test."""
+        return self.train, self.valid, self.test
+
+    @property
     def ids(self) -> IdMaps:
         """The original ids, read when they are first asked for; the numbers as text if the data set has none.
 

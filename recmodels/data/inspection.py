@@ -11,6 +11,7 @@ from recmodels.data.dataset import Interactions, RecDataset
 
 Facts = dict[str, Any]
 
+SPLITS = ("train", "valid", "test")
 PERCENTILES = {"min": 0, "p5": 5, "p25": 25, "median": 50, "p75": 75, "p95": 95, "max": 100}
 
 
@@ -20,7 +21,7 @@ def inspect_data(data: RecDataset) -> Facts:
         "name": data.name,
         "fingerprint": data.fingerprint,
         "sizes": sizes(data),
-        "splits": {name: split_sizes(split) for name, split in _splits(data).items()},
+        "splits": {name: split_sizes(split) for name, split in zip(SPLITS, data.splits, strict=True)},
         "degrees": {"user": degrees(data.train.counts), "item": degrees(training_counts(data))},
         "cold": cold(data),
         "leaks": leaks(data),
@@ -33,7 +34,7 @@ def sizes(data: RecDataset) -> Facts:
 
     `ranked_against`: the number of candidates that each positive of validation and test is ranked against; None if
     against all items."""
-    n = sum(len(split) for split in _splits(data).values())
+    n = sum(map(len, data.splits))
     lists = {name: rows.shape[1] for name, rows in (data.candidates or {}).items()}
     return {
         "users": data.n_users,
@@ -84,7 +85,7 @@ def cold(data: RecDataset) -> Facts:
 
 def leaks(data: RecDataset) -> Facts:
     """Count pairs of user and item that are in two splits, and `repeated` ones in the same split."""
-    keys = {name: split.users * data.n_items + split.items for name, split in _splits(data).items()}
+    keys = {name: split.users * data.n_items + split.items for name, split in zip(SPLITS, data.splits, strict=True)}
     distinct = {name: np.unique(each) for name, each in keys.items()}
     both = [("train", "valid"), ("train", "test"), ("valid", "test")]
     shared = {f"{a}_and_{b}": len(np.intersect1d(distinct[a], distinct[b], assume_unique=True)) for a, b in both}
@@ -131,7 +132,3 @@ def _kind(matrix: NDArray[np.float32], row: NDArray[np.float32], often: int, typ
     others = (matrix.sum(axis=0, dtype=np.float64) - often * row.astype(np.float64)) / max(len(matrix) - often, 1)
     # Half precision, in which features are often stored, is good to 0.1 percent.
     return "mean" if np.linalg.norm(row - others) <= 0.01 * typical_norm else "other"
-
-
-def _splits(data: RecDataset) -> dict[str, Interactions]:
-    return {"train": data.train, "valid": data.valid, "test": data.test}

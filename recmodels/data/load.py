@@ -71,8 +71,7 @@ def _find_folder(name: str, data_dir: Path | None) -> Path:
 def _load_folder(folder: Path, cache_dir: Path) -> RecDataset:
     chosen = next((each for each in FORMATS if each.recognises(folder)), FORMATS[-1])
     data = chosen.load(folder, cache_dir)
-    splits = [len(part) for part in (data.train, data.valid, data.test)]
-    if differs := difference(folder.name, data.n_users, data.n_items, splits):
+    if differs := difference(folder.name, data.n_users, data.n_items, [len(part) for part in data.splits]):
         log.warning("%s: %s", folder, differs)
     return data
 

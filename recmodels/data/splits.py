@@ -6,7 +6,7 @@ import numpy as np
 from numpy.random import PCG64, Generator
 from numpy.typing import NDArray
 
-from recmodels.errors import UserError
+from recmodels.errors import DataError
 
 RULES = ("benchmark", "leave-last-out", "time")
 PARTS = ("training", "validation", "test")
@@ -18,7 +18,7 @@ Ints = NDArray[np.int64]
 Labels = NDArray[np.int8]
 
 
-def split(users: Ints, times: NDArray[Any] | None, rule: str, seed: int) -> Labels:
+def split(users: Ints, times: NDArray[Any] | None, rule: str, seed: int, source: object = "interactions") -> Labels:
     """Label each of n interactions, (n,), from its user (integers from 0) and its time, if there is one.
 
     benchmark: at random by `seed`, see `split_as_mmrec`.
@@ -26,21 +26,22 @@ def split(users: Ints, times: NDArray[Any] | None, rule: str, seed: int) -> Labe
     as later. Users with fewer than 3 rows keep them all in training.
     time: the earliest 80 % of all rows are for training, the latest 10 % for test; rows of the same time stay together.
 
-    Raises UserError for an unknown rule, for a rule that needs times if there are none, and if a split stays empty.
+    Raises DataError, which names the `source`, for an unknown rule, for a rule that needs times if there are none, and
+    if a split stays empty.
     """
     if rule not in RULES:
-        raise UserError(f"`rule` {rule}: expected one of {', '.join(RULES)}")
+        raise DataError(f"{source}: `rule` {rule}: expected one of {', '.join(RULES)}")
     if rule == "benchmark":
         labels = split_as_mmrec(users, Generator(PCG64(seed)).random(len(users)))
     elif times is None:
-        raise UserError(f"`rule` {rule}: the interactions have no times, expected them or `rule` benchmark")
+        raise DataError(f"{source}: `rule` {rule}: the interactions have no times, expected them or `rule` benchmark")
     elif rule == "time":
         labels = split_by_time(times)
     else:
         labels = _hold_out(users, times, np.full(users.max() + 1, 2), (TEST, VALIDATION))
     for label, part in enumerate(PARTS):
         if not (labels == label).any():
-            raise UserError(f"`rule` {rule}: no row of the {len(users)} is for {part}, expected at least one")
+            raise DataError(f"{source}: `rule` {rule}: no row of the {len(users)} is for {part}, expected at least one")
     return labels
 
 

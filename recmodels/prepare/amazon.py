@@ -1,6 +1,5 @@
 """Make a data set folder from Amazon's raw files, local or downloaded."""
 
-import hashlib
 import logging
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -20,13 +19,13 @@ from recmodels.data.splits import split
 from recmodels.errors import DataError
 from recmodels.prepare.amazon_files import read_ratings, read_reviews, read_texts
 from recmodels.prepare.download import download
-from recmodels.prepare.folder import check_free, write_folder
+from recmodels.prepare.folder import check_free, file_note, write_folder
 from recmodels.prepare.image_features import WIDTH, read_image_features
 from recmodels.prepare.interactions import Table, collect
 from recmodels.prepare.text import encode
 
 BASE_URL = "https://snap.stanford.edu/data/amazon/productGraph"
-PLACES = {  # kind of file -> address below the base address
+ADDRESSES = {  # kind of file -> address below the base address
     "reviews": "categoryFiles/reviews_{}_5.json.gz",
     "ratings": "categoryFiles/ratings_{}.csv",
     "metadata": "categoryFiles/meta_{}.json.gz",
@@ -41,7 +40,7 @@ Note = dict[str, Any]
 
 @dataclass(frozen=True)
 class Sources:
-    """The places of the raw files, by kind (see PLACES).
+    """The places of the raw files, by kind (see ADDRESSES).
 
     `files`: local ones; the others are downloaded from `base_url` to the folder `cache` (default: in the user's cache
     folder). `checksums`: kind -> sha256 in hex."""
@@ -54,20 +53,16 @@ class Sources:
     def get(self, kind: str, category: str) -> tuple[Path, Note]:
         """Return the path of a file, downloaded if need be, and its note for the manifest. Raises DataError."""
         if local := self.files.get(kind):
-            path, place = local, local.name
+            path, origin = local, local.name
         else:
-            place = f"{self.base_url.rstrip('/')}/{PLACES[kind].format(category)}"
+            origin = f"{self.base_url.rstrip('/')}/{ADDRESSES[kind].format(category)}"
             folder = self.cache or default_cache_dir() / "downloads"
-            path = download(place, folder, self.checksums.get(kind))
-        try:
-            with path.open("rb") as file:
-                digest, size = hashlib.file_digest(file, "sha256").hexdigest(), path.stat().st_size
-        except OSError as error:
-            raise DataError(f"{path}: cannot be read ({error.strerror})") from None
-        expected = self.checksums.get(kind, digest).lower().removeprefix("sha256:")
-        if digest != expected:
-            raise DataError(f"{path}: its sha256 is {digest}, expected {expected} (`checksums` {kind}=...)")
-        return path, {"kind": kind, "file": place, "bytes": size, "sha256": digest}
+            path = download(origin, folder, self.checksums.get(kind))
+        note = file_note(path)
+        expected = self.checksums.get(kind, note["sha256"]).lower().removeprefix("sha256:")
+        if note["sha256"] != expected:
+            raise DataError(f"{path}: its sha256 is {note['sha256']}, expected {expected} (`checksums` {kind}=...)")
+        return path, {"kind": kind, "file": origin, **note}
 
 
 def prepare_amazon(
@@ -98,7 +93,7 @@ def prepare_amazon(
     path = files[kinds[0]][0]
     log.info("reading %s", path)
     table = collect((read_ratings if kinds[0] == "ratings" else read_reviews)(path), k_core, path)
-    labels = split(table.users, table.times, rule, seed)
+    labels = split(table.users, table.times, rule, seed, path)
     counts = _counts(name, table, labels)
     rows = {asin: row for row, asin in enumerate(table.item_ids)}
     features: dict[str, tuple[NDArray[np.float32], Note]] = {}

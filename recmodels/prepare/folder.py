@@ -1,5 +1,6 @@
 """Write arrays as a data set folder in MMRec's format, whole or not at all."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -14,6 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from recmodels.errors import DataError, UserError
+from recmodels.files import reading
 
 BLOCK = 4096  # rows of features at a time: 64 MB at 4096 columns
 DAY = 86400
@@ -39,12 +41,12 @@ def write_folder(
 
     `users`, `items`, `labels` and the columns of `extra` are (n,), row after row of the .inter; feature matrices are
     (items, dim), memory maps included. `user_ids[u]` is the original id of user u. All is written to a hidden folder
-    beside `path` and renamed at the end. Raises UserError if `path` exists (unless `overwrite`) and for an id that is
-    empty or contains a tab or a line end; DataError if the disk is full or cannot be written.
+    beside `path` and renamed at the end. Raises UserError if `path` exists (unless `overwrite`); DataError for an id
+    that is empty or contains a tab or a line end, and if the disk is full or cannot be written.
     """
     check_free(path, overwrite)
     for kind, ids in (("user", user_ids), ("item", item_ids)):
-        check_ids(kind, ids)
+        check_ids(kind, ids, path)
     new = path.parent / f".{path.name}.{uuid.uuid4().hex}.tmp"
     columns = {"userID": users, "itemID": items, **extra, "x_label": labels}
     try:
@@ -66,6 +68,12 @@ def write_folder(
         shutil.rmtree(new, ignore_errors=True)
 
 
+def file_note(path: Path) -> dict[str, Any]:
+    """Return size and checksum of a source for the manifest. Raises DataError if it cannot be read."""
+    with reading(path), path.open("rb") as file:
+        return {"bytes": path.stat().st_size, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
+
+
 def check_free(path: Path, overwrite: bool) -> None:
     """Raise UserError if a folder at `path` may not be replaced, or a file is there."""
     if path.exists() and not overwrite:
@@ -74,11 +82,11 @@ def check_free(path: Path, overwrite: bool) -> None:
         raise UserError(f"{path}: is a file, expected no file there, as a folder is to be written")
 
 
-def check_ids(kind: str, ids: Sequence[str]) -> None:
-    """Raise UserError for an id that does not fit into a line of a tab-separated table."""
+def check_ids(kind: str, ids: Sequence[str], source: Path) -> None:
+    """Raise DataError, which names the `source`, for an id that does not fit into a line of a tab-separated table."""
     for row, name in enumerate(ids):
         if not name or len(name.splitlines()) > 1 or name.splitlines()[0] != name or "\t" in name:
-            raise UserError(f"{kind} {row}: its id is {name!r}, expected text without tabs and line ends")
+            raise DataError(f"{source}: {kind} {row}: its id is {name!r}, expected text without tabs and line ends")
 
 
 def save_rows(path: Path, matrix: NDArray[Any]) -> None:

@@ -1,6 +1,5 @@
 """Extract the rows of some products from Amazon's binary image features, gigabytes in size, in constant memory."""
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import BinaryIO
@@ -9,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recmodels.errors import DataError
+from recmodels.files import reading
 from recmodels.prepare.progress import bytes_bar
 
 WIDTH = 4096  # float32 values of a record
@@ -52,10 +52,8 @@ def read_image_features(path: Path, rows: Mapping[str, int], out: Path, width: i
 
 
 def _check_size(path: Path, record: int, width: int) -> int:
-    try:
-        size = os.stat(path).st_size
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror})") from None
+    with reading(path):
+        size = path.stat().st_size
     if not size or size % record:
         raise DataError(
             f"{path}: {size} bytes, expected a multiple of {record}, the size of a record of {ASIN} bytes and {width} "

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from recmodels.data.numbering import factorize
+from recmodels.data.numbering import factorize, first_rows
 from recmodels.errors import DataError
 from recmodels.prepare.amazon_files import Row
 from recmodels.prepare.kcore import k_core
@@ -69,21 +69,9 @@ def collect(rows: Iterable[Row], k: int, source: object) -> Table:
 
 
 def _select(users: Ints, items: Ints, times: Ints, k: int) -> tuple[NDArray[np.bool_], dict[str, int]]:
-    first = _first(users, items, times)
-    once = _first(users, items)
+    first = first_rows(users, items, times)
+    once = first_rows(users, items)
     in_core = once.copy()
     in_core[once] = k_core(users[once], items[once], k)
     counts = {"repeated": ~first, "repeated_at_other_times": first & ~once, "outside_core": once & ~in_core}
     return in_core, {reason: int(rows.sum()) for reason, rows in counts.items()}
-
-
-def _first(*columns: Ints) -> NDArray[np.bool_]:
-    """Return a mask of the rows that are the first with their values."""
-    order = np.lexsort(columns)  # stable: among equal rows the order of the file
-    new = np.zeros(len(order), dtype=bool)
-    new[:1] = True
-    for column in columns:
-        new[1:] |= np.diff(column[order]) != 0
-    first = np.empty(len(order), dtype=bool)
-    first[order] = new
-    return first

@@ -107,7 +107,7 @@ def _from_table(
     cells = read_columns(path, [item, *names])
     ids = as_ids(path, item, cells.pop(item))
     rows, n_unused = rows_of(path, ids.tolist(), item_ids)
-    if not _is_text(source, cells):
+    if source.modality != TEXT and not any(map(_has_words, cells.values())):
         return np.hstack([_vectors(path, *cell) for cell in cells.items()]), rows, n_unused, {}
     if not source.columns:
         raise UserError(f"`features` {source.modality}={path}: expected :COLUMN,... with the columns to encode")
@@ -120,10 +120,6 @@ def _from_table(
     matrix, encoded_by = encode([texts[row] for row in used], encoder, seed, path)
     rows_of_used = np.where(rows >= 0, np.searchsorted(used, rows), -1)
     return matrix, rows_of_used, n_unused, {"encoder": encoded_by}
-
-
-def _is_text(source: Source, cells: dict[str, "pyarrow.ChunkedArray"]) -> bool:
-    return source.modality == TEXT or any(_has_words(column) for column in cells.values())
 
 
 def _has_words(column: "pyarrow.ChunkedArray") -> bool:
@@ -186,6 +182,6 @@ def _finite(path: Path, name: str, matrix: NDArray[np.float64]) -> Floats:
     with np.errstate(over="ignore"):
         values = matrix.astype(np.float32)
     if not np.isfinite(values).all():
-        row, place = np.argwhere(~np.isfinite(values))[0]
-        raise DataError(f"{path}: row {row + 1}: {name} has {matrix[row, place]}, expected finite float32 numbers")
+        row, index = np.argwhere(~np.isfinite(values))[0]
+        raise DataError(f"{path}: row {row + 1}: {name} has {matrix[row, index]}, expected finite float32 numbers")
     return values

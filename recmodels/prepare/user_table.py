@@ -1,9 +1,7 @@
 """Make a data set folder from a user's table of interactions and files of features."""
 
-import hashlib
 import logging
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -15,13 +13,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from recmodels.data import splits
-from recmodels.data.formats.recbole import first_of_pairs
 from recmodels.data.formats.tables import as_ids, as_numbers, as_text, column_names, read_columns
-from recmodels.data.numbering import factorize
+from recmodels.data.numbering import factorize, first_rows
 from recmodels.errors import DataError, UserError
 from recmodels.prepare import kcore, user_features
 from recmodels.prepare.columns import ITEM_COLUMNS, RATING_COLUMNS, TIME_COLUMNS, USER_COLUMNS, choose, resolve
-from recmodels.prepare.folder import check_free, check_ids, write_folder
+from recmodels.prepare.folder import check_free, check_ids, file_note, write_folder
 
 if TYPE_CHECKING:
     import pyarrow
@@ -57,14 +54,14 @@ def prepare_own(
     folder = data_dir / name
     check_free(folder, overwrite)
     sources = _sources(features)
-    columns = _columns(table, user_col, item_col, time_col, rating_col, rule, min_rating)
+    named = {"user": user_col, "item": item_col, "time": time_col, "rating": rating_col}
+    columns = _columns(table, named, rule, min_rating)
     rows, counts = _selected(table, _Rows.read(table, columns), min_rating, k_core)
     users, user_ids = factorize(rows.users)
     items, item_ids = factorize(rows.items)
-    with _faults_of(table):
-        check_ids("user", user_ids.tolist())
-        check_ids("item", item_ids.tolist())
-        labels = splits.split(users, rows.extra.get("timestamp"), rule, seed)
+    check_ids("user", user_ids.tolist(), table)
+    check_ids("item", item_ids.tolist(), table)
+    labels = splits.split(users, rows.extra.get("timestamp"), rule, seed, table)
     _check_split(table, users, labels)
     loaded = {
         source.modality: user_features.load(source, item_ids.tolist(), columns["item"], encoder, seed)
@@ -74,7 +71,7 @@ def prepare_own(
     manifest = {
         "name": name,
         "made": datetime.now(UTC).isoformat(timespec="seconds"),
-        "sources": [_checksum(path) for path in files],
+        "sources": [{"file": str(path), **file_note(path)} for path in files],
         "columns": columns,
         "options": {"min_rating": min_rating, "k_core": k_core, "split": rule, "seed": seed},
         "counts": counts
@@ -144,7 +141,7 @@ def _sources(features: Sequence[str]) -> list[user_features.Source]:
 def _selected(table: Path, rows: _Rows, min_rating: float | None, core: int | None) -> tuple[_Rows, dict[str, int]]:
     """Return the rows that become interactions, and the numbers of rows read and left out."""
     counts = {"rows": len(rows)}
-    first = first_of_pairs(factorize(rows.users)[0], factorize(rows.items)[0])
+    first = first_rows(factorize(rows.users)[0], factorize(rows.items)[0])
     rows, counts["repeated"] = rows.select(table, first, "repeat a user and an item")
     if min_rating is not None:
         high = rows.extra["rating"] >= min_rating
@@ -155,15 +152,6 @@ def _selected(table: Path, rows: _Rows, min_rating: float | None, core: int | No
     return rows, counts
 
 
-@contextmanager
-def _faults_of(table: Path) -> Iterator[None]:
-    """Raise a UserError inside again as a DataError that names the table."""
-    try:
-        yield
-    except UserError as error:
-        raise DataError(f"{table}: {error}") from None
-
-
 def _check_split(table: Path, users: NDArray[np.int64], labels: NDArray[np.int8]) -> None:
     trained = np.isin(users, users[labels == 0])
     for label, part in ((1, "validation"), (2, "test")):
@@ -171,26 +159,18 @@ def _check_split(table: Path, users: NDArray[np.int64], labels: NDArray[np.int8]
             raise DataError(f"{table}: every {part} row is of a user without a training row, expected another `rule`")
 
 
-def _columns(
-    table: Path,
-    user_col: str | None,
-    item_col: str | None,
-    time_col: str | None,
-    rating_col: str | None,
-    rule: str,
-    min_rating: float | None,
-) -> dict[str, str]:
+def _columns(table: Path, named: dict[str, str | None], rule: str, min_rating: float | None) -> dict[str, str]:
     """Return the table's columns: of user and item, and of time and rating if they are named or needed."""
     found = column_names(table)
     columns = {}
-    for kind, named, usual, needed in (
-        ("user", user_col, USER_COLUMNS, True),
-        ("item", item_col, ITEM_COLUMNS, True),
-        ("time", time_col, TIME_COLUMNS, rule in splits.RULES and rule != "benchmark"),
-        ("rating", rating_col, RATING_COLUMNS, min_rating is not None),
+    for kind, usual, needed in (
+        ("user", USER_COLUMNS, True),
+        ("item", ITEM_COLUMNS, True),
+        ("time", TIME_COLUMNS, rule in splits.RULES and rule != "benchmark"),
+        ("rating", RATING_COLUMNS, min_rating is not None),
     ):
-        if named is not None:
-            columns[kind] = resolve(table, found, named)
+        if (name := named[kind]) is not None:
+            columns[kind] = resolve(table, found, name)
         elif needed:
             columns[kind] = choose(table, found, usual, kind, f"{kind}_col")
     for kind, column in columns.items():
@@ -220,9 +200,3 @@ def _times(path: Path, name: str, column: "pyarrow.ChunkedArray") -> NDArray[np.
 
 def _is_date(text: str) -> bool:
     return "-" in text[1:] and not pd.isna(pd.to_datetime(text, format="ISO8601", utc=True, errors="coerce"))
-
-
-def _checksum(path: Path) -> dict[str, Any]:
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return {"file": str(path), "bytes": path.stat().st_size, "sha256": digest}

@@ -20,9 +20,5 @@ class Format(NamedTuple):
     load: Callable[[Path, Path | None], RecDataset]
 
 
-FORMATS = (
-    Format(is_recbole, load_recbole),
-    Format(is_amr, load_amr),
-    Format(is_mmrec, load_mmrec),
-)
+FORMATS = (Format(is_recbole, load_recbole), Format(is_amr, load_amr), Format(is_mmrec, load_mmrec))
 """The first one that recognises a folder loads it; a folder that none recognises gets the last one's message."""

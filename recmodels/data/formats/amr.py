@@ -8,7 +8,6 @@ Numbers are separated by blanks, tabs or commas.
 """
 
 import logging
-import warnings
 from functools import partial
 from pathlib import Path
 
@@ -19,9 +18,10 @@ from numpy.typing import NDArray
 from recmodels.data.dataset import Interactions, RecDataset, Split
 from recmodels.data.fingerprint import fingerprint
 from recmodels.data.formats.feature_file import load_features
-from recmodels.data.formats.inter_file import INTEGER, check_repeats
+from recmodels.data.formats.inter_file import INTEGER, check_repeats, read_integers
 from recmodels.data.ids import IdSource, read_id_tables
 from recmodels.errors import DataError
+from recmodels.files import reading
 
 PAIRS, LISTS, FEATURES = "pos.txt", "neg.txt", "f_resnet.npy"
 VALIDATION_SEED = 0
@@ -68,19 +68,15 @@ def load_amr(folder: Path, cache_dir: Path | None = None) -> RecDataset:
 
 def _table(path: Path, expected: str, width: int = 0) -> Ints:
     """Read a file with `width` numbers in each line (0: as many as in the first, at least two); line r is row r - 1."""
-    try:
+    with reading(path):
         text = path.read_bytes().decode("utf-8-sig", errors="replace")
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror})") from None
     lines = text.replace(",", " ").rstrip().splitlines()
     if not lines:
         raise DataError(f"{path}: the file is empty, expected in each line {expected}")
     width = width or max(2, len(lines[0].split()))
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", DeprecationWarning)  # early NumPy 2 reads 1.5 as 1, and only warns
-            table = np.loadtxt(lines, dtype=np.int64, comments=None, ndmin=2)
-    except (ValueError, DeprecationWarning) as error:
+        table = read_integers(lines)
+    except ValueError as error:
         raise DataError(_first_fault(path, lines, width, expected) or f"{path}: {error}") from None
     if table.shape != (len(lines), width):
         raise DataError(_first_fault(path, lines, width, expected))
@@ -127,11 +123,11 @@ def _check_ids(folder: Path, pairs: Ints, lists: Ints, n_items: int) -> None:
         )
 
 
-def _check_range(path: Path, what: str, ids: Ints, n: int, why: str) -> None:
+def _check_range(path: Path, kind: str, ids: Ints, n: int, why: str) -> None:
     bad = (ids < 0) | (ids >= n)
     if bad.any():
         row, column = np.argwhere(bad)[0]
-        raise DataError(f"{path}:{row + 1}: {what} is {ids[row, column]}, expected 0 to {n - 1}, as {why}")
+        raise DataError(f"{path}:{row + 1}: {kind} is {ids[row, column]}, expected 0 to {n - 1}, as {why}")
 
 
 def _hold_out(folder: Path, known: Interactions, tested: Ints, n_items: int, n: int) -> tuple[NDArray[np.bool_], Ints]:

@@ -3,10 +3,11 @@
 import io
 import re
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,14 +34,22 @@ def parse_inter(path: Path, raw: bytes) -> NDArray[np.int64]:
     if next(_fields(text), None) is None:
         raise DataError(f"{path}: found a header line and no interactions")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", DeprecationWarning)  # early NumPy 2 reads 1.5 as 1, and only warns
-            table = np.loadtxt(stream, dtype=np.int64, delimiter="\t", comments=None, usecols=columns, ndmin=2)
-    except (ValueError, DeprecationWarning) as error:
+        table = read_integers(stream, delimiter="\t", usecols=columns)
+    except ValueError as error:
         raise DataError(_first_non_integer(path, text, columns) or f"{path}: {error}") from None
     _check_values(path, table, partial(_line, text))
     check_repeats(path, table, partial(_line, text))
     return table
+
+
+def read_integers(lines: Iterable[str], **options: Any) -> NDArray[np.int64]:
+    """Return the integers in lines of text, (lines, numbers a line); `options` of np.loadtxt. ValueError for others."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", DeprecationWarning)  # early NumPy 2 reads 1.5 as 1, and only warns
+        try:
+            return np.loadtxt(lines, dtype=np.int64, comments=None, ndmin=2, **options)
+        except DeprecationWarning as error:
+            raise ValueError(str(error)) from None
 
 
 def _line(text: str, row: int) -> int:

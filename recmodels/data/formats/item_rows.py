@@ -8,14 +8,14 @@ from numpy.typing import NDArray
 
 from recmodels.data.formats.feature_file import load_features
 from recmodels.errors import DataError
+from recmodels.files import reading
 
 
 def read_id_list(path: Path) -> list[str]:
     """Read the ids in a text file, one a line. Raises DataError for an unreadable file and for an empty line."""
     try:
-        lines = path.read_bytes().decode("utf-8-sig").rstrip("\r\n").split("\n")
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror})") from None
+        with reading(path):
+            lines = path.read_bytes().decode("utf-8-sig").rstrip("\r\n").split("\n")
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: not UTF-8 text ({error.reason} at byte {error.start})") from None
     ids = [line.rstrip("\r") for line in lines]

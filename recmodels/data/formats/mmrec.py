@@ -21,6 +21,7 @@ from recmodels.data.formats.inter_file import parse_inter
 from recmodels.data.ids import IdSource, read_id_tables
 from recmodels.data.splits import PARTS
 from recmodels.errors import DataError
+from recmodels.files import reading
 
 log = logging.getLogger("mirrortune.data")
 
@@ -37,10 +38,8 @@ def load_mmrec(folder: Path, cache_dir: Path | None = None) -> RecDataset:
     afterwards, with a warning. Raises DataError, one line with file and row, for any fault.
     """
     path = inter_path(folder)
-    try:
+    with reading(path):
         raw = path.read_bytes()
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror})") from None
     name = f"inter-v1-{hashlib.sha256(raw).hexdigest()}.npz"  # the content decides, so no entry is ever stale
     table = cached((cache_dir or default_cache_dir()) / name, partial(parse_inter, path, raw))
     n_users, n_items = (int(size) for size in table[:, :2].max(axis=0) + 1)

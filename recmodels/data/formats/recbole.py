@@ -19,9 +19,9 @@ from recmodels.data.formats.item_rows import load_rows, with_means
 from recmodels.data.formats.mmrec import inter_path, modality_of, split_by_label
 from recmodels.data.formats.tables import as_ids, column_names, read_columns
 from recmodels.data.ids import IdMaps, IdSource
-from recmodels.data.numbering import factorize
+from recmodels.data.numbering import factorize, first_rows
 from recmodels.data.splits import split
-from recmodels.errors import DataError, UserError
+from recmodels.errors import DataError
 
 PARTS = ("train", "valid", "test")
 SPLIT_SEED = 0
@@ -55,10 +55,7 @@ def load_recbole(folder: Path, cache_dir: Path | None = None) -> RecDataset:
     n_users, n_items = len(rows.ids.users), len(rows.ids.items)
     labels: NDArray[np.integer] | None = rows.labels
     if labels is None:
-        try:
-            labels = split(rows.users, None, "benchmark", SPLIT_SEED)
-        except UserError as error:
-            raise DataError(f"{rows.path}: {error}") from None
+        labels = split(rows.users, None, "benchmark", SPLIT_SEED, rows.path)
         log.info("%s: split by the benchmark's rule with seed %d", rows.path, SPLIT_SEED)
     splits = split_by_label(rows.path, np.stack([rows.users, rows.items, labels], axis=1), n_users)
     features = _features(folder, rows.ids.items)
@@ -94,18 +91,11 @@ def _read(folder: Path) -> _Rows:
     read = [_pairs(path) for path in paths]
     (users, user_ids), (items, item_ids) = (factorize(np.concatenate(tokens)) for tokens in zip(*read, strict=True))
     labels = np.repeat(np.arange(len(read)), [len(tokens) for tokens, _ in read]) if len(read) > 1 else None
-    first = first_of_pairs(users, items)
+    first = first_rows(users, items)
     if not first.all():
         log.info("%s: left out %d lines whose user and item are on a line above", paths[0], (~first).sum())
     ids = IdMaps(user_ids.tolist(), item_ids.tolist())
     return _Rows(paths[0], users[first], items[first], None if labels is None else labels[first], ids)
-
-
-def first_of_pairs(users: Ints, items: Ints) -> NDArray[np.bool_]:
-    """Return a mask of the rows that are the first with their user and item, integers from 0, (n,) each."""
-    first = np.zeros(len(users), dtype=bool)
-    first[np.unique(users * (items.max() + 1) + items, return_index=True)[1]] = True
-    return first
 
 
 def _pairs(path: Path) -> tuple[Ids, Ids]:

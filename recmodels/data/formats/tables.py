@@ -106,7 +106,7 @@ def _names(path: Path) -> list[str]:
 
     if path.suffix == ".parquet":
         return list(parquet.read_schema(path).names)
-    with csv.open_csv(str(path), _reading(), _parsing(path)) as reader:
+    with csv.open_csv(str(path), csv.ReadOptions(use_threads=False), _parsing(path)) as reader:
         return list(reader.schema.names)
 
 
@@ -118,15 +118,9 @@ def _read(path: Path, names: list[str]) -> "pyarrow.Table":
         table = parquet.read_table(path, columns=names)
         table.validate(full=True)  # text that is no UTF-8 would be a fault only when it is looked at
         return table
+    # One thread: of several, none knows the number of a row with a fault.
     converting = csv.ConvertOptions(include_columns=names, column_types=dict.fromkeys(names, pa.string()))
-    return csv.read_csv(str(path), _reading(), _parsing(path), converting)
-
-
-def _reading() -> Any:
-    """Return options for one thread: of several, none knows the number of a row with a fault."""
-    from pyarrow import csv
-
-    return csv.ReadOptions(use_threads=False)
+    return csv.read_csv(str(path), csv.ReadOptions(use_threads=False), _parsing(path), converting)
 
 
 def _parsing(path: Path) -> Any:
