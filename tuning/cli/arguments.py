@@ -4,15 +4,15 @@ import argparse
 import re
 from typing import Any
 
-from tuning.cli.options import Parser, option
+from tuning.cli.options import Parser
 
-PARAMETERS = (
-    *("base_url", "checksums", "data_dir", "encoder", "features", "item_col", "k_core", "name", "overwrite"),
-    *("rating_col", "rule", "time_col", "user_col"),
-)
-"""Parameters that messages of recmodels name in backquotes."""
-OTHER_NAMES = {"checksums": "checksum", "rule": "split"}
-"""Those of them whose option has another name."""
+OPTIONS = {
+    name: "--" + name.replace("_", "-")
+    for name in ("base_url", "data_dir", "encoder", "features", "k_core", "name", "overwrite")
+}
+OPTIONS |= {f"{kind}_col": f"--{kind}-col" for kind in ("user", "item", "time", "rating")}
+OPTIONS |= {"checksums": "--checksum", "rule": "--split"}  # the two with another name
+"""Parameter that messages of recmodels name in backquotes -> its option."""
 
 
 def command_parser(command: str, description: str, **settings: Any) -> Parser:
@@ -34,4 +34,4 @@ def add_directories(parser: argparse.ArgumentParser) -> None:
 
 def name_options(message: str) -> str:
     """Return a message of recmodels with each parameter as its option: `data_dir` in backquotes becomes --data-dir."""
-    return re.sub(f"`({'|'.join(PARAMETERS)})`", lambda found: option(OTHER_NAMES.get(found[1], found[1])), message)
+    return re.sub("`([a-z_]+)`", lambda found: OPTIONS.get(found[1], found[0]), message)

@@ -16,9 +16,9 @@ log = logging.getLogger("mirrortune.data")
 
 
 def load_data(name: str, given: dict[str, Any]) -> "RecDataset":
-    """Load a data set with the given data_dir and cache_dir; a message says which command prepares what is missing.
+    """Load a data set from the given data_dir. UserError for an unknown name and for any fault in its folder.
 
-    Raises UserError for an unknown name and for any fault in the folder.
+    Messages add the commands that prepare a missing public set, or a set with features.
     """
     from recmodels.data import DEFAULT_DATA_DIR, NotPrepared, load_dataset
     from recmodels.data.corruptions import clean_name
@@ -34,18 +34,14 @@ def load_data(name: str, given: dict[str, Any]) -> "RecDataset":
         ) from None
     if data.id_source and not data.features:
         folder = data.id_source.folder
-        tables, texts = (next(iter(sorted(folder.glob(kind))), None) for kind in ("*.inter", "*.item"))
-        log.info(
-            "%s: no item features; a set that has them: run_search.py prepare --from %s --name NEW "
-            "--features text=%s:COLUMN",
-            folder,
-            tables,
-            texts or "ITEMS.csv",
-        )
+        table = min(folder.glob("*.inter"), key=lambda path: (".train." not in path.name, path))
+        texts, *_ = *sorted(folder.glob("*.item")), "ITEMS.csv"
+        command = f"run_search.py prepare --from {table} --name NEW --features text={texts}:COLUMN"
+        log.info("%s: no item features; a set that has them: %s", folder, command)
     return data
 
 
-def load_data_of(spec: "SearchSpec") -> "RecDataset":
+def load(spec: "SearchSpec") -> "RecDataset":
     """Load the data set of a search. Raises UserError as `load_data` does."""
     return load_data(spec.dataset, {"data_dir": spec.data_dir, "cache_dir": spec.cache_dir})
 

@@ -82,8 +82,7 @@ def as_published(data: "RecDataset") -> bool | None:
 
     if FOLDER_NAMES.get(data.name, data.name) not in PUBLISHED:
         return None
-    splits = [len(part) for part in (data.train, data.valid, data.test)]
-    return difference(data.name, data.n_users, data.n_items, splits) is None
+    return difference(data.name, data.n_users, data.n_items, [len(part) for part in data.splits]) is None
 
 
 def show(facts: Facts, console: Console) -> None:
@@ -109,7 +108,6 @@ def show(facts: Facts, console: Console) -> None:
 
 
 def sizes_table(facts: Facts) -> Table:
-    """Return a row for each split, one for all, and the density."""
     sizes = facts["sizes"]
     rows = {SPLITS[name]: list(split.values()) for name, split in facts["splits"].items()}
     rows["all"] = [sizes["interactions"], sizes["users"], sizes["items"]]
@@ -119,18 +117,15 @@ def sizes_table(facts: Facts) -> Table:
 
 
 def degrees_table(degrees: Facts) -> Table:
-    """Return percentiles of the training interactions of users and of items."""
     return percentiles_table({f"of {'an' if kind == 'item' else 'a'} {kind}": row for kind, row in degrees.items()})
 
 
 def percentiles_table(rows: dict[str, Facts]) -> Table:
-    """Return a row of mean and percentiles for each name."""
     header = list(next(iter(rows.values()), {}))
     return text_table(["", *header], {name: list(row.values()) for name, row in rows.items()})
 
 
 def cold_table(cold: Facts) -> Table:
-    """Return the numbers of items and users without a training interaction."""
     rows = {
         "items": [cold["items"], *cold["items_in"].values()],
         "interactions with them": [None, *cold["interactions_in"].values()],
@@ -141,7 +136,6 @@ def cold_table(cold: Facts) -> Table:
 
 
 def features_table(modalities: Facts) -> Table:
-    """Return a row for each modality."""
     header = ["modality", "rows", "columns", "constant", "zero rows", "repeated rows", "commonest row", "which is"]
     keys = ("constant_columns", "zero_rows", "repeated_rows", "commonest_rows")
     rows = {
@@ -152,7 +146,6 @@ def features_table(modalities: Facts) -> Table:
 
 
 def leaks_table(leaks: Facts) -> Table:
-    """Return how many (user, item) pairs are in two splits, or twice in one."""
     names = {key: " and ".join(SPLITS.get(part, part) for part in key.split("_and_")) for key in leaks}
     names["repeated"] = "twice in one split"
     return text_table(["where", "pairs"], {names[key]: [number] for key, number in leaks.items()})

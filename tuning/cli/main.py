@@ -15,7 +15,7 @@ from rich.table import Table
 
 from recmodels.errors import UserError, did_you_mean
 from tuning.cli.arguments import name_options
-from tuning.cli.datasets import check_data, directory, download, load_data, load_data_of
+from tuning.cli.datasets import check_data, directory, download, load, load_data
 from tuning.cli.options import RESUMABLE, new_spec, option, parser, with_options
 from tuning.spec import SearchSpec
 
@@ -109,7 +109,7 @@ def new_search(given: dict[str, Any], argv: Sequence[str], console: Console) -> 
     if folder.exists():
         raise UserError(f"--name {spec.name}: this search exists in {folder.path.parent}; --resume {spec.name} goes on")
     download(given)
-    data = load_data_of(spec)
+    data = load(spec)
     console.print(f"{data}\nsearch {spec.name}: {spec.model}, {spec.strategy}", markup=False, highlight=False)
     return search(spec, folder, data, argv, console)
 
@@ -127,7 +127,7 @@ def resume_search(given: dict[str, Any], argv: Sequence[str], console: Console) 
     for fixed in given.keys() - RESUMABLE - {"resume"}:
         raise UserError(f"{option(fixed)}: cannot be changed by --resume, start a new search instead")
     spec = with_options(folder.spec().model_dump(), given)
-    data = load_data_of(spec)
+    data = load(spec)
     check_data(spec, folder, data)
     return search(spec, folder, data, argv, console)
 
@@ -165,7 +165,7 @@ def compare(comparison: "Comparison", argv: Sequence[str], console: Console) -> 
     prepare(address)
     from tuning.execution.ray_tune.tuner import cluster
 
-    data = load_data_of(comparison.searches[0])
+    data = load(comparison.searches[0])
     console.print(f"{data}\ncomparison {comparison.name}", markup=False, highlight=False)
 
     def run_one(spec: SearchSpec, folder: "SearchFolder") -> "Outcome":

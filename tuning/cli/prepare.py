@@ -12,12 +12,12 @@ from recmodels.data.published import AMAZON_SETS
 from recmodels.data.splits import RULES
 from recmodels.errors import UserError, did_you_mean
 from recmodels.prepare import Sources, prepare_amazon, prepare_own
-from recmodels.prepare.amazon import BASE_URL, PLACES
+from recmodels.prepare.amazon import ADDRESSES, BASE_URL
 from recmodels.prepare.text import ENCODERS
 from tuning.cli.arguments import command_parser
 from tuning.cli.options import Parser, option
 
-FILES = {kind.replace("-", "_"): kind for kind in PLACES}
+FILES = {kind.replace("-", "_"): kind for kind in ADDRESSES}
 PUBLIC = {*FILES, "base_url", "checksum", "cache_dir", "no_images", "no_text"}
 OWN = {"name", "user_col", "item_col", "time_col", "rating_col", "min_rating", "features", "feature_ids"}
 SEED = 999
@@ -34,8 +34,8 @@ def main(argv: Sequence[str], console: Console) -> int:
     """Make a data set folder; return 0. Raises UserError for bad input."""
     given = parser().parse(argv)
     folder = prepare_table(given) if "from_" in given else prepare_public(given)
-    place = "" if folder.parent == DEFAULT_DATA_DIR else f" --data-dir {folder.parent}"
-    command = f"python run_search.py --model GRCN --dataset {folder.name}{place}"
+    data_dir_option = "" if folder.parent == DEFAULT_DATA_DIR else f" --data-dir {folder.parent}"
+    command = f"python run_search.py --model GRCN --dataset {folder.name}{data_dir_option}"
     console.print(f"{folder} is ready; next:\n  {command}", markup=False, highlight=False, soft_wrap=True)
     return 0
 
@@ -57,18 +57,8 @@ def prepare_public(given: dict[str, Any]) -> Path:
         checksums=checksums(given.get("checksum", ())),
         cache=Path(given["cache_dir"]) / "downloads" if "cache_dir" in given else None,
     )
-    return prepare_amazon(
-        name,
-        data_dir=data_dir(given),
-        sources=sources,
-        k_core=given.get("k_core", 5),
-        rule=given.get("split", RULES[0]),
-        seed=given.get("seed", SEED),
-        encoder=given.get("encoder", "auto"),
-        images="no_images" not in given,
-        text="no_text" not in given,
-        overwrite="overwrite" in given,
-    )
+    options = shared(given) | {"sources": sources, "images": "no_images" not in given, "text": "no_text" not in given}
+    return prepare_amazon(name, **options)
 
 
 def prepare_table(given: dict[str, Any]) -> Path:
@@ -77,18 +67,16 @@ def prepare_table(given: dict[str, Any]) -> Path:
     name = given.get("name") or given.get("set")
     if not name or Path(name).name != name or name.startswith("."):
         raise UserError(f"--name: expected the name of the new data set's folder, but got {name or 'none'!r}")
-    return prepare_own(
-        Path(given["from_"]),
-        name=name,
-        data_dir=data_dir(given),
-        **{column: given.get(column) for column in ("user_col", "item_col", "time_col", "rating_col", "min_rating")},
-        k_core=given.get("k_core"),
-        features=features(given),
-        rule=given.get("split", RULES[0]),
-        seed=given.get("seed", SEED),
-        encoder=given.get("encoder", "auto"),
-        overwrite="overwrite" in given,
-    )
+    columns = {"user_col", "item_col", "time_col", "rating_col", "min_rating"}
+    options = shared(given) | {key: given[key] for key in given.keys() & columns}
+    return prepare_own(Path(given["from_"]), name=name, features=features(given), **options)
+
+
+def shared(given: dict[str, Any]) -> dict[str, Any]:
+    """Return the arguments that both kinds of data sets take, without those that have their default."""
+    options = {key: given[key] for key in given.keys() & {"k_core", "encoder", "overwrite"}}
+    seed, rule = given.get("seed", SEED), given.get("split", RULES[0])
+    return options | {"data_dir": data_dir(given), "rule": rule, "seed": seed}
 
 
 def features(given: dict[str, Any]) -> list[str]:
@@ -107,8 +95,8 @@ def checksums(texts: Sequence[str]) -> dict[str, str]:
     found = {}
     for text in texts:
         kind, equals, digest = text.partition("=")
-        if kind not in PLACES or not equals:
-            raise UserError(f"--checksum {text}: expected KIND=SHA256, the kind one of {', '.join(PLACES)}")
+        if kind not in ADDRESSES or not equals:
+            raise UserError(f"--checksum {text}: expected KIND=SHA256, the kind one of {', '.join(ADDRESSES)}")
         digest = digest.lower()
         if len(digest) != 64 or set(digest) - set("0123456789abcdef"):
             raise UserError(f"--checksum {text}: expected 64 hexadecimal digits after {kind}=")

@@ -100,7 +100,7 @@ def selected_users(path: Path | None, data: "RecDataset", ids: "IdMaps") -> "NDA
             raise UserError(f"{path}:{line}: no user {name!r} in {data.name}, expected ids such as {ids.users[0]!r}")
     users = np.array([numbers[name] for name in dict.fromkeys(listed)], dtype=np.int64)
     if untrained := int((data.train.counts[users] == 0).sum()):
-        log.warning("%d users have no training interaction: what they get was not learnt for them", untrained)
+        log.warning("%d users have no training interaction: their recommendations were not learnt for them", untrained)
     return users
 
 

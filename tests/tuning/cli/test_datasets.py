@@ -9,9 +9,9 @@ import pytest
 
 import recmodels
 from recmodels.errors import UserError
-from tuning.cli.arguments import OTHER_NAMES, PARAMETERS, name_options
+from tuning.cli.arguments import OPTIONS, name_options
 from tuning.cli.datasets import load_data
-from tuning.cli.options import option, parser
+from tuning.cli.options import parser
 from tuning.cli.prepare import parser as prepare_parser
 
 
@@ -51,8 +51,8 @@ def test_every_parameter_of_a_message_has_an_option() -> None:
     ]
     messages = [found[1] for text in sources for found in re.finditer(r"Error\(((?:[^()]|\([^()]*\))*)\)", text)]
     named = {name for message in messages for name in re.findall("`([a-z_]+)`", message)}
-    assert {"data_dir", "rule", "encoder", "overwrite", "features"} <= named <= set(PARAMETERS)
+    assert {"data_dir", "rule", "encoder", "overwrite", "features"} <= named <= OPTIONS.keys()
     known = {
         name for each in (parser(), prepare_parser()) for action in each._actions for name in action.option_strings
     }
-    assert {option(OTHER_NAMES.get(name, name)) for name in PARAMETERS} <= known
+    assert set(OPTIONS.values()) <= known
