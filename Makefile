@@ -1,9 +1,12 @@
-# `make demo` and `make test` set themselves up in .venv on a machine that has Python 3.11 or newer.
+# `make demo` and `make test` set themselves up in .venv on a machine that has Python 3.11 or newer; `make install` does
+# no more than that.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test
+.PHONY: demo install test
+
+install: $(VENV)/.installed
 
 demo: $(VENV)/.installed
 	$(BIN)/python run_search.py --model GRCN --dataset demo --trials 8 --max-epochs 20 --baseline
@@ -12,6 +15,7 @@ test: $(VENV)/.installed
 	$(BIN)/python -m ruff check .
 	$(BIN)/python -m ruff format --check .
 	$(BIN)/python -m mypy
+	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -q -n 2 --dist worksteal
 
 # torch comes first and by its exact version, so that no other package's wish for torch is met by another build.

@@ -1,35 +1,37 @@
-"""A search from start to export: hold the folder, run what is left, choose the winner, keep MLflow up to date."""
+"""A search from start to export: hold the folder, run what is left, choose the winner, keep the tracker up to date."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from recmodels.data.dataset import RecDataset
 from recmodels.errors import UserError
+from recmodels.evaluation import evaluate, popularity_scores
 from recmodels.training.checkpoint import load_weights
-from tuning.execution.ray_tune import tuner as search
-from tuning.execution.ray_tune.recorder import record_of, recover
-from tuning.execution.trial import best_file, build, popularity, test_metrics
-from tuning.export.winner import check_mmrec, export_best
-from tuning.proposals.study import Study, choose_sampler
-from tuning.records.environment import environment
-from tuning.records.folder import BASELINE, SearchFolder, TrialRecord, unfinished
+from tuning.execution.observer import Observer
+from tuning.execution.ray_tune import tuner
+from tuning.execution.ray_tune.cluster import cluster, trial_resources
+from tuning.execution.trial import build
+from tuning.export.mmrec import check_mmrec
+from tuning.export.winner import export_best
+from tuning.proposals.queue import choose_sampler, remaining
+from tuning.proposals.study import Study
+from tuning.records.environment import Environment
+from tuning.records.folder import SearchFolder
 from tuning.records.selection import winner
-from tuning.reports import search_report as report
-from tuning.reports.live import LiveTable
-from tuning.space.layers import Space
+from tuning.records.trials import EpochRow, TrialPlan, TrialRecord, TrialResult, record_of
+from tuning.reports.search_report import summary_markdown
 from tuning.spec import Scores, SearchSpec
 from tuning.tracking.tracker import NullTracker, Tracker, make_tracker
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a start of a search came to. `waiting`: MLflow runs whose records wait on disk.
+    """The result of one start of a search. `waiting`: runs whose records wait on disk for the tracking store.
 
-    `popularity`: what every model has to beat; None where an older search, now complete, never measured it.
+    `popularity`: the metrics that every model has to beat.
     """
 
     records: list[TrialRecord]
@@ -40,16 +42,19 @@ class Outcome:
     popularity: Scores | None
 
 
-class Session:
-    """One start of a search; `run` in a resumed folder goes on with what is left."""
+class Search:
+    """One start of a search; `run` in a folder that exists goes on with what is left.
 
-    def __init__(self, spec: SearchSpec, folder: SearchFolder, data: RecDataset, table: LiveTable, argv: Sequence[str]):
-        self.folder, self.data, self.table, self.argv = folder, data, table, argv
-        self.space = Space.from_data(spec.space)
-        if spec.baseline and self.space.base_defaults() is None:
+    `observer` is told what happens; `argv`: the command line, for the record. UserError for a spec that cannot be run.
+    """
+
+    def __init__(self, spec: SearchSpec, data: RecDataset, observer: Observer | None = None, argv: Sequence[str] = ()):
+        self.folder, self.data, self.argv = SearchFolder.of(spec), data, argv
+        self.observer = observer or Observer()
+        if spec.baseline and spec.space.base_defaults() is None:
             raise UserError("--baseline: expected a default for every train and model parameter, but one has none")
-        sampler = choose_sampler(self.space, spec.budget.trials, spec.sampler)
-        if sampler == "grid" and self.space.grid_size() is None:
+        sampler = choose_sampler(spec.space, spec.budget.trials, spec.sampler)
+        if sampler == "grid" and spec.space.grid_size() is None:
             raise UserError("--sampler grid: expected a finite space, but a parameter is continuous (give it a step)")
         if spec.export_format == "mmrec":
             check_mmrec(spec.model, spec.strategy, spec.training.metric)
@@ -60,10 +65,9 @@ class Session:
         """Search until the budget ends or the user interrupts; the best so far is exported in either case."""
         with self.folder.locked():
             self.folder.write_spec(self.spec)
-            self._show_history()
-            if self.folder.environment() and not self._work_left():  # nothing but MLflow may be behind
-                return self._finish(interrupted=False)
-            with search.cluster(self.spec.resources.ray_address):
+            if self.folder.environment() and not remaining(self.spec, self.folder):
+                return self._finish(interrupted=False)  # at most the tracking store is behind
+            with cluster(self.spec.resources.ray_address):
                 try:
                     complete = self._explore()
                 except BaseException:  # a second Ctrl-C, or Ray itself failed: a resume goes on
@@ -71,27 +75,21 @@ class Session:
                     raise
                 return self._finish(interrupted=not complete)
 
-    def running(self, trial: str, params: dict[str, Any], epoch: int, best: float | None) -> None:
-        self.table.update(trial, "running", epoch, params, best)
-
-    def ended(self, record: TrialRecord) -> None:
-        self.table.update(record.trial, record.status, record.epochs, record.params, record.value)
-        self.tracker.poke()
-
-    def run_id(self, trial: str) -> str | None:
-        return self.tracker.run_id(trial)
-
     def _explore(self) -> bool:
-        resources = search.slot(self.spec)
+        resources = trial_resources(self.spec)
         before = self.folder.environment()
-        facts = environment(self.data, self.argv, resources.cpus, before)
-        facts["popularity"] = before.get("popularity") or popularity(self.data, self.spec.training)
-        self.folder.write_environment(facts)
-        study = Study(self.folder, self.space, self.spec.sampler, self.spec.training.seed)
-        recover(self.folder, study, self)
+        if self.folder.popularity() is None:
+            self.folder.write_popularity(popularity_scores(self.data, self.spec.training.cutoffs))
+        self.folder.write_environment(Environment.now(self.data, self.argv, resources.cpus, before))
+        study = Study(self.folder, self.spec.space, self.spec.sampler, self.spec.training.seed)
+        recover(self.folder, study)
         self._track()
-        with self.table:
-            return search.explore(self.spec, self.folder, self.space, study, self.data, resources, self)
+        self.observer.begins(list(self.folder.ledger().values()))
+        try:
+            told = _ObserverAndTracker(self.observer, self.tracker)
+            return tuner.run_trials(self.spec, self.folder, study, self.data, resources, told)
+        finally:
+            self.observer.ends()
 
     def _finish(self, interrupted: bool) -> Outcome:
         records = list(self.folder.ledger().values())
@@ -99,50 +97,54 @@ class Session:
         try:
             if best:
                 best = self._tested(best)
-                if not self.spec.repeat_seeds:  # the best of some seeds is luck
-                    path = export_best(self.spec, best, self.folder.environment(), self.folder.path)
+                if self.spec.role == "search":  # the best of some seeds is luck
+                    path = export_best(self.spec, best, self.folder)
         finally:
             if isinstance(self.tracker, NullTracker):
                 self._track()
             waiting = self.tracker.close(interrupted)
-        return Outcome(records, best, path, interrupted, waiting, self.folder.environment().get("popularity"))
+        return Outcome(records, best, path, interrupted, waiting, self.folder.popularity())
 
     def _cut_short(self) -> list[TrialRecord]:
-        """The trials that the end of the budget or the user stopped, as they stand: better than no result at all."""
-        stopped = unfinished(self.folder.trials(), self.folder.ledger())
-        trials = [trial for trial in stopped if trial.name != BASELINE and trial.epochs()]
-        return [record_of(trial, ("pruned", "the search was stopped"), None) for trial in trials]
+        """The trials that the end of the budget or the user stopped, as they are: better than no result at all."""
+        stopped = TrialResult("pruned", "the search was stopped")
+        rows = [(plan, self.folder.trial(plan.trial).epochs()) for plan in self.folder.unfinished()]
+        return [record_of(plan, epochs, stopped) for plan, epochs in rows if epochs]
 
     def _track(self) -> None:
-        self.tracker = make_tracker(self.spec, self.folder, self.table.say, self._summary)
+        self.tracker = make_tracker(self.spec, self.folder, self.observer.say, self._summary)
         self.tracker.start()
 
     def _summary(self) -> str:
-        return report.summary_markdown(self.spec, self.folder.ledger().values(), self.folder.environment())
-
-    def _show_history(self) -> None:
-        for record in self.folder.ledger().values():
-            self.table.update(record.trial, record.status, record.epochs, record.params, record.value)
-
-    def _work_left(self) -> bool:
-        trials, ledger = self.folder.trials(), self.folder.ledger()
-        names = {trial.name for trial in trials}
-        started = len(names - {BASELINE})
-        return (
-            bool(unfinished(trials, ledger))
-            or started < min(self.spec.budget.trials, self._points())
-            or (self.spec.baseline and BASELINE not in names)
-        )
-
-    def _points(self) -> float:
-        points = self.space.grid_size() if self.spec.sampler == "grid" and not self.spec.repeat_seeds else None
-        return float("inf") if points is None else points
+        folder = self.folder
+        return summary_markdown(self.spec, folder.ledger().values(), folder.environment(), folder.popularity())
 
     def _tested(self, record: TrialRecord) -> TrialRecord:
-        """A winner that was pruned has no test metrics yet: take them from its best weights."""
+        """Return the record with the test metrics of its best weights; a winner that was pruned has none yet."""
         trial = self.folder.trial(record.trial)
-        if record.test or record.best_epoch is None or not best_file(trial, record.best_epoch).exists():
+        if record.test or record.best_epoch is None or not trial.best_weights(record.best_epoch).exists():
             return record
-        state = build(trial.plan() or {}, self.spec.model, self.data, torch.device("cpu"))
-        weights = load_weights(best_file(trial, record.best_epoch))
-        return replace(record, test=test_metrics(state.model, weights, self.data, self.spec.training))
+        state = build(trial.plan(), self.spec.model, self.data, torch.device("cpu"))
+        weights = load_weights(trial.best_weights(record.best_epoch))
+        return replace(record, test=evaluate(state.model, self.data, "test", self.spec.training.cutoffs, weights))
+
+
+class _ObserverAndTracker(Observer):
+    def __init__(self, observer: Observer, tracker: Tracker | NullTracker):
+        self.observer, self.tracker = observer, tracker
+
+    def running(self, plan: TrialPlan, row: EpochRow | None) -> None:
+        self.observer.running(plan, row)
+
+    def ended(self, record: TrialRecord) -> None:
+        self.observer.ended(record)
+        self.tracker.wake()
+
+
+def recover(folder: SearchFolder, study: Study) -> None:
+    """After a kill: enter results that never reached the ledger, and bring the study up to it."""
+    for plan in folder.unfinished():
+        trial = folder.trial(plan.trial)
+        if result := trial.result():
+            folder.append_record(record_of(plan, trial.epochs(), result))
+    study.reconcile(folder.ledger(), folder.unfinished())

@@ -1,7 +1,6 @@
 """The training pairs as edges in both orders, and graphs made from them or from a part of them."""
 
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 import torch
@@ -9,7 +8,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from recmodels.data.dataset import RecDataset
-from recmodels.graphs.sparse import Csr, Sparse
+from recmodels.data.derived import derived
+from recmodels.ops import Csr, Sparse
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,8 +36,8 @@ class Edges:
     def item_degrees(self) -> NDArray[np.int64]:
         return np.bincount(self.items, minlength=self.n_items)
 
-    def kept(self, mask: NDArray[np.bool_]) -> "Edges":
-        """Those where `mask` (E,) is true."""
+    def subset(self, mask: NDArray[np.bool_]) -> "Edges":
+        """Return the edges where `mask` (E,) is true."""
         place = np.cumsum(mask) - 1
         return Edges(
             self.users[mask],
@@ -48,12 +48,12 @@ class Edges:
         )
 
     def symmetric_weights(self) -> NDArray[np.float64]:
-        """(deg(user) deg(item))^-1/2 of every edge, (E,); He et al., LightGCN, SIGIR 2020, eq. 3."""
+        """Return (deg(user) deg(item))^-1/2 of every edge, (E,); He et al., LightGCN, SIGIR 2020, eq. 3."""
         weights: NDArray[np.float64] = 1 / np.sqrt(self.user_degrees[self.users] * self.item_degrees[self.items])
         return weights
 
     def matrix(self, values: NDArray[np.floating]) -> Sparse:
-        """The (U, I) matrix that holds `values` (E,), in torch's default floating type."""
+        """Return the (U, I) matrix that holds `values` (E,), in torch's default floating type."""
         by_user = _csr(self.user_degrees, self.items, values)
         return Sparse(by_user, _csr(self.item_degrees, self.users[self.item_major], values[self.item_major]))
 
@@ -65,17 +65,18 @@ def _csr(counts: NDArray[np.int64], indices: NDArray[np.int64], values: NDArray[
     return Csr(torch.from_numpy(indptr), torch.from_numpy(indices.astype(np.int32)), torch.from_numpy(values).to(kind))
 
 
-@lru_cache(maxsize=2)
+@derived()
 def edges_of(data: RecDataset) -> Edges:
-    """The training pairs; made once per data set and process."""
+    """Return the training pairs as edges; made once for each data set."""
     users, items = data.train.users, data.train.items
     return Edges(users, items, np.argsort(items, kind="stable"), data.n_users, data.n_items)
 
 
 def sample_edges(n_edges: int, share: float, weights: Tensor | None = None) -> NDArray[np.bool_]:
-    """A mask (E,) of trunc(n_edges * share) edges, drawn without replacement by torch's generator.
+    """Draw trunc(n_edges * share) edges without replacement by torch's generator; return them as a mask (E,).
 
-    Successive draws, each with a chance proportional to `weights` (E,) among the edges left; without weights uniform.
+    Each draw takes an edge with a chance proportional to its entry of `weights` (E,) among the edges left; without
+    weights all have the same chance.
     """
     n_kept = int(n_edges * share)
     clock = torch.empty(n_edges, dtype=torch.float64).exponential_()  # the earliest arrivals are that very sample

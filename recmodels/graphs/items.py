@@ -1,7 +1,6 @@
-"""The item graph: each item's nearest by the cosine of their features."""
+"""The item graph: an edge from each item to those nearest to it by the cosine of their features."""
 
 from collections.abc import Mapping
-from functools import lru_cache
 
 import numpy as np
 import torch
@@ -9,19 +8,18 @@ from numpy.typing import NDArray
 from scipy import sparse
 from torch import Tensor
 
-from recmodels.data.cache import cached
 from recmodels.data.dataset import RecDataset
-from recmodels.graphs.sparse import ConstantMatrix, Sparse
-from recmodels.ops.tensors import constant, unit_rows
+from recmodels.data.derived import derived, stored
+from recmodels.ops import ConstantMatrix, Sparse, shared_tensor, unit_rows
 
 BLOCK = 2**24
-"""Similarities held at a time."""
+"""Cosines computed at a time."""
 
 
 def item_graph(data: RecDataset, weights: Mapping[str, float], k: int) -> ConstantMatrix:
-    """(I, I): row i has `weights[modality]` / k at each of item i's k nearest in that modality, itself among them.
+    """Return the graph (I, I): row i holds `weights[modality]` / k at each of the k items nearest to i, itself one.
 
-    Zhou and Shen, FREEDOM, ACM MM 2023, eq. 1 to 4, as the benchmark has it: directed, all neighbours alike.
+    Zhou and Shen, FREEDOM, ACM MM 2023, eq. 1 to 4, as in the benchmark: directed, and all neighbours weigh the same.
     """
     k = min(k, data.n_items)
     indptr = np.arange(0, data.n_items * k + 1, k)
@@ -33,19 +31,14 @@ def item_graph(data: RecDataset, weights: Mapping[str, float], k: int) -> Consta
     return ConstantMatrix(Sparse.from_scipy(sum(graphs[1:], start=graphs[0])))
 
 
-@lru_cache(maxsize=8)
+@derived(entries=8)
 def nearest_items(data: RecDataset, modality: str, k: int) -> NDArray[np.int32]:
-    """The k items nearest to each by cosine, itself included, (I, k); of equals the item itself, then smaller ids.
+    """Return the k items nearest to each item by cosine, (I, k), itself among them.
 
-    An item whose features are all zero has cosine 0 with every other. Made once per data set, and kept in its cache.
+    Of equally near items the item itself comes first, then the smaller id. An item whose features are all zero has
+    cosine 0 with every other. Kept in the data set's cache.
     """
-
-    def make() -> NDArray[np.int32]:
-        return _nearest(constant(data.features[modality]), k)
-
-    if data.cache_dir is None:
-        return make()
-    return cached(data.cache_dir / f"nearest-v1-{data.fingerprint}-{modality}-{k}.npz", make)
+    return stored(lambda: _nearest(shared_tensor(data.features[modality]), k), data, "nearest-v1", modality, k)
 
 
 def _nearest(features: Tensor, k: int) -> NDArray[np.int32]:

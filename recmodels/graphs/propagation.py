@@ -1,14 +1,11 @@
 """Messages between users and items over a fixed user-item graph."""
 
-from typing import Any
-
 import torch
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
 
 from recmodels.data.dataset import RecDataset
 from recmodels.graphs.edges import Edges, edges_of, sample_edges
-from recmodels.graphs.sparse import ConstantMatrix, Csr, Sparse
+from recmodels.ops import ConstantMatrix, Sparse, sum_of_hops
 
 
 class UserItemGraph(nn.Module):
@@ -23,37 +20,37 @@ class UserItemGraph(nn.Module):
 
     @classmethod
     def of(cls, data: RecDataset) -> "UserItemGraph":
-        """The graph of all training pairs."""
+        """Return the graph of all training pairs."""
         return cls(edges_of(data))
 
     def forward(self, users: Tensor, items: Tensor) -> tuple[Tensor, Tensor]:
-        """One hop: users (U, D) from items (I, D) and items from users."""
+        """Make one hop: return users (U, D) from items (I, D), and items from users."""
         block = self.block.matrix
         return block @ items, block.t() @ users
 
     def sum_of_hops(self, users: Tensor, items: Tensor, n_hops: int) -> tuple[Tensor, Tensor]:
-        """Users (U, D) and items (I, D) summed over 0..`n_hops` hops."""
+        """Return users (U, D) and items (I, D) summed over 0..`n_hops` hops."""
         block = self.block.matrix
         return sum_of_hops(block, block.t(), users, items, n_hops)
 
     def mean_of_hops(self, users: Tensor, items: Tensor, n_hops: int) -> tuple[Tensor, Tensor]:
-        """As `sum_of_hops`, over `n_hops` + 1."""
+        """Return `sum_of_hops` divided by `n_hops` + 1."""
         block = self.block.matrix
         return sum_of_hops(block, block.t(), users, items, n_hops, scale=1 / (n_hops + 1))
 
     def mean_from_users(self, users: Tensor, n_hops: int) -> tuple[Tensor, Tensor]:
-        """`mean_of_hops` where the items start from zeros: every other product is of zeros and is left out."""
+        """Return `mean_of_hops` of items that start from zeros: every other product is of zeros and is left out."""
         block = self.block.matrix
         return _mean_from(block.t(), users, n_hops)
 
     def mean_from_items(self, items: Tensor, n_hops: int) -> tuple[Tensor, Tensor]:
-        """`mean_of_hops` where the users start from zeros."""
+        """Return `mean_of_hops` of users that start from zeros."""
         items, users = _mean_from(self.block.matrix, items, n_hops)
         return users, items
 
 
 class MeanGraph(nn.Module):
-    """A hop that gives every node the mean of its neighbours, and those without any zeros."""
+    """A hop that gives every node the mean of its neighbours, and zeros to a node without any."""
 
     def __init__(self, data: RecDataset):
         super().__init__()
@@ -62,12 +59,12 @@ class MeanGraph(nn.Module):
         self.to_items = ConstantMatrix(edges.matrix(1 / edges.item_degrees[edges.items]).t())
 
     def forward(self, users: Tensor, items: Tensor) -> tuple[Tensor, Tensor]:
-        """One hop: users (U, D) from items (I, D) and items from users."""
+        """Make one hop: return users (U, D) from items (I, D), and items from users."""
         return self.to_users(items), self.to_items(users)
 
 
 class PrunedGraph(nn.Module):
-    """The graph of all training pairs, and that of a part of them which is redrawn before each epoch."""
+    """The graph of all training pairs, `full`, and of a part that is redrawn before each epoch, `pruned`."""
 
     def __init__(self, data: RecDataset):
         super().__init__()
@@ -83,53 +80,13 @@ class PrunedGraph(nn.Module):
         self.pruned = self.full
         if dropped > 0:
             kept = sample_edges(len(self.edges), 1 - dropped, self.weights if by_degree else None)
-            self.pruned = UserItemGraph(self.edges.kept(kept)).to(next(self.full.buffers()).device)
-
-
-def sum_of_hops(
-    to_users: Sparse, to_items: Sparse, users: Tensor, items: Tensor, n_hops: int, *, scale: float = 1.0
-) -> tuple[Tensor, Tensor]:
-    """The sum of 0..`n_hops` hops times `scale`; a hop gives users `to_users` @ items and items `to_items` @ users.
-
-    In both directions Horner's rule, z <- x + hop(z): one product a hop, and no hop is kept for the backward pass.
-    """
-    if n_hops == 0:
-        return users * scale, items * scale
-    summed: tuple[Tensor, Tensor] = _SumOfHops.apply(to_users, to_items, users, items, n_hops, scale)
-    return summed
+            self.pruned = UserItemGraph(self.edges.subset(kept)).to(next(self.full.buffers()).device)
 
 
 def _mean_from(across: Sparse, own: Tensor, n_hops: int) -> tuple[Tensor, Tensor]:
-    """(own side, other side); `across` gives the other side from the own."""
+    """Return the mean of the hops on the own side (n, D) and on the other (m, D); `across` (m, n) leads there."""
     hop, sums = own, [own, own.new_zeros(len(across.rows.indptr) - 1, own.shape[1])]
     for number in range(1, n_hops + 1):
         hop = (across if number % 2 else across.t()) @ hop
         sums[number % 2] = sums[number % 2] + hop
     return sums[0] / (n_hops + 1), sums[1] / (n_hops + 1)
-
-
-class _SumOfHops(torch.autograd.Function):
-    @staticmethod
-    def forward(
-        ctx: Any, to_users: Sparse, to_items: Sparse, users: Tensor, items: Tensor, n_hops: int, scale: float
-    ) -> tuple[Tensor, Tensor]:
-        ctx.transposed, ctx.n_hops, ctx.scale = (to_items.columns, to_users.columns), n_hops, scale
-        return _horner(to_users.rows, to_items.rows, users, items, n_hops, scale)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, users: Tensor, items: Tensor) -> tuple[Any, ...]:
-        to_users, to_items = ctx.transposed
-        summed = _horner(to_users, to_items, users.contiguous(), items.contiguous(), ctx.n_hops, ctx.scale)
-        return None, None, *summed, None, None
-
-
-def _horner(
-    to_users: Csr, to_items: Csr, users: Tensor, items: Tensor, n_hops: int, scale: float
-) -> tuple[Tensor, Tensor]:
-    user, item = users, items
-    for _ in range(n_hops - 1):
-        user, item = to_users.times(item).add_(users), to_items.times(user).add_(items)
-    # The scale goes into the last hop's few values, not over all that comes out of it.
-    to_users, to_items = (hop._replace(values=hop.values * scale) for hop in (to_users, to_items))
-    return to_users.times(item).add_(users, alpha=scale), to_items.times(user).add_(items, alpha=scale)

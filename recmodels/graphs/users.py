@@ -1,6 +1,4 @@
-"""The user graph: each user's partners by the number of training items they share."""
-
-from functools import lru_cache
+"""The user graph: an edge from each user to the partners who share most training items."""
 
 import numpy as np
 import torch
@@ -8,20 +6,22 @@ from numpy.typing import NDArray
 from scipy import sparse
 from torch import Tensor, nn
 
-from recmodels.data.cache import cached
 from recmodels.data.dataset import RecDataset
-from recmodels.graphs.sparse import Csr, Sparse
+from recmodels.data.derived import derived, stored
+from recmodels.ops import Csr, Sparse
 
 PAIRS = 2**24
-"""Pairs of users with a common item that are counted at a time, about."""
+"""Pairs of users with a common item that are counted at a time, roughly."""
 TIE_SEED = 999
+"""Seed of the order that decides between partners who share equally many items."""
 
 
 class UserGraph(nn.Module):
-    """(U, U): a user's row is a softmax over the counts of its k nearest partners, redrawn before each epoch.
+    """The matrix (U, U) whose rows are a softmax over the counts of the user's k nearest partners.
 
-    A list of fewer than k is filled up as in a Polya urn: a uniform draw from the list so far is appended until there
-    are k. A user without partners has an empty row. Wang et al., DualGNN, IEEE TMM 2023, as the benchmark has it.
+    A list of fewer than k partners is filled up as in a Polya urn, again before each epoch: a uniform draw from the
+    list so far is appended until there are k. A user without partners has an empty row. Wang et al., DualGNN, IEEE TMM
+    2023, as in the benchmark.
     """
 
     indptr: Tensor
@@ -46,12 +46,12 @@ class UserGraph(nn.Module):
             "by_column": transposed.data,
         }.items():
             self.register_buffer(name, torch.from_numpy(array), persistent=False)
-        # Saved with the model: what it ranks depends on the draw.
+        # Saved with the model, whose ranking depends on the draw.
         self.register_buffer("values", torch.empty(len(places)))
         self.redraw()
 
     def redraw(self) -> None:
-        """Fill up the short lists anew, by torch's generator."""
+        """Fill up the short lists again, by torch's generator."""
         copies = _fill_up(self.counts)
         shares = copies * np.exp(self.counts - self.counts.max(axis=1, initial=0, keepdims=True))
         total = shares.sum(axis=1, keepdims=True)
@@ -59,14 +59,14 @@ class UserGraph(nn.Module):
         self.values.copy_(torch.from_numpy(weights[self.counts > 0]))
 
     def forward(self, users: Tensor) -> Tensor:
-        """The weighted sum of each user's partners, (U, D)."""
+        """Return the weighted sum of each user's partners, (U, D)."""
         rows = Csr(self.indptr, self.partners, self.values)
         columns = Csr(self.column_ptr, self.column_users, self.values.index_select(0, self.by_column))
         return Sparse(rows, columns) @ users
 
 
 def _fill_up(counts: NDArray[np.int32]) -> NDArray[np.int64]:
-    """How often each partner is in its user's list once that has k entries, (U, k)."""
+    """Return how often each partner is in its user's list once the list has k entries, (U, k)."""
     k, lengths = counts.shape[1], (counts > 0).sum(axis=1)
     copies = (counts > 0).astype(np.int64)
     short = np.flatnonzero((lengths > 0) & (lengths < k))
@@ -81,25 +81,19 @@ def _fill_up(counts: NDArray[np.int32]) -> NDArray[np.int64]:
     return copies
 
 
-@lru_cache(maxsize=2)
+@derived(entries=2)
 def nearest_users(data: RecDataset, k: int) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """The up to k users who share most training items with each, and how many they share: (U, k) each, most first.
+    """Return the k users who share most training items with each user, and how many they share: (U, k) both.
 
-    Where a user has fewer partners the places hold -1 and 0. Of equals those come first that a fixed random order of
-    the users puts first: ids are often ordered by something. Made once per data set, and kept in its cache.
+    The largest count comes first. Places beyond a user's last partner hold -1 and 0. Between equal counts a fixed
+    random order of the users decides, since ids are often ordered by something. Kept in the data set's cache.
     """
-
-    def make() -> NDArray[np.int32]:
-        return _nearest(data, k)
-
-    if data.cache_dir is None:
-        partners, counts = make()
-    else:
-        partners, counts = cached(data.cache_dir / f"partners-v1-{data.fingerprint}-{k}.npz", make)
+    partners, counts = stored(lambda: _nearest(data, k), data, "partners-v1", k)
     return partners, counts
 
 
 def _nearest(data: RecDataset, k: int) -> NDArray[np.int32]:
+    """Return partners and counts, (2, U, k)."""
     train = data.train
     has = sparse.csr_array(
         (np.ones(len(train), dtype=np.int32), train.items, train.indptr), (data.n_users, data.n_items)

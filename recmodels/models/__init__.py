@@ -17,21 +17,7 @@ from recmodels.models.vbpr import VBPR
 
 MODELS: dict[str, type[Recommender]] = {
     model.__name__: model
-    for model in (
-        BM3,
-        BPR,
-        DRAGON,
-        DualGNN,
-        FREEDOM,
-        GRCN,
-        LayerGCN,
-        LightGCN,
-        MMGCN,
-        Popularity,
-        SLMRec,
-        SelfCF,
-        VBPR,
-    )
+    for model in (BM3, BPR, DRAGON, DualGNN, FREEDOM, GRCN, LayerGCN, LightGCN, MMGCN, Popularity, SLMRec, SelfCF, VBPR)
 }
 
 __all__ = ["MODELS", "Recommender"]

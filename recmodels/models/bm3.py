@@ -7,17 +7,19 @@ from torch import Tensor, nn
 from recmodels.data.dataset import RecDataset
 from recmodels.graphs import UserItemGraph
 from recmodels.losses import cosine
-from recmodels.models.base import Recommender, Variant, is_paper, modalities, xavier_uniform
+from recmodels.models.base import Recommender, Variant
 from recmodels.models.parts.content import FeatureTable
-from recmodels.ops.tensors import Dropout, frobenius
+from recmodels.models.parts.modalities import modalities
+from recmodels.models.parts.tables import ItemTable, UserTable, xavier_uniform
+from recmodels.ops import Dropout, frobenius
 
 
 class BM3(Recommender):
-    """No negatives: users and items predict each other, features predict their item and their own dropped-out view.
+    """Users and items predict each other; features predict their item and their own dropped-out view.
 
-    Targets carry no gradient. The benchmark trains the feature tables, and penalises the un-squared norms of all
-    propagated embeddings over the number of items; `variant="paper"` freezes the features and squares the norms (its
-    `cl_weight` is 1).
+    There are no negatives, and targets carry no gradient. The benchmark trains the feature tables, and penalises the
+    un-squared norms of all propagated embeddings over the number of items; `variant="paper"` freezes the features and
+    squares the norms (its `cl_weight` is 1).
     """
 
     needs_negatives = False
@@ -33,11 +35,11 @@ class BM3(Recommender):
         cl_weight: float = 2.0,
         variant: Variant = "benchmark",
     ):
-        super().__init__(data)
+        super().__init__(data, variant=variant)
         self.n_layers, self.reg_weight, self.cl_weight = n_layers, reg_weight, cl_weight
-        self.paper = is_paper(variant)
-        self.user_emb = xavier_uniform(data.n_users, embedding_size)
-        self.item_emb = xavier_uniform(data.n_items, embedding_size)
+        self.paper = variant == "paper"
+        self.user_emb = UserTable(xavier_uniform(data.n_users, embedding_size))
+        self.item_emb = ItemTable(xavier_uniform(data.n_items, embedding_size))
         self.predictor = _xavier_linear(nn.Linear(embedding_size, embedding_size))
         self.content = nn.ModuleDict()
         for name in modalities(data, "BM3"):

@@ -4,7 +4,8 @@ from torch import Tensor
 
 from recmodels.data.dataset import RecDataset
 from recmodels.losses import batch_norms, batch_squares, bpr
-from recmodels.models.base import Recommender, Variant, is_paper, xavier_normal
+from recmodels.models.base import Recommender, Variant
+from recmodels.models.parts.tables import ItemTable, UserTable, xavier_normal
 
 
 class BPR(Recommender):
@@ -18,11 +19,11 @@ class BPR(Recommender):
     def __init__(
         self, data: RecDataset, *, embedding_size: int = 64, reg_weight: float = 1e-2, variant: Variant = "benchmark"
     ):
-        super().__init__(data)
+        super().__init__(data, variant=variant)
         self.reg_weight = reg_weight
-        self.penalty = batch_squares if is_paper(variant) else batch_norms
-        self.user_emb = xavier_normal(data.n_users, embedding_size)
-        self.item_emb = xavier_normal(data.n_items, embedding_size)
+        self.penalty = batch_squares if variant == "paper" else batch_norms
+        self.user_emb = UserTable(xavier_normal(data.n_users, embedding_size))
+        self.item_emb = ItemTable(xavier_normal(data.n_items, embedding_size))
 
     def embed(self) -> tuple[Tensor, Tensor]:
         return self.user_emb, self.item_emb

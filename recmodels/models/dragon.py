@@ -8,15 +8,17 @@ from torch import Tensor
 from recmodels.data.dataset import RecDataset
 from recmodels.graphs import UserGraph, item_graph
 from recmodels.losses import bpr, margins
-from recmodels.models.base import Recommender, image_weighted, modalities
+from recmodels.models.base import Recommender
 from recmodels.models.parts.content import ModalityViews, modality_weights
+from recmodels.models.parts.modalities import image_weighted, modalities
+from recmodels.models.parts.tables import UserTable
 
 
 class DRAGON(Recommender):
     """Each modality's view of users and items, side by side, smoothed over a user graph and an item graph.
 
     `embedding_size` is the width per modality. The ranking loss has a base-2 logarithm, as in the benchmark. With one
-    modality users have no modality weights, which then would do nothing but shrink.
+    modality users have no weights of modalities, which would do nothing but shrink.
     """
 
     def __init__(
@@ -34,7 +36,7 @@ class DRAGON(Recommender):
         names = modalities(data, "DRAGON")
         self.n_mm_layers, self.reg_weight = n_mm_layers, reg_weight
         self.views = ModalityViews(data, names, embedding_size)
-        self.user_weights = modality_weights(data.n_users, len(names)) if len(names) > 1 else None
+        self.user_weights = UserTable(modality_weights(data.n_users, len(names))) if len(names) > 1 else None
         self.item_graph = item_graph(data, image_weighted(names, mm_image_weight), knn_k)
         self.user_graph = UserGraph(data, user_graph_k)
 

@@ -8,16 +8,18 @@ from torch import Tensor
 from recmodels.data.dataset import RecDataset
 from recmodels.graphs import UserGraph
 from recmodels.losses import bpr, margins
-from recmodels.models.base import Recommender, Variant, is_paper, modalities
+from recmodels.models.base import Recommender, Variant
 from recmodels.models.parts.content import ModalityViews, modality_weights
+from recmodels.models.parts.modalities import modalities
+from recmodels.models.parts.tables import ItemTable, UserTable
 
 
 class DualGNN(Recommender):
-    """The sum of the modalities' views; users weigh theirs and then add those of their co-occurring users.
+    """The sum of the modalities' views; users weigh their views and then add those of users with the same items.
 
     In the benchmark a user's first weight multiplies the sum of the views instead of the first view (images come
     first); `variant="paper"` weighs each view by its own. Items' weights are penalised but not used. The ranking loss
-    has a base-2 logarithm. With one modality there are no weights, which then would do nothing but shrink.
+    has a base-2 logarithm. With one modality there are no weights, which would do nothing but shrink.
     """
 
     def __init__(
@@ -29,13 +31,13 @@ class DualGNN(Recommender):
         reg_weight: float = 1e-2,
         variant: Variant = "benchmark",
     ):
-        super().__init__(data)
+        super().__init__(data, variant=variant)
         names = modalities(data, "DualGNN")
-        self.n_modalities, self.reg_weight, self.paper = len(names), reg_weight, is_paper(variant)
+        self.n_modalities, self.reg_weight, self.paper = len(names), reg_weight, variant == "paper"
         self.views = ModalityViews(data, names, embedding_size)
         if self.n_modalities > 1:
-            self.user_weights = modality_weights(data.n_users, self.n_modalities)
-            self.item_weights = modality_weights(data.n_items, self.n_modalities)
+            self.user_weights = UserTable(modality_weights(data.n_users, self.n_modalities))
+            self.item_weights = ItemTable(modality_weights(data.n_items, self.n_modalities))
         self.user_graph = UserGraph(data, user_graph_k)
 
     def new_epoch(self) -> None:

@@ -6,12 +6,14 @@ from torch import Tensor, nn
 from recmodels.data.dataset import RecDataset
 from recmodels.graphs import PrunedGraph, UserItemGraph, item_graph
 from recmodels.losses import bpr, margins
-from recmodels.models.base import Recommender, Variant, image_weighted, is_paper, modalities, xavier_uniform
+from recmodels.models.base import Recommender, Variant
 from recmodels.models.parts.content import FeatureTable
+from recmodels.models.parts.modalities import image_weighted, modalities
+from recmodels.models.parts.tables import ItemTable, UserTable, xavier_uniform
 
 
 class FREEDOM(Recommender):
-    """LightGCN on a user-item graph pruned anew before each epoch, plus items smoothed over a frozen item graph.
+    """LightGCN on a user-item graph that is pruned before each epoch, plus items smoothed over a frozen item graph.
 
     The item graph comes from the features of the data set. The benchmark then trains the features as tables;
     `variant="paper"` leaves them as they are.
@@ -30,13 +32,13 @@ class FREEDOM(Recommender):
         reg_weight: float = 1e-3,
         variant: Variant = "benchmark",
     ):
-        super().__init__(data)
+        super().__init__(data, variant=variant)
         names = modalities(data, "FREEDOM")
         self.n_ui_layers, self.n_mm_layers = n_ui_layers, n_mm_layers
         self.dropout, self.reg_weight = dropout, reg_weight
-        self.user_emb = xavier_uniform(data.n_users, embedding_size)
-        self.item_emb = xavier_uniform(data.n_items, embedding_size)
-        trained = not is_paper(variant)
+        self.user_emb = UserTable(xavier_uniform(data.n_users, embedding_size))
+        self.item_emb = ItemTable(xavier_uniform(data.n_items, embedding_size))
+        trained = variant != "paper"
         self.content = nn.ModuleDict(
             {name: FeatureTable(data, name, embedding_size, trained=trained) for name in names}
         )

@@ -6,34 +6,39 @@ from torch import Tensor, nn
 
 from recmodels.data.dataset import RecDataset
 from recmodels.graphs import UserItemEdges
-from recmodels.losses import bpr, margins
-from recmodels.models.base import VISUAL, Recommender, Variant, id_penalty, is_paper, modalities, xavier_normal
+from recmodels.losses import bpr, id_penalty, margins
+from recmodels.models.base import Recommender, Variant
 from recmodels.models.parts.item_features import ItemFeatures
-from recmodels.ops.tensors import unit_rows
+from recmodels.models.parts.modalities import VISUAL, modalities
+from recmodels.models.parts.tables import NodeTable, UserTable, xavier_normal
+from recmodels.ops import unit_rows
 
 
 class Content(nn.Module):
-    """One modality: its view of users and items, and how much each edge agrees with it.
+    """One modality: a view of users and items, and how much each edge agrees with it.
 
-    In each of `n_rounds` users move towards those of their items that agree with them (routing, eq. 3 to 5).
+    In each of `n_rounds` rounds users move towards their items that agree with them (routing, eq. 3 to 5).
     """
 
     def __init__(self, data: RecDataset, name: str, size: int, n_rounds: int):
         super().__init__()
         self.n_rounds = n_rounds
         width = data.features[name].shape[1]
-        self.preference = xavier_normal(data.n_users, size)  # (U, C)
-        self.weight = xavier_normal(size, width)  # (C, F)
+        self.preference = UserTable(xavier_normal(data.n_users, size))  # (U, C)
+        self.weight = nn.Parameter(xavier_normal(size, width))  # (C, F)
         self.bias = nn.Parameter(torch.empty(size).uniform_(-(width**-0.5), width**-0.5))
         self.features = ItemFeatures(data.features[name])
 
     def forward(self, edges: UserItemEdges) -> tuple[tuple[Tensor, Tensor], Tensor, Tensor]:
-        """Users (U, C) and items (I, C) refined by their neighbours; edge shares (E,) to the user and to the item."""
+        """Return users (U, C) and items (I, C) refined by their neighbours, and the edges' weights (E,).
+
+        The first weights sum to 1 over the edges of a user, the second over the edges of an item.
+        """
         items = unit_rows(F.leaky_relu(self.features.linear(self.weight, self.bias), 0.01))
         users = unit_rows(self.preference)
         for _ in range(self.n_rounds):
-            shares = edges.softmax_by_user(edges.dot(users, items))
-            users = unit_rows(users + edges.sum_to_users(shares, items))
+            weights = edges.softmax_by_user(edges.dot(users, items))
+            users = unit_rows(users + edges.sum_to_users(weights, items))
         affinity = edges.dot(users, items)  # cosines
         to_user, to_item = edges.softmax_by_user(affinity), edges.softmax_by_item(affinity)
         refined = users + edges.sum_to_users(to_user, items), items + edges.sum_to_items(to_item, users)
@@ -58,12 +63,12 @@ class GRCN(Recommender):
         reg_weight: float = 1e-3,
         variant: Variant = "benchmark",
     ):
-        super().__init__(data)
+        super().__init__(data, variant=variant)
         names = modalities(data, "GRCN")
-        n_rounds = n_layers if is_paper(variant) else 0
+        n_rounds = n_layers if variant == "paper" else 0
         self.sizes, self.reg_weight = [data.n_users, data.n_items], reg_weight
-        self.ids = xavier_normal(sum(self.sizes), embedding_size)  # (U + I, D)
-        self.confidence = xavier_normal(sum(self.sizes), len(names))  # (U + I, modalities)
+        self.ids = NodeTable(xavier_normal(sum(self.sizes), embedding_size))  # (U + I, D)
+        self.confidence = NodeTable(xavier_normal(sum(self.sizes), len(names)))  # (U + I, modalities)
         self.content = nn.ModuleDict({name: Content(data, name, latent_embedding, n_rounds) for name in names})
         self.edges = UserItemEdges(data)
 
@@ -77,12 +82,15 @@ class GRCN(Recommender):
         return {"bpr": bpr(margin), "reg": self.reg_weight * self._penalty(batch)}
 
     def _views(self) -> list[tuple[Tensor, Tensor]]:
-        """(users, items) of the id branch and of each modality."""
+        """Return (users, items) of the id branch and of each modality."""
         refined, to_user, to_item = zip(*[content(self.edges) for content in self.content.values()], strict=True)
         return [self._propagate(*self._edge_weights(to_user, to_item)), *refined]
 
     def _edge_weights(self, to_user: tuple[Tensor, ...], to_item: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
-        """Per direction the most confident modality's share, with the confidence of the sending node; (E,) each."""
+        """Return the edges' weights to the user and to the item, (E,) each.
+
+        The largest over the modalities, each multiplied by the sending node's confidence in it; not below 0.
+        """
         of_user, of_item = self.confidence.split(self.sizes)
         from_item = of_item.index_select(0, self.edges.edge_items)
         from_user = of_user.index_select(0, self.edges.edge_users)
@@ -92,7 +100,7 @@ class GRCN(Recommender):
         )
 
     def _propagate(self, to_user: Tensor, to_item: Tensor) -> tuple[Tensor, Tensor]:
-        """Two hops of the normalised ids over the refined edges, summed with the ids."""
+        """Return the normalised ids plus two hops of them over the refined edges, users (U, D) and items (I, D)."""
         user, item = unit_rows(self.ids).split(self.sizes)
         users, items = user, item
         for _ in range(2):

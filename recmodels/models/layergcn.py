@@ -7,12 +7,13 @@ from torch import Tensor
 from recmodels.data.dataset import RecDataset
 from recmodels.graphs import PrunedGraph, UserItemGraph
 from recmodels.losses import half_squares, margins, summed_bpr
-from recmodels.models.base import Recommender, Variant, is_paper, xavier_uniform
-from recmodels.ops.tensors import refined, unit_rows
+from recmodels.models.base import Recommender, Variant
+from recmodels.models.parts.tables import ItemTable, UserTable, xavier_uniform
+from recmodels.ops import scale_by_cosine, unit_rows
 
 
 class LayerGCN(Recommender):
-    """Each hop is scaled, row by row, by its cosine with the embeddings themselves; the sum of the hops ranks.
+    """The sum of the hops, each scaled row by row by its cosine with the embeddings themselves.
 
     Before each epoch a share `dropout` of the edges is pruned. The benchmark draws the kept ones by degree in one epoch
     and uniformly in the next; the paper always by degree. Both loss terms are sums over the batch.
@@ -32,11 +33,11 @@ class LayerGCN(Recommender):
         dropout: float = 0.1,
         variant: Variant = "benchmark",
     ):
-        super().__init__(data)
+        super().__init__(data, variant=variant)
         self.n_layers, self.reg_weight, self.dropout = n_layers, reg_weight, dropout
-        self.paper = is_paper(variant)
-        self.user_emb = xavier_uniform(data.n_users, embedding_size)
-        self.item_emb = xavier_uniform(data.n_items, embedding_size)
+        self.paper = variant == "paper"
+        self.user_emb = UserTable(xavier_uniform(data.n_users, embedding_size))
+        self.item_emb = ItemTable(xavier_uniform(data.n_items, embedding_size))
         self.graph = PrunedGraph(data)
         self.register_buffer("by_degree", torch.tensor(True))  # how the next epoch prunes; saved
 
@@ -55,13 +56,13 @@ class LayerGCN(Recommender):
         return {"bpr": summed_bpr(margin), "reg": self.reg_weight * penalty}
 
     def _propagate(self, graph: UserItemGraph) -> tuple[Tensor, Tensor]:
-        """The refined hops 1..`n_layers` summed, users (U, D) and items (I, D)."""
+        """Return the sum of the refined hops 1..`n_layers`, users (U, D) and items (I, D)."""
         user: Tensor = self.user_emb
         item: Tensor = self.item_emb
         unit_users, unit_items = unit_rows(user), unit_rows(item)
         users, items = torch.zeros_like(user), torch.zeros_like(item)
         for _ in range(self.n_layers):
             user, item = graph(user, item)
-            user, item = refined(user, unit_users), refined(item, unit_items)
+            user, item = scale_by_cosine(user, unit_users), scale_by_cosine(item, unit_items)
             users, items = users + user, items + item
         return users, items

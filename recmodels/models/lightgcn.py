@@ -5,7 +5,8 @@ from torch import Tensor
 from recmodels.data.dataset import RecDataset
 from recmodels.graphs import UserItemGraph
 from recmodels.losses import batch_norms, batch_squares, bpr, margins
-from recmodels.models.base import Recommender, Variant, is_paper, xavier_uniform
+from recmodels.models.base import Recommender, Variant
+from recmodels.models.parts.tables import ItemTable, UserTable, xavier_uniform
 
 
 class LightGCN(Recommender):
@@ -26,16 +27,15 @@ class LightGCN(Recommender):
         reg_weight: float = 1e-3,
         variant: Variant = "benchmark",
     ):
-        super().__init__(data)
+        super().__init__(data, variant=variant)
         self.n_layers, self.reg_weight = n_layers, reg_weight
-        self.penalty = batch_squares if is_paper(variant) else batch_norms
-        self.user_emb = xavier_uniform(data.n_users, embedding_size)
-        self.item_emb = xavier_uniform(data.n_items, embedding_size)
+        self.penalty = batch_squares if variant == "paper" else batch_norms
+        self.user_emb = UserTable(xavier_uniform(data.n_users, embedding_size))
+        self.item_emb = ItemTable(xavier_uniform(data.n_items, embedding_size))
         self.graph = UserItemGraph.of(data)
 
     def embed(self) -> tuple[Tensor, Tensor]:
-        users, items = self.graph.mean_of_hops(self.user_emb, self.item_emb, self.n_layers)
-        return users, items
+        return self.graph.mean_of_hops(self.user_emb, self.item_emb, self.n_layers)
 
     def loss(self, batch: Tensor) -> dict[str, Tensor]:
         positive, negative = self.item_emb.index_select(0, batch[1:].flatten()).chunk(2)

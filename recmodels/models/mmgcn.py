@@ -9,17 +9,19 @@ from torch import Tensor, nn
 
 from recmodels.data.dataset import RecDataset
 from recmodels.graphs import MeanGraph
-from recmodels.losses import bpr, margins
-from recmodels.models.base import VISUAL, Recommender, Variant, id_penalty, is_paper, modalities, xavier_normal
+from recmodels.losses import bpr, id_penalty, margins
+from recmodels.models.base import Recommender, Variant
 from recmodels.models.parts.item_features import ItemFeatures
-from recmodels.ops.tensors import unit_rows
+from recmodels.models.parts.modalities import VISUAL, modalities
+from recmodels.models.parts.tables import NodeTable, UserTable, xavier_normal
+from recmodels.ops import unit_rows
 
 
 class MMGCN(Recommender):
-    """Three graph convolutions for each modality, joined at every layer by ids that all share; their mean ranks.
+    """The mean of three graph convolutions for each modality, which share ids that join at every layer.
 
     In the benchmark the ids and the users' preferences are random and never train: `reg_weight`, which penalises them,
-    then changes the printed loss alone. `variant="paper"` trains them and ranks by the sum over the modalities. Images
+    changes the printed loss alone. `variant="paper"` trains them and ranks by the sum over the modalities. Images
     are projected to `latent_size` columns, other features enter as they are.
     """
 
@@ -32,11 +34,11 @@ class MMGCN(Recommender):
         reg_weight: float = 0.0,
         variant: Variant = "benchmark",
     ):
-        super().__init__(data)
-        names, paper = modalities(data, "MMGCN"), is_paper(variant)
+        super().__init__(data, variant=variant)
+        names, paper = modalities(data, "MMGCN"), variant == "paper"
         self.sizes, self.reg_weight = [data.n_users, data.n_items], reg_weight
-        self.share = 1.0 if paper else 1 / len(names)
-        self.ids = xavier_normal(sum(self.sizes), embedding_size).requires_grad_(paper)  # (U + I, D)
+        self.branch_weight = 1.0 if paper else 1 / len(names)
+        self.ids = NodeTable(xavier_normal(sum(self.sizes), embedding_size), requires_grad=paper)  # (U + I, D)
         graph = MeanGraph(data)
         self.branches = nn.ModuleDict()
         for name in names:
@@ -60,17 +62,17 @@ class MMGCN(Recommender):
         return terms
 
     def _represent(self, users: Tensor | None, items: Tensor | None) -> tuple[Tensor, Tensor]:
-        """The given users and items, or all."""
+        """Return the given users (n, D) and items (m, D); None: all."""
         views = [branch(self.ids.split(self.sizes), users, items) for branch in self.branches.values()]
-        of_users, of_items = (torch.stack(side).sum(0) * self.share for side in zip(*views, strict=True))
+        of_users, of_items = (torch.stack(side).sum(0) * self.branch_weight for side in zip(*views, strict=True))
         return of_users, of_items
 
 
 class Branch(nn.Module):
     """The convolutions of one modality.
 
-    What training leaves alone (the users' preferences in the benchmark, features that are not projected, and either
-    after one hop) is computed once; not so where an adversary shifts the features.
+    Inputs that do not train (the users' preferences in the benchmark, features that are not projected, and either
+    after one hop) are computed once, except while an adversary shifts the features.
     """
 
     unit_users: Tensor | None
@@ -86,7 +88,7 @@ class Branch(nn.Module):
         n_columns = data.features[name].shape[1]
         width = latent_size or n_columns
         self.projection = nn.Linear(n_columns, width) if latent_size else None
-        self.preference = xavier_normal(data.n_users, width).requires_grad_(trained)
+        self.preference = UserTable(xavier_normal(data.n_users, width), requires_grad=trained)
         self.first, self.second, self.last = Layer(width, size), Layer(size, size), Layer(size, size)
         nn.init.xavier_normal_(self.first.fuse.weight)
         self.graph = graph
@@ -96,7 +98,7 @@ class Branch(nn.Module):
         self.register_load_state_dict_post_hook(lambda *_: self._prepare())
 
     def forward(self, ids: Sequence[Tensor], users: Tensor | None, items: Tensor | None) -> tuple[Tensor, Tensor]:
-        """The given rows (None: all) of users (U, D) and items (I, D) at the last layer."""
+        """Return the given rows (None: all) of users (U, D) and items (I, D) at the last layer."""
         user_ids, item_ids = ids
         user = unit_rows(self.preference) if self.unit_users is None else self.unit_users
         item = self._unit_features()
@@ -138,17 +140,17 @@ class Branch(nn.Module):
 
 
 class Layer(nn.Module):
-    """Neighbours through one map, a node itself through another with its id added, and both fused (eq. 3 to 7)."""
+    """A layer: neighbours through one map, the node through another with its id added, and both fused (eq. 3 to 7)."""
 
     def __init__(self, width: int, size: int):
         super().__init__()
-        self.convolve = xavier_normal(width, width)
+        self.convolve = nn.Parameter(xavier_normal(width, width))
         self.own = nn.Linear(width, size)
         nn.init.xavier_normal_(self.own.weight)
         self.fuse = nn.Linear(width + size, size)
 
     def forward(self, convolved: Tensor, own: Tensor, ids: Tensor) -> Tensor:
-        """(n, D) from what `convolve` made of the neighbours (n, C), the nodes (n, C) and their ids (n, D)."""
+        """Return (n, D) from the neighbours after `convolve` (n, C), the nodes (n, C) and their ids (n, D)."""
         of_neighbours, of_own = self.fuse.weight.split([len(self.convolve), ids.shape[1]], dim=1)
         own = F.leaky_relu(self.own(own), 0.01) + ids
         fused = F.linear(F.leaky_relu(convolved, 0.01), of_neighbours) + F.linear(own, of_own, self.fuse.bias)

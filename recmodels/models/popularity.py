@@ -1,4 +1,4 @@
-"""Popularity: the ranking that every trained model has to beat."""
+"""Popularity: the ranking that each trained model has to beat."""
 
 import numpy as np
 import torch
@@ -11,6 +11,7 @@ from recmodels.models.base import Recommender
 class Popularity(Recommender):
     """Items by their number of training interactions, the same order for every user. Nothing is trained."""
 
+    trains = False
     reads_features = False
     users: Tensor
     items: Tensor

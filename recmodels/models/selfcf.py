@@ -5,20 +5,20 @@ import torch
 from torch import Tensor, nn
 
 from recmodels.data.dataset import RecDataset
-from recmodels.graphs import UserItemEdges, sum_of_hops
+from recmodels.graphs import UserItemEdges
 from recmodels.graphs.edges import edges_of
-from recmodels.graphs.sparse import Sparse
 from recmodels.losses import cosine, half_squares
-from recmodels.models.base import Recommender, Variant, is_paper, xavier_uniform
-from recmodels.ops.tensors import Dropout
+from recmodels.models.base import Recommender, Variant
+from recmodels.models.parts.tables import ItemTable, UserTable, xavier_uniform
+from recmodels.ops import Dropout, Sparse, sum_of_hops
 
 
 class SelfCF(Recommender):
     """Users predict their items and items their users, each from a dropped-out view that carries no gradient.
 
-    The benchmark also drops edges, at a rate redrawn from U[0, 1) in every step and in each direction apart, and
-    penalises the propagated embeddings (summed over the batch). The paper has neither: `variant="paper"` propagates
-    over all edges; its loss is the one with `reg_weight=0`.
+    The benchmark also drops edges, at a rate redrawn from U[0, 1) in every step and for each direction by another draw,
+    and penalises the propagated embeddings (summed over the batch). The paper has neither: `variant="paper"` propagates
+    over all edges, and `reg_weight=0` is its loss.
     """
 
     needs_negatives = False
@@ -35,10 +35,10 @@ class SelfCF(Recommender):
         dropout: float = 0.1,
         variant: Variant = "benchmark",
     ):
-        super().__init__(data)
-        self.n_layers, self.reg_weight, self.paper = n_layers, reg_weight, is_paper(variant)
-        self.user_emb = xavier_uniform(data.n_users, embedding_size)
-        self.item_emb = xavier_uniform(data.n_items, embedding_size)
+        super().__init__(data, variant=variant)
+        self.n_layers, self.reg_weight, self.paper = n_layers, reg_weight, variant == "paper"
+        self.user_emb = UserTable(xavier_uniform(data.n_users, embedding_size))
+        self.item_emb = ItemTable(xavier_uniform(data.n_items, embedding_size))
         self.predictor = nn.Linear(embedding_size, embedding_size)
         self.dropout = Dropout(dropout)
         self.edges = UserItemEdges(data)
@@ -46,7 +46,7 @@ class SelfCF(Recommender):
         self.register_buffer("weights", weights, persistent=False)
 
     def embed(self) -> tuple[Tensor, Tensor]:
-        """[h(Z_U) | Z_U] and [Z_I | h(Z_I)]: the score is the sum of both predictions."""
+        """Return [h(Z_U) | Z_U] and [Z_I | h(Z_I)], (n, 2D): the score is the sum of both predictions."""
         graph = self.edges.matrix(self.weights)
         users, items = self._propagate(graph, graph.t())
         return torch.cat([self.predictor(users), users], dim=1), torch.cat([items, self.predictor(items)], dim=1)
@@ -63,7 +63,10 @@ class SelfCF(Recommender):
         return sum_of_hops(to_users, to_items, self.user_emb, self.item_emb, self.n_layers, scale=scale)
 
     def _graphs(self) -> tuple[Sparse, Sparse]:
-        """To the users (U, I) and to the items (I, U), each with edges dropped of its own and the rest scaled up."""
+        """Return the matrices to the users (U, I) and to the items (I, U).
+
+        Each drops edges by its own draw and scales up the others.
+        """
         if self.paper:
             graph = self.edges.matrix(self.weights)
             return graph, graph.t()

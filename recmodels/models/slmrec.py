@@ -1,7 +1,6 @@
 """SLMRec: Tao, Liu, Xia, Wang, Yang, Huang, Chua, Self-supervised Learning for Multimedia Recommendation,
 IEEE Transactions on Multimedia, 2022."""
 
-from functools import lru_cache
 from typing import Literal
 
 import torch
@@ -9,11 +8,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from recmodels.data.dataset import RecDataset
+from recmodels.data.derived import derived
 from recmodels.graphs import UserItemGraph
 from recmodels.losses import in_batch_softmax
-from recmodels.models.base import Recommender, modalities, xavier_uniform
+from recmodels.models.base import Recommender
 from recmodels.models.parts.item_features import ItemFeatures
-from recmodels.ops.tensors import Dropout, constant, unit_rows
+from recmodels.models.parts.modalities import modalities
+from recmodels.models.parts.tables import ItemTable, UserTable, xavier_uniform
+from recmodels.ops import Dropout, shared_tensor, unit_rows
 
 COLUMNS = 256
 """Feature columns propagated at a time."""
@@ -21,9 +23,9 @@ Task = Literal["fac", "fd", "fm", "fd+fm"]
 
 
 class SLMRec(Recommender):
-    """Ids and modalities as streams over one graph, fused linearly; a softmax over the batch's items ranks.
+    """Ids and modalities as streams over one graph, fused linearly and trained by a softmax over the batch's items.
 
-    `ssl_task` is the self-supervised loss: "fac" aligns the ids with each modality, coarse to fine (the only one that
+    `ssl_task` is the self-supervised loss: "fac" aligns the ids with each modality, coarse to fine (the only task that
     runs in the benchmark). "fd" contrasts two views of an item whose modality streams are dropped out at the rate
     `ssl_dropout`, "fm" two views that each lack one modality, drawn for the batch; these two are our reading of the
     paper. The benchmark trains with weight decay 1e-4. The batch size is part of the loss.
@@ -43,14 +45,12 @@ class SLMRec(Recommender):
         ssl_task: Task = "fac",
         ssl_dropout: float = 0.3,
     ):
-        super().__init__(data)
+        super().__init__(data, ssl_task=ssl_task)
         names = modalities(data, "SLMRec")
-        if ssl_task not in ("fac", "fd", "fm", "fd+fm"):
-            raise ValueError(f"ssl_task must be fac, fd, fm or fd+fm, but got {ssl_task!r}")
         self.n_layers, self.temp, self.ssl_temp, self.ssl_alpha = n_layers, temp, ssl_temp, ssl_alpha
         self.tasks, self.dropout = ssl_task.split("+"), Dropout(ssl_dropout)
-        self.user_emb = xavier_uniform(data.n_users, embedding_size)  # shared by all streams
-        self.item_emb = xavier_uniform(data.n_items, embedding_size)
+        self.user_emb = UserTable(xavier_uniform(data.n_users, embedding_size))  # shared by all streams
+        self.item_emb = ItemTable(xavier_uniform(data.n_items, embedding_size))
         self.graph = UserItemGraph.of(data)
         self.content = nn.ModuleDict(
             {name: FeatureStream(data, name, self.graph, embedding_size, n_layers) for name in names}
@@ -79,10 +79,10 @@ class SLMRec(Recommender):
         return terms
 
     def _streams(self, users: Tensor | None, items: Tensor | None) -> tuple[list[Tensor], list[Tensor]]:
-        """The given users and items (None: all) in the id stream and in each modality's, as means of the hops.
+        """Return the given users and items (None: all) in the id stream and in each modality's, as means of the hops.
 
-        A stream starts from the shared user embeddings and from items of its own. Hops are linear, so the users' share
-        is computed once, and only for their embeddings and the ids': fixed features were propagated beforehand.
+        A stream starts from the shared user embeddings and its own items. Hops are linear: what the users contribute is
+        computed once, and fixed features were propagated beforehand.
         """
         shared_user, shared_item = map(_rows, self.graph.mean_from_users(self.user_emb, self.n_layers), (users, items))
         id_user, id_item = map(_rows, self.graph.mean_from_items(self.item_emb, self.n_layers), (users, items))
@@ -104,16 +104,16 @@ class SLMRec(Recommender):
         return [items[0], *(self.dropout(stream) for stream in items[1:])]
 
     def _contrast(self, first: list[Tensor], second: list[Tensor]) -> Tensor:
-        """Each item's first view against the second views of the batch."""
+        """Return the loss of each item's first view against the second views of the batch, ()."""
         one, other = (unit_rows(self._fuse_items(streams)) for streams in (first, second))
         return in_batch_softmax(one, other, self.ssl_temp)
 
 
 class FeatureStream(nn.Module):
-    """A modality's projected unit features, propagated with nothing on the users' side.
+    """A modality's projected unit features, propagated from zeros on the users' side.
 
-    Propagation and projection commute: what hops is fixed, (W x + b) of a node is W x' + b n' with x' the hops of the
-    features and n' those of ones. What an adversary shifts is projected first and then propagated.
+    Propagation and projection commute: (W x + b) after the hops is W x' + b n', where x' are the hops of the features
+    and n' the hops of ones, both fixed. Shifts by an adversary are projected first and then propagated.
     """
 
     def __init__(self, data: RecDataset, modality: str, graph: UserItemGraph, size: int, n_layers: int):
@@ -141,10 +141,11 @@ class FeatureStream(nn.Module):
 
 
 class Alignment(nn.Module):
-    """FAC: the ids against the first modality, then, through one map after the other, against the rest.
+    """FAC: the ids against the first modality, then, through one map after the other, against the others.
 
-    No activation and no normalisation; the last modality is met in half the dimensions. With two modalities one map is
-    met by none: its modality is missing in the benchmark's port.
+    No activation and no normalisation; the last modality is compared in half the dimensions. M modalities have M - 2
+    maps, each compared with a modality between the first and the last. Two modalities nevertheless have one map,
+    compared with nothing: the benchmark's code keeps it although it dropped the third modality.
     """
 
     def __init__(self, n_modalities: int, size: int, temperature: float):
@@ -170,15 +171,15 @@ class Alignment(nn.Module):
         return total
 
 
-@lru_cache(maxsize=4)
+@derived(entries=4)
 def propagated_features(data: RecDataset, modality: str, n_layers: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Means of the hops of unit features, users (U, F) and items (I, F), and of ones, (U, 1) and (I, 1).
+    """Return the means of the hops of unit features, users (U, F) and items (I, F), and of ones, (U, 1) and (I, 1).
 
-    Made once per data set and process; on the CPU, never to be written to.
+    On the CPU, never to be written to.
     """
     graph = UserItemGraph.of(data)
-    features = unit_rows(constant(data.features[modality]))
-    users, items = features.new_empty(data.n_users, features.shape[1]), torch.empty_like(features)
+    features = unit_rows(shared_tensor(data.features[modality]))
+    users, items = (torch.empty(n, features.shape[1]) for n in (data.n_users, data.n_items))
     with torch.no_grad():
         for columns in torch.arange(features.shape[1]).split(COLUMNS):
             block = features[:, columns].to(torch.get_default_dtype())

@@ -11,18 +11,20 @@ from torch import Tensor, nn
 
 from recmodels.data.dataset import RecDataset
 from recmodels.losses import batch_norms, batch_squares, bpr, summed_bpr
-from recmodels.models.base import Recommender, modalities, xavier_normal, xavier_uniform
+from recmodels.models.base import Recommender
 from recmodels.models.parts.item_features import ItemFeatures
+from recmodels.models.parts.modalities import modalities
+from recmodels.models.parts.tables import ItemTable, UserTable, xavier_normal, xavier_uniform
 
 Form = Literal["benchmark", "paper", "amr"]
 
 
 def amr_squares(users: Tensor, positives: Tensor, negatives: Tensor) -> Tensor:
-    """The sum of the users' squares and a hundredth of the items', as AMR's reference code weighs them."""
+    """Return the sum of the users' squares and a hundredth of the items', as AMR's reference code weighs them."""
     return users.square().sum() + 0.01 * (positives.square().sum() + negatives.square().sum())
 
 
-PENALTIES: dict[str, Callable[..., Tensor]] = {"benchmark": batch_norms, "paper": batch_squares, "amr": amr_squares}
+PENALTIES: dict[Form, Callable[..., Tensor]] = {"benchmark": batch_norms, "paper": batch_squares, "amr": amr_squares}
 
 
 class VBPR(Recommender):
@@ -39,9 +41,7 @@ class VBPR(Recommender):
     def __init__(
         self, data: RecDataset, *, embedding_size: int = 64, reg_weight: float = 1e-2, variant: Form = "benchmark"
     ):
-        super().__init__(data)
-        if variant not in PENALTIES:
-            raise ValueError(f"variant must be one of {', '.join(PENALTIES)}, but got {variant!r}")
+        super().__init__(data, variant=variant)
         self.variant, self.reg_weight = variant, reg_weight
         self.ranking: Callable[[Tensor], Tensor] = summed_bpr if variant == "amr" else partial(bpr, floor=1e-10)
         self.penalty = PENALTIES[variant]
@@ -50,14 +50,15 @@ class VBPR(Recommender):
         self.features = ItemFeatures(features)
         if variant == "amr":
             shapes = (data.n_users, embedding_size), (data.n_items, embedding_size), (embedding_size, features.shape[1])
-            self.user_emb, self.item_emb, self.weight = (_small_normal(*shape) for shape in shapes)
+            user, item, weight = (_small_normal(*shape) for shape in shapes)
         else:
-            self.user_emb = xavier_uniform(data.n_users, 2 * embedding_size)
-            self.item_emb = xavier_uniform(data.n_items, embedding_size)
-            self.weight = xavier_normal(embedding_size, features.shape[1])
+            user = xavier_uniform(data.n_users, 2 * embedding_size)
+            item = xavier_uniform(data.n_items, embedding_size)
+            weight = xavier_normal(embedding_size, features.shape[1])
+        self.user_emb, self.item_emb, self.weight = UserTable(user), ItemTable(item), nn.Parameter(weight)
         self.bias = nn.Parameter(torch.zeros(embedding_size)) if variant == "benchmark" else None
         if variant == "paper":
-            self.item_bias = nn.Parameter(torch.zeros(data.n_items, 1))
+            self.item_bias = ItemTable(torch.zeros(data.n_items, 1))
             self.visual_bias = nn.Parameter(torch.zeros(1, features.shape[1]))
 
     def rate_factors(self) -> dict[nn.Parameter, float]:
@@ -88,6 +89,6 @@ class VBPR(Recommender):
         return ids + projected if self.variant == "amr" else torch.cat([ids, projected], dim=1)
 
 
-def _small_normal(*shape: int) -> nn.Parameter:
-    """Normal with deviation 0.01, cut off at twice that."""
-    return nn.Parameter(nn.init.trunc_normal_(torch.empty(*shape), std=0.01, a=-0.02, b=0.02))
+def _small_normal(*shape: int) -> Tensor:
+    """Draw normal numbers with deviation 0.01, cut off at twice that."""
+    return nn.init.trunc_normal_(torch.empty(*shape), std=0.01, a=-0.02, b=0.02)

@@ -1,0 +1,25 @@
+"""Operations that torch lacks or does slowly, each beside a plain twin; `with plain():` runs the twins."""
+
+from recmodels.ops.edges import EdgePattern, dot_at_edges, sum_over_edges
+from recmodels.ops.fast import plain
+from recmodels.ops.hops import sum_of_hops
+from recmodels.ops.softmax import cross_entropy_of_own_key
+from recmodels.ops.sparse import ConstantMatrix, Csr, Sparse
+from recmodels.ops.tensors import Dropout, frobenius, scale_by_cosine, shared_tensor, unit_rows
+
+__all__ = [
+    "ConstantMatrix",
+    "Csr",
+    "Dropout",
+    "EdgePattern",
+    "Sparse",
+    "cross_entropy_of_own_key",
+    "dot_at_edges",
+    "frobenius",
+    "plain",
+    "scale_by_cosine",
+    "shared_tensor",
+    "sum_of_hops",
+    "sum_over_edges",
+    "unit_rows",
+]

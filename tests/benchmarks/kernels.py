@@ -21,7 +21,7 @@ from torch_geometric.utils import softmax, spmm
 from recmodels.data import RecDataset, load_dataset
 from recmodels.graphs import UserItemEdges
 from recmodels.graphs.edges import edges_of
-from recmodels.graphs.sparse import Csr
+from recmodels.ops import Csr
 
 COLUMNS = 64
 

@@ -5,6 +5,7 @@ import torch
 import torch.nn.functional as F
 
 from recmodels import losses
+from recmodels.ops import softmax
 from tests.recmodels import reference as golden
 
 
@@ -15,7 +16,7 @@ def leaves(*shapes: tuple[int, ...]) -> list[torch.Tensor]:
 
 @pytest.mark.parametrize("rows", [1, 3, 256])
 def test_in_batch_softmax_is_the_cross_entropy_of_the_own_key(monkeypatch: pytest.MonkeyPatch, rows: int) -> None:
-    monkeypatch.setattr(losses, "SOFTMAX_ROWS", rows)
+    monkeypatch.setattr(softmax, "ROWS", rows)
     queries, keys = leaves((7, 4), (7, 4))
     ours = 3 * losses.in_batch_softmax(queries, keys, 0.2)
     theirs = 3 * F.cross_entropy(queries @ keys.T / 0.2, torch.arange(7))

@@ -1,19 +1,25 @@
 """Made search folders: what a search leaves on disk, with values that follow from trial and epoch."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from recmodels.metric import NAMES
-from tuning.records.folder import BASELINE, SearchFolder, Status, TrialRecord
+from tuning.records.environment import DataFacts, Environment, Start
+from tuning.records.folder import SearchFolder
+from tuning.records.trials import BASELINE, EpochRow, Status, TrialPlan, TrialRecord, TrialResult, record_of
 from tuning.spec import SearchSpec
 
 START = 1_700_000_000.0  # unix s; trial n starts 100 n later, an epoch takes a second
-ENVIRONMENT = {
-    "versions": {"python": "3.11.0", "torch": "2.13", "ray": "2.60", "optuna": "5.0", "mlflow": "3.17"},
-    "git": {"commit": "c0ffee", "dirty": False},
-    "data": {"name": "demo", "fingerprint": "f1n9e2"},
-    "starts": [{"time": "2023-11-14T22:13:20+00:00", "argv": ["run_search.py"], "host": "here"}],
-}
+ENVIRONMENT = Environment(
+    versions={"python": "3.11.0", "torch": "2.13", "ray": "2.60", "optuna": "5.0", "mlflow": "3.17"},
+    platform="Linux",
+    cpu={"name": "Zen", "cores": 2},
+    gpus=[],
+    git={"commit": "c0ffee", "dirty": False},
+    data=DataFacts("demo", "f1n9e2", users=1_000, items=700, train=14_000, valid=2_000, test=2_000),
+    starts=[Start("2023-11-14T22:13:20+00:00", ["run_search.py"], "here", threads_per_trial=1)],
+)
 
 
 def made_spec(**changes: Any) -> SearchSpec:
@@ -37,35 +43,39 @@ def made_trial(folder: SearchFolder, name: str, epochs: int) -> None:
     """Start a trial and let it run for some epochs."""
     strategy = {} if name == BASELINE else {"alpha": 1.0, "beta": 0.25, "interval": 3}
     params = {"strategy": strategy, "train": {"learning_rate": 0.001}, "model": {"n_layers": 2}}
-    plan = {
-        "trial": name,
-        "strategy": "plain" if name == BASELINE else "mg",
-        "params": params,
-        "point": {"ratio": 0.25},
-        "seed": 7,
-        "threads": 1,
-        "device": "cpu",
-        "time": _start(name),
-    }
+    plan = TrialPlan(
+        trial=name,
+        role="baseline" if name == BASELINE else "search",
+        strategy="plain" if name == BASELINE else "mg",
+        params=params,
+        point={"beta/alpha": 0.25},
+        seed=7,
+        threads=1,
+        device="cpu",
+        time=_start(name),
+    )
     folder.trial(name).write_plan(plan)
     for epoch in range(1, epochs + 1):
         folder.trial(name).append_epoch(made_row(name, epoch))
 
 
-def made_row(name: str, epoch: int, **changes: Any) -> dict[str, Any]:
-    """One line of epochs.jsonl; every epoch is better than the one before."""
-    row = {
-        "epoch": epoch,
-        "time": _start(name) + epoch,
-        "loss": 1 / epoch,
-        "terms": {"bpr": 1 / epoch},
-        "seconds": 0.75,
-        "valid_seconds": 0.25,
-        "valid": made_metrics(name, epoch),
-        "best": made_metrics(name, epoch)["recall@20"],
-        "best_epoch": epoch,
-    }
-    return {**row, **changes}
+def made_row(name: str, epoch: int, **changes: Any) -> EpochRow:
+    """One row of epochs.jsonl; every epoch is better than the one before."""
+    row = EpochRow(
+        epoch=epoch,
+        time=_start(name) + epoch,
+        loss=1 / epoch,
+        terms={"bpr": 1 / epoch},
+        seconds=0.75,
+        valid_seconds=0.25,
+        valid=made_metrics(name, epoch),
+        passes=3,
+        steps=2,
+        skipped=0,
+        best=made_metrics(name, epoch)["recall@20"],
+        best_epoch=epoch,
+    )
+    return replace(row, **changes)
 
 
 def made_metrics(name: str, epoch: int) -> dict[str, float]:
@@ -77,28 +87,12 @@ def made_metrics(name: str, epoch: int) -> dict[str, float]:
     }
 
 
-def end_trial(folder: SearchFolder, name: str, status: Status = "finished", reason: str | None = None) -> TrialRecord:
+def end_trial(folder: SearchFolder, name: str, status: Status = "finished", reason: str = "") -> TrialRecord:
     """Write the trial's line into the ledger; only a finished one has test metrics, 0.1 below the validation ones."""
     trial = folder.trial(name)
-    plan, rows = trial.plan(), trial.epochs()
-    assert plan is not None
-    valid = rows[-1]["valid"] if rows else {}
-    record = TrialRecord(
-        trial=name,
-        status=status,
-        reason=reason,
-        params=plan["params"],
-        point=plan["point"],
-        seed=plan["seed"],
-        threads=plan["threads"],
-        device=plan["device"],
-        epochs=len(rows),
-        best_epoch=len(rows) or None,
-        value=valid.get("recall@20"),
-        valid=valid,
-        test={metric: value - 0.1 for metric, value in valid.items()} if status == "finished" else {},
-        seconds=float(len(rows)),
-    )
+    rows = trial.epochs()
+    test = {metric: value - 0.1 for metric, value in rows[-1].valid.items()} if status == "finished" and rows else {}
+    record = record_of(trial.plan(), rows, TrialResult(status, reason, test))
     folder.append_record(record)
     return record
 

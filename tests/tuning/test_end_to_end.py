@@ -36,13 +36,13 @@ def door(where: Path, *arguments: str) -> subprocess.Popen[str]:
 
 
 def finish(process: subprocess.Popen[str], code: int = 0) -> str:
-    output, _ = process.communicate(timeout=180)
+    output, _ = process.communicate(timeout=900)
     assert process.returncode == code, output
     return output
 
 
 def wait_for(condition: Callable[[], bool], process: subprocess.Popen[str]) -> None:
-    until(lambda: condition() or process.poll() is not None, 120)
+    until(lambda: condition() or process.poll() is not None)
     assert process.poll() is None, process.communicate()[0]
 
 

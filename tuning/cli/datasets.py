@@ -48,8 +48,8 @@ def load(spec: "SearchSpec") -> "RecDataset":
 
 def check_data(spec: "SearchSpec", folder: "SearchFolder", data: "RecDataset") -> None:
     """Raise UserError if the search in the folder began with other data."""
-    expected = folder.environment().get("data", {}).get("fingerprint", data.fingerprint)
-    if data.fingerprint != expected:
+    environment = folder.environment()
+    if environment and data.fingerprint != (expected := environment.data.fingerprint):
         raise UserError(
             f"{spec.dataset}: not the data this search started with (fingerprint {data.fingerprint[:12]}, "
             f"expected {expected[:12]})"

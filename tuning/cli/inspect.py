@@ -6,14 +6,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from rich import box
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from tuning.cli.arguments import add_directories, command_parser
 from tuning.cli.datasets import load_data
 from tuning.cli.options import Parser
+from tuning.reports.tables import plain_columns, say, table
 
 if TYPE_CHECKING:
     from recmodels.data.dataset import RecDataset
@@ -70,10 +69,14 @@ def collected_warnings() -> Iterator[list[str]]:
 def gather(data: "RecDataset") -> Facts:
     """Return all facts about the data as plain JSON. `as_published`: None if no published set has the name."""
     from recmodels.data.inspection import inspect_data
-    from tuning.execution.trial import popularity
+    from recmodels.evaluation import popularity_scores
     from tuning.spec import Training
 
-    return {**inspect_data(data), "as_published": as_published(data), "popularity": popularity(data, Training())}
+    return {
+        **inspect_data(data),
+        "as_published": as_published(data),
+        "popularity": popularity_scores(data, Training().cutoffs),
+    }
 
 
 def as_published(data: "RecDataset") -> bool | None:
@@ -97,23 +100,22 @@ def show(facts: Facts, console: Console) -> None:
         "(user, item) pairs in more than one place": leaks_table(facts["leaks"]),
         f"popularity, ranked against {'its lists' if lists else 'all items'}": popularity_table(facts["popularity"]),
     }
-    for title, table in sections.items():
-        console.print(title, markup=False, highlight=False, soft_wrap=True)
-        console.print(table if table.row_count else "  none")
+    for title, section in sections.items():
+        say(console, title)
+        console.print(section if section.row_count else "  none")
         console.print()
     if facts["as_published"]:
-        console.print("sizes as published", markup=False, highlight=False)
+        say(console, "sizes as published")
     for text in facts["warnings"]:
-        console.print(f"warning: {text}", markup=False, highlight=False, soft_wrap=True)
+        say(console, f"warning: {text}")
 
 
 def sizes_table(facts: Facts) -> Table:
     sizes = facts["sizes"]
     rows = {SPLITS[name]: list(split.values()) for name, split in facts["splits"].items()}
     rows["all"] = [sizes["interactions"], sizes["users"], sizes["items"]]
-    table = text_table(["split", "interactions", "users", "items"], rows)
-    table.add_row("density", f"{sizes['density']:.4%}")
-    return table
+    rows["density"] = [f"{sizes['density']:.4%}", "", ""]
+    return text_table(["split", "interactions", "users", "items"], rows)
 
 
 def degrees_table(degrees: Facts) -> Table:
@@ -162,18 +164,13 @@ def popularity_table(scores: Facts) -> Table:
 
 
 def text_table(header: Sequence[str], rows: dict[str, list[Any]]) -> Table:
-    """Return a table of plain text: name and values of each row, under the header."""
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
-    for index, name in enumerate(header):
-        table.add_column(escape(name), justify="right" if index else "left", overflow="fold")
-    for name, values in rows.items():
-        table.add_row(escape(name), *(escape(shown(value)) for value in values))
-    return table
+    """Return a table with the name and the values of each row, under the header."""
+    return table(plain_columns(*header, format=number), ([name, *values] for name, values in rows.items()))
 
 
-def shown(value: Any) -> str:
-    """Format a number for a table: counts whole and with commas, others with four significant digits; `-` for None."""
-    if value is None or isinstance(value, str):
-        return value or "-"
+def number(value: Any) -> str:
+    """Format a number: counts whole and with commas, others with four significant digits. Texts stay as they are."""
+    if isinstance(value, str):
+        return value
     whole = value == int(value)
     return f"{int(value):,}" if whole and (isinstance(value, int) or abs(value) >= 1) else f"{value:.4g}"

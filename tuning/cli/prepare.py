@@ -15,7 +15,8 @@ from recmodels.prepare import Sources, prepare_amazon, prepare_own
 from recmodels.prepare.amazon import ADDRESSES, BASE_URL
 from recmodels.prepare.text import ENCODERS
 from tuning.cli.arguments import command_parser
-from tuning.cli.options import Parser, option
+from tuning.cli.options import Parser, flag
+from tuning.reports.tables import say
 
 FILES = {kind.replace("-", "_"): kind for kind in ADDRESSES}
 PUBLIC = {*FILES, "base_url", "checksum", "cache_dir", "no_images", "no_text"}
@@ -36,7 +37,7 @@ def main(argv: Sequence[str], console: Console) -> int:
     folder = prepare_table(given) if "from_" in given else prepare_public(given)
     data_dir_option = "" if folder.parent == DEFAULT_DATA_DIR else f" --data-dir {folder.parent}"
     command = f"python run_search.py --model GRCN --dataset {folder.name}{data_dir_option}"
-    console.print(f"{folder} is ready; next:\n  {command}", markup=False, highlight=False, soft_wrap=True)
+    say(console, f"{folder} is ready; next:\n  {command}")
     return 0
 
 
@@ -107,7 +108,7 @@ def checksums(texts: Sequence[str]) -> dict[str, str]:
 def refuse(given: dict[str, Any], names: set[str], why: str) -> None:
     """Raise UserError if one of the options is given."""
     for name in sorted(given.keys() & names):
-        raise UserError(f"{option(name)}: {why}")
+        raise UserError(f"{flag(name)}: {why}")
 
 
 def at_least(least: int) -> Any:

@@ -12,6 +12,7 @@ from recmodels.errors import UserError
 from tuning.cli.arguments import add_directories, command_parser
 from tuning.cli.datasets import load_data
 from tuning.cli.options import Parser
+from tuning.reports.tables import say
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from recmodels.data.dataset import RecDataset
     from recmodels.data.ids import IdMaps
     from recmodels.models import Recommender
-    from tuning.export.winner import Export
+    from tuning.export.model import Export
 
 LEAVE_OUT = ("train", "all", "none")
 
@@ -30,8 +31,8 @@ log = logging.getLogger("mirrortune")
 
 def main(argv: Sequence[str], console: Console) -> int:
     """Write the table; return 0. Raises UserError for bad input."""
-    from recmodels.evaluation.recommend import known_items, ranked, write_table
-    from tuning.export.winner import read_trainable
+    from recmodels.evaluation.recommend import best_items, known_items, write_table
+    from tuning.export.model import read_trainable
 
     given = parser().parse(argv)
     check(given)
@@ -42,10 +43,13 @@ def main(argv: Sequence[str], console: Console) -> int:
     if data.fingerprint != export.data_fingerprint:
         log.warning("warning: %s is not the data of the export", export.dataset)
     model = trained(export, data, given.get("weights"), console)
-    blocks = ranked(embedded(model), users, given["top"], known_items(data, given["leave_out"]))
+    blocks = best_items(embedded(model), users, given["top"], known_items(data, given["leave_out"]))
     path = Path(given.get("output") or f"{Path(given['export']).stem}-top{given['top']}.csv")
-    n_rows = write_table(path, (block.frame(ids) for block in blocks))
-    console.print(f"{n_rows:,} rows for {len(users):,} users: {path}", markup=False, highlight=False, soft_wrap=True)
+    try:
+        n_rows = write_table(path, (block.frame(ids) for block in blocks))
+    except OSError as error:
+        raise UserError(f"--output {path}: cannot be written ({error.strerror or error})") from None
+    say(console, f"{n_rows:,} rows for {len(users):,} users: {path}")
     return 0
 
 
@@ -121,9 +125,9 @@ def trained(export: "Export", data: "RecDataset", weights: Path | None, console:
 
 def validation(model: "Recommender", data: "RecDataset", export: "Export") -> dict[str, float]:
     """Return the validation metrics of the model."""
-    from recmodels.evaluation import Evaluator
+    from recmodels.evaluation import evaluate
 
-    return Evaluator.of(data, "valid", export.training.ks)(*embedded(model))
+    return evaluate(model, data, "valid", export.training.ks)
 
 
 def embedded(model: "Recommender") -> tuple["Tensor", "Tensor"]:

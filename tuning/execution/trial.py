@@ -3,49 +3,46 @@
 import time
 import traceback
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from filelock import FileLock
 from torch import Tensor
 
-from recmodels.analysis.sharpness import Probe
+from recmodels.analysis import sharpness
 from recmodels.data.dataset import RecDataset
 from recmodels.errors import TrainingDiverged
-from recmodels.evaluation import Evaluator
-from recmodels.models import MODELS, Recommender
-from recmodels.models.popularity import Popularity
+from recmodels.evaluation import Evaluator, evaluate
+from recmodels.models import MODELS
 from recmodels.training import EpochReport, TrainingState, make_optimizer, make_strategy, train
 from recmodels.training.checkpoint import load_state, load_weights, save_state, save_weights
+from recmodels.training.optimizers import SETTINGS
 from recmodels.training.stopping import best_evaluation, should_stop
 from tuning.records.folder import TrialFolder
-from tuning.spec import Scores, Training
+from tuning.records.trials import EpochRow, TrialPlan, TrialResult
+from tuning.spec import Training
 
 CHECKPOINT_SECONDS = 5.0
 """At most this much training is done again after a kill. A trial that Ray stops saves itself first."""
 
-OPTIMIZER_SETTINGS = ("learning_rate", "weight_decay", "momentum", "initial_accumulator")
-
-Report = Callable[[dict[str, Any]], None]
+Report = Callable[[EpochRow], None]
 
 
-def build(plan: dict[str, Any], model: str, data: RecDataset, device: torch.device) -> TrainingState:
-    """A fresh state for a plan; its seed fixes initial weights, batches, negatives and whatever the model draws."""
-    params, seed = plan["params"], plan["seed"]
+def build(plan: TrialPlan, model: str, data: RecDataset, device: torch.device) -> TrainingState:
+    """Make a fresh state; the plan's seed fixes initial weights, batches, negatives and whatever the model draws."""
+    params, seed = plan.params, plan.seed
     torch.manual_seed(seed)
     made = MODELS[model](data, **params["model"]).to(device)
-    base = {key: value for key, value in params["train"].items() if key in OPTIMIZER_SETTINGS}
+    base = {key: value for key, value in params["train"].items() if key in SETTINGS}
     factors = made.rate_factors()
     optimizer = make_optimizer(params["train"]["optimizer"], made.parameters(), rate_factors=factors, **base)
     clip_norm = params["train"].get("clip_norm")
-    strategy = make_strategy(plan["strategy"], made, params["strategy"], clip_norm=clip_norm, seed=seed)
+    strategy = make_strategy(plan.strategy, made, params["strategy"], clip_norm=clip_norm, seed=seed)
     return TrainingState(made, optimizer, strategy, np.random.default_rng(seed))
 
 
 def run_trial(
-    plan: dict[str, Any],
+    plan: TrialPlan,
     *,
     model: str,
     data: RecDataset,
@@ -53,23 +50,22 @@ def run_trial(
     folder: TrialFolder,
     report: Report,
 ) -> None:
-    """Train a plan from its last checkpoint, or from the start, to its end; leaves `result.json` in the folder.
+    """Train a plan from its last checkpoint, or from the start, to its end; leaves result.json in the folder.
 
-    `plan`: {"strategy", "params", "seed", "threads", "device"} and more. `report` gets a row per epoch: {"epoch",
-    "value", "passes", "best", "best_epoch"}, validation only; if it raises SystemExit (Ray's way to stop a trial) the
-    state is saved first.
-    A loss that is not finite is a result (status failed), any other exception is one too and is raised again.
+    `report` gets each epoch's row, which holds validation metrics alone; if it raises SystemExit (Ray's way to stop a
+    trial) the state is saved first. A loss that is not finite makes the result "failed"; so does any other exception,
+    which is raised again.
     """
-    torch.set_num_threads(plan["threads"])
+    torch.set_num_threads(plan.threads)
     with FileLock(folder.path / ".lock"):  # the worker of a killed driver may take a moment to die
         try:
             _Run(plan, model, data, training, folder).finish(report)
         except TrainingDiverged as error:
-            folder.write_result({"status": "failed", "reason": str(error), "test": {}})
+            folder.write_result(TrialResult("failed", str(error)))
         except Exception as error:
             (folder.path / "error.txt").write_text(traceback.format_exc())
             reason = f"{type(error).__name__}: {error}".splitlines()[0]
-            folder.write_result({"status": "failed", "reason": reason, "test": {}})
+            folder.write_result(TrialResult("failed", reason))
             raise
 
 
@@ -78,15 +74,15 @@ class _Run:
 
     def __init__(
         self,
-        plan: dict[str, Any],
+        plan: TrialPlan,
         model: str,
         data: RecDataset,
         training: Training,
         folder: TrialFolder,
     ):
         self.data, self.training, self.folder = data, training, folder
-        device = torch.device(plan["device"])
-        self.batch_size = plan["params"]["train"]["batch_size"]
+        device = torch.device(plan.device)
+        self.batch_size = plan.params["train"]["batch_size"]
         self.state = build(plan, model, data, device)
         self.scores: list[float] = []
         self.best_weights: dict[str, Tensor] = {}
@@ -94,10 +90,10 @@ class _Run:
             saved = load_state(folder.path / "last.pt", device)
             self.state.load_state_dict(saved)
             self.scores = saved["scores"]
-            self.best_weights = load_weights(best_file(folder, self.best_epoch))
+            self.best_weights = load_weights(folder.best_weights(self.best_epoch))
         # Whatever else a killed start left may be of another machine or another number of threads.
         for stale in folder.path.glob("best-*.safetensors"):
-            if not self.scores or stale != best_file(folder, self.best_epoch):
+            if not self.scores or stale != folder.best_weights(self.best_epoch):
                 stale.unlink()
         folder.forget_epochs_after(self.state.epoch)
 
@@ -106,89 +102,70 @@ class _Run:
         return best_evaluation(self.scores) + 1
 
     def finish(self, report: Report) -> None:
-        evaluator = Evaluator.of(self.data, "valid", self.training.cutoffs)
-        epochs = train(
+        reason = self._train(report)
+        self._save()
+        test = evaluate(self.state.model, self.data, "test", self.training.cutoffs, self.best_weights)
+        self.folder.write_result(TrialResult("finished", reason, test))
+
+    def _train(self, report: Report) -> str:
+        """Train until the trial ends, and say why it ended."""
+        patience, saved = self.training.patience, time.monotonic()
+        enough = f"no improvement for {patience + 1} epochs"
+        if should_stop(self.scores, patience):  # restored after its last epoch
+            return enough
+        for epoch in train(
             self.state,
             self.data,
             batch_size=self.batch_size,
             max_epochs=self.training.max_epochs,
-            evaluator=evaluator,
-            probe=Probe(self.training.flatness_every) if self.training.flatness_every else None,
-        )
-        saved = time.monotonic()
-        trained = any(True for _ in self.state.model.parameters())
-        reason = f"all {self.training.max_epochs} epochs" if trained else "nothing to train"
-        while not should_stop(self.scores, self.training.patience):
-            epoch = next(epochs, None)
-            if epoch is None:
-                break
-            self._record(epoch)
+            evaluator=Evaluator(self.data, "valid", self.training.cutoffs),
+        ):
+            row = self._record(epoch)
             if time.monotonic() - saved > CHECKPOINT_SECONDS:
                 self._save()
                 saved = time.monotonic()
             try:
-                passes = epoch.counts.backward
-                report({"epoch": epoch.epoch, "value": self.scores[-1], "passes": passes, **self._best()})
+                report(row)
             except SystemExit:
                 self._save()
                 raise
-        else:
-            reason = f"no improvement for {self.training.patience + 1} epochs"
-        self._save()
-        test = test_metrics(self.state.model, self.best_weights, self.data, self.training)
-        self.folder.write_result({"status": "finished", "reason": reason, "test": test})
+            if should_stop(self.scores, patience):
+                return enough
+        return f"all {self.training.max_epochs} epochs" if self.state.model.trains else "nothing to train"
 
-    def _record(self, epoch: EpochReport) -> None:
+    def _record(self, epoch: EpochReport) -> EpochRow:
+        flatness = self._flatness(epoch.epoch)
         self.scores.append(epoch.valid[self.training.metric])
         if self.best_epoch == epoch.epoch:
             self.best_weights = self.state.strategy.weights()
-        self.folder.append_epoch(
-            {
-                "epoch": epoch.epoch,
-                "time": time.time(),
-                "loss": epoch.loss,
-                "terms": epoch.terms,
-                "seconds": epoch.seconds,
-                "valid_seconds": epoch.valid_seconds,
-                "valid": epoch.valid,
-                "passes": epoch.counts.backward,
-                "steps": epoch.counts.steps,
-                "skipped": epoch.counts.skipped,
-                **({"flatness": epoch.flatness} if epoch.flatness else {}),
-                **self._best(),
-            }
+        row = EpochRow(
+            epoch=epoch.epoch,
+            time=time.time(),
+            loss=epoch.loss,
+            terms=epoch.terms,
+            seconds=epoch.seconds,
+            valid_seconds=epoch.valid_seconds,
+            valid=epoch.valid,
+            passes=epoch.counts.backward,
+            steps=epoch.counts.steps,
+            skipped=epoch.counts.skipped,
+            best=max(self.scores),
+            best_epoch=self.best_epoch,
+            flatness=flatness,
         )
+        self.folder.append_epoch(row)
+        return row
 
-    def _best(self) -> dict[str, Any]:
-        return {"best": max(self.scores), "best_epoch": self.best_epoch}
+    def _flatness(self, epoch: int) -> dict[str, float]:
+        """The sharpness of the loss in every `flatness_every`-th epoch; else empty."""
+        every = self.training.flatness_every
+        return sharpness(self.state, self.data, batch_size=self.batch_size) if every and epoch % every == 0 else {}
 
     def _save(self) -> None:
         # The weights first: last.pt never names a best epoch whose weights are not on disk.
-        best = best_file(self.folder, self.best_epoch)
+        best = self.folder.best_weights(self.best_epoch)
         if not best.exists():
             save_weights(best, self.best_weights)
         save_state(self.folder.path / "last.pt", {**self.state.state_dict(), "scores": self.scores})
         for old in set(self.folder.path.glob("best-*.safetensors")) - {best}:
             old.unlink()
-
-
-def best_file(folder: TrialFolder, epoch: int) -> Path:
-    """The weights of a trial's best epoch."""
-    return folder.path / f"best-{epoch:04d}.safetensors"
-
-
-def test_metrics(
-    model: Recommender, weights: dict[str, Tensor], data: RecDataset, training: Training
-) -> dict[str, float]:
-    """All metrics on the test split at the given weights, which the model keeps."""
-    model.load_state_dict(weights)
-    model.eval()
-    evaluator = Evaluator.of(data, "test", training.cutoffs)
-    with torch.no_grad():
-        return evaluator(*model.embed())
-
-
-def popularity(data: RecDataset, training: Training) -> Scores:
-    """What the items with most training interactions reach, without any learning."""
-    users, items = Popularity(data).embed()
-    return {name: Evaluator.of(data, name, training.cutoffs)(users, items) for name in ("valid", "test")}

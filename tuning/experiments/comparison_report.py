@@ -1,131 +1,143 @@
-"""A comparison's result for people: one table, and what may be said of it."""
+"""The result of a comparison for people: one table, and what may be said of it.
+
+A new column is one line in COLUMNS.
+"""
 
 import json
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
 from statistics import fmean, stdev
+from typing import Any
 
-from rich import box
-from rich.markup import escape
 from rich.table import Table
 
-from recmodels.evaluation.contrast import LEVEL, Contrast
+from recmodels.evaluation.paired_tests import LEVEL, PairedTest
 from recmodels.files import write_whole
-from tuning.experiments.comparison import REFERENCE, Comparison, Line
-from tuning.reports.search_report import markdown_table, shown
+from tuning.experiments.comparison import REFERENCE, Comparison
+from tuning.experiments.results import StrategyResult
+from tuning.reports.tables import Column, markdown_table, shown, table
 from tuning.spec import Scores
 
-HEADER = (
-    "strategy",
-    "trials",
-    "passes",
-    "valid",
-    "test",
-    "gain",
-    "p users",
-    "p seeds",
-    "s/epoch",
-    "cost",
-    "best epoch",
+
+@dataclass(frozen=True)
+class ResultRow:
+    """A row: a strategy, or popularity, of which there is no result.
+
+    `valid`: best validation score. `test`: test scores of the runs that count. `gain`: of their mean over the
+    reference's, as a share of it. `cost`: passes per epoch over the reference's.
+    """
+
+    name: str
+    valid: float | None
+    test: Sequence[float]
+    gain: float | None = None
+    cost: float | None = None
+    result: StrategyResult | None = None
+
+
+def _of_result(get: Callable[[StrategyResult], Any]) -> Callable[[ResultRow], Any]:
+    return lambda row: None if row.result is None else get(row.result)
+
+
+def _mean_and_spread(values: Sequence[float]) -> str:
+    return shown(fmean(values)) + (f" ± {stdev(values):.2g}" if len(values) > 1 else "")
+
+
+def _best_epoch(result: StrategyResult) -> float | None:
+    epochs = [record.best_epoch for record in result.tested if record.best_epoch]
+    return fmean(epochs) if epochs else None
+
+
+COLUMNS: tuple[Column[ResultRow], ...] = (
+    Column("strategy", lambda row: row.name, justify="left"),
+    Column("trials", _of_result(lambda result: result.trials)),
+    Column("passes", _of_result(lambda result: result.passes)),
+    Column("valid", lambda row: row.valid),
+    Column("test", lambda row: row.test or None, _mean_and_spread),
+    Column("gain", lambda row: row.gain, "{:+.1%}".format),
+    Column("p users", _of_result(lambda result: result.users and result.users.p), "{:.2g}".format),
+    Column("p seeds", _of_result(lambda result: result.seeds and result.seeds.p), "{:.2g}".format),
+    Column("s/epoch", _of_result(lambda result: result.seconds_per_epoch), "{:.3g}".format),
+    Column("cost", lambda row: row.cost, "{:.2f}".format),
+    Column("best epoch", _of_result(_best_epoch), "{:.0f}".format),
 )
+"""`passes`: forward and backward passes of the search. `p users`, `p seeds`: p values after Holm's correction."""
 
 
-def result_table(lines: Sequence[Line], popularity: Scores | None, metric: str) -> Table:
-    """The reference first. `passes`: forward and backward passes of the search; `cost`: passes per epoch over the
-    reference's; `gain`: of the test metric over the reference's; p after Holm's correction."""
-    table = Table(title=metric, title_justify="left", box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
-    for name in HEADER:
-        table.add_column(name, justify="left" if name == "strategy" else "right")
-    for row in rows(lines, popularity, metric):
-        table.add_row(*map(escape, row))
-    return table
+def result_table(results: Sequence[StrategyResult], popularity: Scores | None, metric: str) -> Table:
+    """Return the result as a table for the terminal, the reference first, popularity last."""
+    return table(COLUMNS, rows(results, popularity, metric), title=metric)
 
 
-def rows(lines: Sequence[Line], popularity: Scores | None, metric: str) -> list[list[str]]:
-    reference = next(line for line in lines if line.strategy == REFERENCE)
-    found = [_row(line, reference, metric) for line in lines]
+def rows(results: Sequence[StrategyResult], popularity: Scores | None, metric: str) -> list[ResultRow]:
+    """Return a row for each strategy and one for popularity, where it was measured."""
+    reference = next(result for result in results if result.strategy == REFERENCE)
+    found = [_row(result, reference, metric) for result in results]
     if popularity:
-        scores = [shown(popularity[split].get(metric)) for split in ("valid", "test")]
-        found.append(["popularity", "-", "-", *scores, *["-"] * 6])
+        valid, test = (popularity[split].get(metric) for split in ("valid", "test"))
+        found.append(ResultRow("popularity", valid, [] if test is None else [test]))
     return found
 
 
-def remarks(comparison: Comparison, lines: Sequence[Line], popularity: Scores | None) -> Iterator[str]:
-    """What the differences come to, one line each."""
-    seeds = max((len(line.tested) for line in lines), default=0)
+def remarks(comparison: Comparison, results: Sequence[StrategyResult], popularity: Scores | None) -> Iterator[str]:
+    """Yield what may be said of the differences, one line each."""
+    seeds = max((len(result.tested) for result in results), default=0)
     yield (
         f"Each strategy's best configuration by validation {comparison.metric}, "
         + (f"trained on {seeds} fresh seeds" if comparison.seeds else "on the seed of its search")
         + f"; test differences from {REFERENCE} by paired t tests, level {LEVEL:g} after Holm's correction."
     )
-    for line in lines:
-        if line.strategy != REFERENCE:
-            yield f"{line.strategy}: {_verdict(line)}"
+    for result in results:
+        if result.strategy != REFERENCE:
+            yield f"{result.strategy}: {_verdict(result)}"
     floor = popularity["test"].get(comparison.metric, 0.0) if popularity else 0.0
-    if weak := [line.strategy for line in lines if line.tested and fmean(_test(line, comparison.metric)) < floor]:
+    tested = {result.strategy: result.test(comparison.metric) for result in results}
+    if weak := [name for name, scores in tested.items() if scores and fmean(scores) < floor]:
         yield (
             f"Below popularity on test ({shown(floor)}): {', '.join(weak)}. "
             "A gain over a base that weak says little: train longer, or tune the base (--tune all)."
         )
-    one = [line.strategy for line in lines if line.trials == 1]
-    if one:
+    if single := [result.strategy for result in results if result.trials == 1]:
         yield (
-            f"One trial only, as nothing of it was searched: {', '.join(one)}. "
+            f"One trial only, as nothing of it was searched: {', '.join(single)}. "
             "The others are the best of several; --controls, or --tune all for a searched base, levels that."
         )
-    if rebuilt := [line.strategy for line in lines if line.reconstruction]:
+    if rebuilt := [result.strategy for result in results if result.reconstruction]:
         yield f"Reconstructions, not to be taken for the results of their papers: {', '.join(rebuilt)}."
 
 
-def write_result(comparison: Comparison, lines: Sequence[Line], popularity: Scores | None) -> None:
-    """result.md for people and result.json for programs."""
-    table = markdown_table(HEADER, rows(lines, popularity, comparison.metric))
-    said = "\n".join(f"- {remark}" for remark in remarks(comparison, lines, popularity))
-    spec = comparison.searches[0]
-    title = f"## {spec.model} on {spec.dataset}, {comparison.metric}"
-    write_whole(comparison.folder / "result.md", f"{title}\n\n{table}\n\n{said}\n")
-    content = {"metric": comparison.metric, "popularity": popularity, "strategies": [asdict(line) for line in lines]}
+def write_result(comparison: Comparison, results: Sequence[StrategyResult], popularity: Scores | None) -> None:
+    """Write result.md for people and result.json for programs."""
+    spec, metric = comparison.searches[0], comparison.metric
+    page = markdown_table(COLUMNS, rows(results, popularity, metric))
+    notes = "\n".join(f"- {remark}" for remark in remarks(comparison, results, popularity))
+    write_whole(comparison.folder / "result.md", f"## {spec.model} on {spec.dataset}, {metric}\n\n{page}\n\n{notes}\n")
+    content = {"metric": metric, "popularity": popularity, "strategies": [asdict(result) for result in results]}
     write_whole(comparison.folder / "result.json", json.dumps(content, indent=1))
 
 
-def _row(line: Line, reference: Line, metric: str) -> list[str]:
-    ours, theirs = (_test(each, metric) for each in (line, reference))
-    gain = (
-        f"{fmean(ours) / fmean(theirs) - 1:+.1%}" if line is not reference and ours and theirs and any(theirs) else "-"
+def _row(result: StrategyResult, reference: StrategyResult, metric: str) -> ResultRow:
+    ours, theirs = result.test(metric), reference.test(metric)
+    passes, least = result.passes_per_epoch, reference.passes_per_epoch
+    return ResultRow(
+        name=result.strategy + ("*" if result.reconstruction else ""),
+        valid=result.best.value if result.best else None,
+        test=ours,
+        gain=fmean(ours) / fmean(theirs) - 1 if result is not reference and ours and theirs and any(theirs) else None,
+        cost=passes / least if passes and least else None,
+        result=result,
     )
-    spread = f" ± {stdev(ours):.2g}" if len(ours) > 1 else ""
-    cost = line.passes_per_epoch and reference.passes_per_epoch and line.passes_per_epoch / reference.passes_per_epoch
-    best = [record.best_epoch for record in line.tested if record.best_epoch]
-    return [
-        line.strategy + ("*" if line.reconstruction else ""),
-        str(line.trials),
-        str(line.passes),
-        shown(line.best.value if line.best else None),
-        f"{shown(fmean(ours))}{spread}" if ours else "-",
-        gain,
-        *(f"{each.p:.2g}" if each else "-" for each in (line.users, line.seeds)),
-        f"{line.seconds_per_epoch:.3g}" if line.seconds_per_epoch else "-",
-        f"{cost:.2f}" if cost else "-",
-        f"{fmean(best):.0f}" if best else "-",
-    ]
 
 
-def _test(line: Line, metric: str) -> list[float]:
-    return [record.test[metric] for record in line.tested]
-
-
-def _verdict(line: Line) -> str:
-    if not line.users and not line.seeds:
+def _verdict(result: StrategyResult) -> str:
+    tests = {what: test for what, test in (("users", result.users), ("seeds", result.seeds)) if test}
+    if not tests:
         return "nothing to compare, it has no test metrics beside the reference's"
-    parts = [_part("users", line.users), _part("seeds", line.seeds)]
-    contrast = line.users or line.seeds
-    assert contrast is not None
-    size = f"{contrast.difference:+.2g} [{contrast.low:+.2g}, {contrast.high:+.2g}]"
-    return f"{size} on test; " + ", ".join(part for part in parts if part)
+    first = next(iter(tests.values()))
+    size = f"{first.difference:+.2g} [{first.low:+.2g}, {first.high:+.2g}]"
+    return f"{size} on test; " + ", ".join(_decision(what, test) for what, test in tests.items())
 
 
-def _part(what: str, contrast: Contrast | None) -> str:
-    if contrast is None:
-        return ""
-    verdict = "survives" if contrast.survives else "does not survive"
-    return f"{verdict} the test over {contrast.n} {what} (p {contrast.p:.2g})"
+def _decision(what: str, test: PairedTest) -> str:
+    verdict = "survives" if test.survives else "does not survive"
+    return f"{verdict} the test over {test.n} {what} (p {test.p:.2g})"

@@ -1,9 +1,9 @@
 """Train an exported configuration again, in this process, without Ray, Optuna or MLflow."""
 
 import tempfile
+import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from rich.console import Console
@@ -15,9 +15,10 @@ from recmodels.data.dataset import RecDataset
 from recmodels.errors import UserError
 from recmodels.models import Recommender
 from recmodels.training.checkpoint import load_weights
-from tuning.execution.trial import best_file, build, run_trial
-from tuning.export.winner import Export
+from tuning.execution.trial import build, run_trial
+from tuning.export.model import Export
 from tuning.records.folder import TrialFolder
+from tuning.records.trials import EpochRow, TrialPlan, best_row
 from tuning.spec import Scores, Training
 
 
@@ -51,8 +52,8 @@ def train_again(export: Export, data: RecDataset, console: Console) -> Trained:
         folder = TrialFolder(Path(scratch))
         task = progress.add_task(f"{export.model} on {export.dataset}", total=training.epochs)
 
-        def report(row: dict[str, Any]) -> None:
-            progress.update(task, completed=row["epoch"])
+        def report(row: EpochRow) -> None:
+            progress.update(task, completed=row.epoch)
 
         run_trial(
             plan_of(export),
@@ -62,21 +63,26 @@ def train_again(export: Export, data: RecDataset, console: Console) -> Trained:
             folder=folder,
             report=report,
         )
-        rows, result = folder.epochs(), folder.result() or {}
-        best = next(row for row in rows if row["epoch"] == rows[-1]["best_epoch"])
-        weights = load_weights(best_file(folder, best["epoch"]))
-    return Trained({"valid": best["valid"], "test": result["test"]}, weights)
+        best, result = best_row(folder.epochs()), folder.result()
+        assert best is not None  # run_trial has returned
+        assert result is not None
+        weights = load_weights(folder.best_weights(best.epoch))
+    return Trained({"valid": best.valid, "test": result.test}, weights)
 
 
-def plan_of(export: Export) -> dict[str, Any]:
+def plan_of(export: Export) -> TrialPlan:
     """The winner as `run_trial` and `build` take it."""
-    return {
-        "strategy": export.strategy,
-        "params": export.parameters,
-        "seed": export.seed,
-        "threads": export.threads,
-        "device": export.device,
-    }
+    return TrialPlan(
+        trial="replay",
+        role="replay",
+        strategy=export.strategy,
+        params={**export.parameters},
+        point={},
+        seed=export.seed,
+        threads=export.threads,
+        device=export.device,
+        time=time.time(),
+    )
 
 
 def model_of(export: Export, data: RecDataset, weights: dict[str, Tensor]) -> Recommender:

@@ -2,23 +2,23 @@
 
 import os
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import optuna
 from optuna import samplers
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.samplers import BaseSampler
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.trial import TrialState, create_trial
 
-from tuning.records.folder import SearchFolder, TrialRecord
-from tuning.space.layers import Space, optuna_distributions
-
-GP_LIMIT = 200
-"""A Gaussian process costs time cubic in the trials; beyond this budget `auto` takes TPE."""
+from tuning.records.folder import SearchFolder
+from tuning.records.trials import TrialPlan, TrialRecord
+from tuning.space import Space
+from tuning.space.distributions import Choice, Range
 
 SAMPLERS: dict[str, Callable[[int, int], BaseSampler]] = {
     "gp": lambda seed, done: samplers.GPSampler(seed=seed + done),
@@ -38,17 +38,18 @@ SAMPLERS: dict[str, Callable[[int, int], BaseSampler]] = {
 seed proposed first."""
 
 
-def choose_sampler(space: Space, trials: int, wanted: str = "auto") -> str:
-    """The sampler that is wanted, but the grid for a space of one point: with any other all trials would be the same.
+def optuna_distributions(space: Space) -> dict[str, BaseDistribution]:
+    """Return Optuna's distribution of the same values for each dimension, by name."""
 
-    `auto`: the grid where the budget covers it, else a Gaussian process, TPE for large budgets.
-    """
-    points = space.grid_size()
-    if wanted != "auto" and points != 1:
-        return wanted
-    if points is not None and points <= trials:
-        return "grid"
-    return "gp" if trials <= GP_LIMIT else "tpe"
+    def convert(distribution: Choice | Range) -> BaseDistribution:
+        if isinstance(distribution, Choice):
+            return CategoricalDistribution(distribution.values)
+        low, high, step, log = distribution.low, distribution.high, distribution.step, distribution.log
+        if distribution.whole:
+            return IntDistribution(int(low), int(high), log=log, step=int(step or 1))
+        return FloatDistribution(low, high, log=log, step=step)
+
+    return {name: convert(distribution) for name, distribution in space.dimensions}
 
 
 class Study:
@@ -76,8 +77,9 @@ class Study:
             self.study.sampler = SAMPLERS[sampler](seed, len(self.study.get_trials(deepcopy=False)))
         self.numbers: dict[str, int] = {}
 
-    def reconcile(self, ledger: dict[str, TrialRecord], unfinished: dict[str, dict[str, Any]]) -> None:
-        """Bring the study up to the ledger; `unfinished`: trial name -> point, each RUNNING when this returns."""
+    def reconcile(self, ledger: Mapping[str, TrialRecord], unfinished: Sequence[TrialPlan]) -> None:
+        """Bring the study up to the ledger; the `unfinished` trials, but a baseline, are RUNNING when this returns."""
+        open_points = {plan.trial: plan.point for plan in unfinished if plan.role != "baseline"}
         for trial in self.study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
             self.storage.set_trial_state_values(self._id(trial.number), TrialState.FAIL)  # enqueued, never asked for
         for trial in self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
@@ -85,9 +87,9 @@ class Study:
             self.numbers[name] = trial.number
             if name in ledger:
                 self.tell(ledger[name])
-            elif name not in unfinished:  # killed between the proposal and the plan
+            elif name not in open_points:  # killed between the proposal and the plan
                 self._end(name, TrialState.FAIL)
-        for name, point in unfinished.items():
+        for name, point in open_points.items():
             if name not in self.numbers:
                 self._reopen(name, point)
 

@@ -4,39 +4,86 @@ import os
 import platform
 import subprocess
 from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from recmodels.data.dataset import RecDataset
+if TYPE_CHECKING:  # it loads numpy
+    from recmodels.data.dataset import RecDataset
 
 PACKAGES = ("torch", "ray", "optuna", "mlflow", "torch-geometric", "numpy", "pandas", "mirrortune")
 _SOURCE = Path(__file__).resolve().parents[2]
 
 
-def environment(
-    data: RecDataset, argv: Sequence[str], threads_per_trial: int, earlier: dict[str, Any] | None = None
-) -> dict[str, Any]:
-    """The record of this start; on a resume `earlier` is the search's record so far, whose starts are kept.
+@dataclass(frozen=True)
+class Start:
+    """One start of a search. `time`: ISO 8601, UTC."""
 
-    Everything but "starts" describes the latest start. Packages that are not installed have no version.
+    time: str
+    argv: list[str]
+    host: str
+    threads_per_trial: int
+
+
+@dataclass(frozen=True)
+class DataFacts:
+    """The data set of a search: sizes, interactions of each split, and the fingerprint of its content."""
+
+    name: str
+    fingerprint: str
+    users: int
+    items: int
+    train: int
+    valid: int
+    test: int
+
+    @classmethod
+    def of(cls, data: "RecDataset") -> "DataFacts":
+        sizes = (data.n_users, data.n_items, len(data.train), len(data.valid), len(data.test))
+        return cls(data.name, data.fingerprint, *sizes)
+
+
+@dataclass(frozen=True)
+class Environment:
+    """What a search ran on. All but `starts` describes its latest start.
+
+    `versions`: package -> version, Python's included. `cpu`: {"name", "cores"}. `gpus`: {"name", "driver"} of each.
+    `git`: {"commit", "dirty"} of the checkout, None where there is none.
     """
-    start = {
-        "time": datetime.now(UTC).isoformat(timespec="seconds"),
-        "argv": list(argv),
-        "host": platform.node(),
-        "threads_per_trial": threads_per_trial,
-    }
-    return {
-        "versions": versions(),
-        "platform": platform.platform(),
-        "cpu": {"name": _cpu_name(), "cores": os.cpu_count()},
-        "gpus": _gpus(),
-        "git": git_state(_SOURCE),
-        "data": _data(data),
-        "starts": [*(earlier or {}).get("starts", []), start],
-    }
+
+    versions: dict[str, str]
+    platform: str
+    cpu: dict[str, Any]
+    gpus: list[dict[str, str | None]]
+    git: dict[str, Any] | None
+    data: DataFacts
+    starts: list[Start]
+
+    @classmethod
+    def now(
+        cls, data: "RecDataset", argv: Sequence[str], threads_per_trial: int, earlier: "Environment | None" = None
+    ) -> "Environment":
+        """The environment of this start; on a resume `earlier` is the search's so far, whose starts are kept."""
+        time = datetime.now(UTC).isoformat(timespec="seconds")
+        return cls(
+            versions=versions(),
+            platform=platform.platform(),
+            cpu={"name": _cpu_name(), "cores": os.cpu_count()},
+            gpus=_gpus(),
+            git=git_state(_SOURCE),
+            data=DataFacts.of(data),
+            starts=[*(earlier.starts if earlier else []), Start(time, list(argv), platform.node(), threads_per_trial)],
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, content: dict[str, Any]) -> "Environment":
+        parts = {"data": DataFacts(**content["data"]), "starts": [Start(**start) for start in content["starts"]]}
+        return cls(**(content | parts))
 
 
 def versions() -> dict[str, str]:
@@ -58,18 +105,6 @@ def git_state(root: Path) -> dict[str, Any] | None:
     commit = _output("git", "-C", str(root), "rev-parse", "HEAD")
     changes = _output("git", "-C", str(root), "status", "--porcelain")
     return None if commit is None or changes is None else {"commit": commit, "dirty": changes != ""}
-
-
-def _data(data: RecDataset) -> dict[str, Any]:
-    return {
-        "name": data.name,
-        "fingerprint": data.fingerprint,
-        "users": data.n_users,
-        "items": data.n_items,
-        "train": len(data.train),
-        "valid": len(data.valid),
-        "test": len(data.test),
-    }
 
 
 def _cpu_name() -> str:

@@ -1,7 +1,8 @@
 """The folder of one search holds its truth; Ray, Optuna and MLflow are served from it or checked against it.
 
 spec.yaml           the SearchSpec
-environment.json    versions, machine, data fingerprint, popularity's metrics, command line of each start
+environment.json    versions, machine, data fingerprint, command line of each start
+popularity.json     the metrics of the ranking by popularity
 study.journal       Optuna's journal
 ledger.jsonl        one line per trial that ended, append-only
 tracking.jsonl      MLflow run ids and what has been delivered, append-only
@@ -11,58 +12,24 @@ ray/                Ray's scratch, removed when the search ends
 """
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from filelock import FileLock, Timeout
 
 from recmodels.errors import UserError
 from recmodels.files import append_line, read_lines, write_whole
-from tuning.spec import Params, Scores, SearchSpec
-
-BASELINE = "baseline"
-"""The name of the trial that trains plainly; the others are called 0000, 0001, ..."""
-
-Status = Literal["finished", "pruned", "failed"]
-
-
-@dataclass(frozen=True)
-class TrialRecord:
-    """One line of the ledger: how a trial ended.
-
-    `value`: the search's metric at `best_epoch`. `valid`, `test`: all metrics at that epoch; `test` only where the
-    trial ran to its own end. `params`: by section, alpha and beta as such. `point`: what the sampler proposed.
-    `passes`: forward and backward passes over a batch.
-    """
-
-    trial: str
-    status: Status
-    reason: str | None
-    params: Params
-    point: dict[str, Any]
-    seed: int
-    threads: int
-    device: str
-    epochs: int
-    best_epoch: int | None
-    value: float | None
-    valid: dict[str, float] = field(default_factory=dict)
-    test: dict[str, float] = field(default_factory=dict)
-    seconds: float = 0.0
-    passes: int = 0
-    run_id: str | None = None
-
-    @property
-    def scores(self) -> Scores:
-        return {"valid": self.valid, "test": self.test}
+from tuning.records.environment import Environment
+from tuning.records.trials import EpochRow, TrialPlan, TrialRecord, TrialResult
+from tuning.spec import Scores, SearchSpec
 
 
 @dataclass(frozen=True)
 class TrialFolder:
-    """The files of one trial. Written by the trial's worker; `trial.json` by the driver before it starts."""
+    """The files of one trial: trial.json, written by the driver before it starts; all others by its worker."""
 
     path: Path
 
@@ -70,34 +37,38 @@ class TrialFolder:
     def name(self) -> str:
         return self.path.name
 
-    def plan(self) -> dict[str, Any] | None:
-        """What was decided before the start: {"trial", "strategy", "params", "point", "seed", "threads", "device",
-        "time" (unix s)}; None if nothing was."""
-        return _read_json(self.path / "trial.json")
+    def plan(self) -> TrialPlan:
+        """Read trial.json. UserError if it is missing, damaged or of another version."""
+        return TrialPlan.from_json(_read_json(self.path / "trial.json"), self.path / "trial.json")
 
-    def write_plan(self, plan: dict[str, Any]) -> None:
-        write_whole(self.path / "trial.json", json.dumps(plan, indent=1))
+    def write_plan(self, plan: TrialPlan) -> None:
+        _write_json(self.path / "trial.json", plan.to_json())
 
-    def epochs(self) -> list[dict[str, Any]]:
-        """One row per epoch in order: {"epoch" (from 1), "time" (unix s), "loss", "terms", "seconds", "valid_seconds",
-        "valid": {"recall@20": ...}, "passes", "steps", "skipped", "flatness" (if measured), "best", "best_epoch"}."""
-        rows = {row["epoch"]: row for row in read_lines(self.path / "epochs.jsonl")}
+    def epochs(self) -> list[EpochRow]:
+        """The epochs that were trained, in order; of two rows of one epoch the later one."""
+        path = self.path / "epochs.jsonl"
+        rows = {row["epoch"]: EpochRow.from_json(row, path) for row in read_lines(path)}
         return [rows[epoch] for epoch in sorted(rows)]
 
-    def append_epoch(self, row: dict[str, Any]) -> None:
-        append_line(self.path / "epochs.jsonl", row)
+    def append_epoch(self, row: EpochRow) -> None:
+        append_line(self.path / "epochs.jsonl", row.to_json())
 
     def forget_epochs_after(self, epoch: int) -> None:
         """Drop the rows that a restored trial will write again."""
-        kept = [json.dumps(row) + "\n" for row in self.epochs() if row["epoch"] <= epoch]
-        write_whole(self.path / "epochs.jsonl", "".join(kept))
+        rows = [json.dumps(row.to_json()) + "\n" for row in self.epochs() if row.epoch <= epoch]
+        write_whole(self.path / "epochs.jsonl", "".join(rows))
 
-    def result(self) -> dict[str, Any] | None:
-        """The worker's last word: {"status", "reason", "test"}; None if it was stopped or killed."""
-        return _read_json(self.path / "result.json")
+    def result(self) -> TrialResult | None:
+        """How the trial came to its own end; None if it was stopped or killed, or still runs."""
+        path = self.path / "result.json"
+        return TrialResult.from_json(_read_json(path), path) if path.exists() else None
 
-    def write_result(self, result: dict[str, Any]) -> None:
-        write_whole(self.path / "result.json", json.dumps(result, indent=1))
+    def write_result(self, result: TrialResult) -> None:
+        _write_json(self.path / "result.json", result.to_json())
+
+    def best_weights(self, epoch: int) -> Path:
+        """The file of the evaluation weights of epoch `epoch`, if that is the best one."""
+        return self.path / f"best-{epoch:04d}.safetensors"
 
 
 @dataclass(frozen=True)
@@ -124,6 +95,11 @@ class SearchFolder:
     def scratch(self) -> Path:
         return self.path / "ray"
 
+    @classmethod
+    def of(cls, spec: SearchSpec) -> "SearchFolder":
+        """The folder that the search of `spec` has, whether it exists or not."""
+        return cls((Path(spec.output_dir) / spec.name).resolve())
+
     def exists(self) -> bool:
         return (self.path / "spec.yaml").exists()
 
@@ -133,11 +109,21 @@ class SearchFolder:
     def write_spec(self, spec: SearchSpec) -> None:
         write_whole(self.path / "spec.yaml", spec.to_yaml())
 
-    def environment(self) -> dict[str, Any]:
-        return _read_json(self.path / "environment.json") or {}
+    def environment(self) -> Environment | None:
+        """What the search ran on; None before its first start."""
+        path = self.path / "environment.json"
+        return Environment.from_json(_read_json(path)) if path.exists() else None
 
-    def write_environment(self, environment: dict[str, Any]) -> None:
-        write_whole(self.path / "environment.json", json.dumps(environment, indent=1))
+    def write_environment(self, environment: Environment) -> None:
+        _write_json(self.path / "environment.json", environment.to_json())
+
+    def popularity(self) -> Scores | None:
+        """The metrics of the ranking by popularity, which every model has to beat; None before the first start."""
+        path = self.path / "popularity.json"
+        return _read_json(path) if path.exists() else None
+
+    def write_popularity(self, scores: Scores) -> None:
+        _write_json(self.path / "popularity.json", scores)
 
     def trial(self, name: str) -> TrialFolder:
         return TrialFolder(self.path / "trials" / name)
@@ -146,13 +132,24 @@ class SearchFolder:
         """Every trial that was ever started, the baseline last."""
         return [TrialFolder(path.parent) for path in sorted(self.path.glob("trials/*/trial.json"))]
 
+    def plans(self) -> list[TrialPlan]:
+        """The plan of every trial that was ever started, the baseline's last."""
+        return [trial.plan() for trial in self.trials()]
+
+    def unfinished(self) -> list[TrialPlan]:
+        """The plans of the trials that were started and have no line in the ledger."""
+        ledger = self.ledger()
+        return [trial.plan() for trial in self.trials() if trial.name not in ledger]
+
     def append_record(self, record: TrialRecord) -> None:
         """Append to the ledger, on disk when this returns."""
-        append_line(self.path / "ledger.jsonl", asdict(record), sync=True)
+        append_line(self.path / "ledger.jsonl", record.to_json(), sync=True)
 
     def ledger(self) -> dict[str, TrialRecord]:
         """Trial name -> how it ended, in the order in which trials ended."""
-        return {row["trial"]: TrialRecord(**row) for row in read_lines(self.path / "ledger.jsonl")}
+        path = self.path / "ledger.jsonl"
+        records = (TrialRecord.from_json(row, path) for row in read_lines(path))
+        return {record.trial: record for record in records}
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -170,13 +167,14 @@ class SearchFolder:
             lock.release()
 
 
-def unfinished(trials: Iterable[TrialFolder], ledger: dict[str, TrialRecord]) -> list[TrialFolder]:
-    """The trials that were started and have no line in the ledger."""
-    return [trial for trial in trials if trial.name not in ledger]
+def _write_json(path: Path, content: Any) -> None:
+    write_whole(path, json.dumps(content, indent=1))
 
 
-def _read_json(path: Path) -> dict[str, Any] | None:
+def _read_json(path: Path) -> Any:
     try:
-        return json.loads(path.read_text())
-    except FileNotFoundError:
-        return None
+        return json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"{path}: {error.strerror}") from None
+    except ValueError as error:
+        raise UserError(f"{path}: not JSON ({error})") from None

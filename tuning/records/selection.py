@@ -3,14 +3,14 @@
 import math
 from collections.abc import Iterable
 
-from tuning.records.folder import BASELINE, TrialRecord
+from tuning.records.trials import TrialRecord
 
 _ORDER = {"finished": 0, "pruned": 1, "failed": 2}
 
 
 def ranked(records: Iterable[TrialRecord]) -> list[TrialRecord]:
     """The trials, best first: finished before pruned before failed, then by value, then by name. No baseline."""
-    return sorted((record for record in records if record.trial != BASELINE), key=_rank)
+    return sorted((record for record in records if record.role != "baseline"), key=_rank)
 
 
 def winner(records: Iterable[TrialRecord]) -> TrialRecord | None:
@@ -21,7 +21,7 @@ def winner(records: Iterable[TrialRecord]) -> TrialRecord | None:
 
 def baseline(records: Iterable[TrialRecord]) -> TrialRecord | None:
     """The trial that trained plainly, None if it has not ended."""
-    return next((record for record in records if record.trial == BASELINE), None)
+    return next((record for record in records if record.role == "baseline"), None)
 
 
 def _rank(record: TrialRecord) -> tuple[int, float, str]:

@@ -1,52 +1,34 @@
-"""What a search found, for people: a table for the terminal, a page of Markdown, the next commands."""
+"""The result of a search for people: a table for the terminal and a page of Markdown."""
 
-import shlex
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
-from rich import box
-from rich.markup import escape
 from rich.table import Table
 
-from tuning.export.winner import export_name, replay_command
-from tuning.records.folder import BASELINE, Status, TrialRecord
+from tuning.commandlines import next_steps
+from tuning.export.winner import export_name
+from tuning.records.environment import Environment
 from tuning.records.selection import baseline, ranked, winner
+from tuning.records.trials import Status, TrialRecord
+from tuning.reports import columns
+from tuning.reports.columns import TrialRow, ended_row, popularity_row
+from tuning.reports.tables import markdown_table, plain_columns, shown, table
 from tuning.spec import Scores, SearchSpec
 
-KNOBS = ("alpha", "beta", "interval")
-"""Mirror Gradient's parameters: shown wherever they exist, searched or not."""
+BEST = 10
+"""How many of the best trials are shown."""
 
 
-def shown(value: Any) -> str:
-    """A parameter or score for a table: four significant digits, `-` for None."""
-    if value is None:
-        return "-"
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-def best_table(records: Iterable[TrialRecord], metric: str, popularity: Scores | None = None, n: int = 10) -> Table:
-    """The `n` best trials, one a row, and below them what they are measured by: the baseline and popularity."""
-    records = list(records)
-    best, plain = ranked(records)[:n], baseline(records)
-    knobs = _searched(records)
-    table = Table("trial", "status", box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
-    for name in ("epochs", "best epoch", *(key for _, key in knobs), f"valid {metric}", f"test {metric}"):
-        table.add_column(escape(name), justify="right")
-    for record in best:
-        table.add_row(*_cells(record, knobs, metric))
-    table.add_section()
-    if plain:
-        table.add_row(*_cells(plain, knobs, metric))
-    if popularity:
-        scores = [popularity[split].get(metric) for split in ("valid", "test")]
-        table.add_row("popularity", *(shown(value) for value in [None] * (3 + len(knobs)) + scores))
-    return table
+def best_table(spec: SearchSpec, records: Iterable[TrialRecord], popularity: Scores | None = None) -> Table:
+    """Return the best trials, one a row, and below them the baseline and popularity, which they have to beat."""
+    return table(columns.trial_columns(spec), *_rows(spec, records, popularity))
 
 
 def below_popularity(scores: Scores, popularity: Scores | None, metric: str) -> str | None:
-    """A warning if a model ranks worse than popularity, on validation or on test; None if not, or if nobody knows."""
+    """Return a warning if a model ranks worse than popularity on validation or on test; None if it does not, or if
+    popularity was not measured."""
     if popularity is None:
         return None
     worse = [
@@ -59,7 +41,7 @@ def below_popularity(scores: Scores, popularity: Scores | None, metric: str) -> 
 
 
 def baseline_gain(best: TrialRecord | None, plain: TrialRecord | None, metric: str) -> str | None:
-    """What the winner gains over plain training; None unless both trained to their own end."""
+    """Say how much the winner gains over plain training; None unless both trained to their own end."""
     if best is None or plain is None or (best.status, plain.status) != ("finished", "finished"):
         return None
     if best.value is None or plain.value is None:
@@ -74,18 +56,20 @@ def baseline_gain(best: TrialRecord | None, plain: TrialRecord | None, metric: s
     )
 
 
-def summary_markdown(spec: SearchSpec, records: Iterable[TrialRecord], environment: dict[str, Any]) -> str:
-    """The search on one page: counts, winner, metrics, gain over the baseline, where it ran, what to do next."""
+def summary_markdown(
+    spec: SearchSpec, records: Iterable[TrialRecord], environment: Environment | None, popularity: Scores | None
+) -> str:
+    """Return the search as one page: counts, winner, best trials, gain over the baseline, machine, next commands."""
     records = list(records)
     best = winner(records)
     gain = baseline_gain(best, baseline(records), spec.training.metric)
-    popularity = environment.get("popularity")
     path = Path(spec.export_dir) / export_name(spec) if best else None
     paragraphs = [
         f"## {spec.model} on {spec.dataset}, strategy {spec.strategy}",
         f"Search `{spec.name}`: {_counts(records)}. Sampler {spec.sampler}, scheduler {spec.scheduler.name}. "
         f"Chosen by {spec.training.metric} on validation; test metrics had no part in the choice.",
         *(_winner_paragraphs(best, popularity, spec.training.metric) if best else ["No trial has a result yet."]),
+        *([f"### Best trials\n\n{_best_markdown(spec, records, popularity)}"] if best else []),
         *([f"### Baseline\n\n{gain}"] if gain else []),
         *([f"### Ran on\n\n{_where(environment)}"] if environment else []),
         "### Next\n\n```sh\n" + "\n".join(next_steps(spec, path)) + "\n```",
@@ -93,47 +77,19 @@ def summary_markdown(spec: SearchSpec, records: Iterable[TrialRecord], environme
     return "\n\n".join(paragraphs) + "\n"
 
 
-def next_steps(spec: SearchSpec, export_path: Path | None) -> list[str]:
-    """Command lines to copy: look at the runs, replay the winner (None: there is none), search on.
-
-    An MLflow server is given as its URL.
-    """
-    steps = []
-    uri = spec.tracking.uri
-    if uri:
-        server = uri.startswith(("http://", "https://"))
-        steps.append(uri if server else shlex.join(["mlflow", "ui", "--backend-store-uri", uri]))
-    if export_path:
-        steps.append(replay_command(export_path, spec.data_dir))
-    more = 2 * spec.budget.trials
-    steps.append(f"{resume_command(spec.name, spec.output_dir)} --trials {more}")
-    return steps
+def _best_markdown(spec: SearchSpec, records: Iterable[TrialRecord], popularity: Scores | None) -> str:
+    best, references = _rows(spec, records, popularity)
+    return markdown_table(columns.trial_columns(spec), best + references)
 
 
-def resume_command(name: str, output_dir: str) -> str:
-    """The command line that goes on with a search or a comparison."""
-    where = [] if output_dir == SearchSpec.model_fields["output_dir"].default else ["--output-dir", output_dir]
-    return shlex.join(["python", "run_search.py", "--resume", name, *where])
-
-
-def _searched(records: Sequence[TrialRecord]) -> list[tuple[str, str]]:
-    """(section, name) of each parameter worth a column: the knobs, what was sampled, what differs between trials."""
-    tried = [record for record in records if record.trial != BASELINE]
-    sampled = {name.split("/")[0] for record in tried for name in record.point}  # beta is sampled as beta/alpha
-    values: dict[tuple[str, str], set[str]] = {}
-    for record in tried:
-        for section, parameters in record.params.items():
-            for key, value in parameters.items():
-                values.setdefault((section, key), set()).add(repr(value))
-    return [
-        (section, key) for (section, key), seen in values.items() if key in KNOBS or key in sampled or len(seen) > 1
-    ]
-
-
-def _cells(record: TrialRecord, knobs: Sequence[tuple[str, str]], metric: str) -> list[str]:
-    parameters = [record.params.get(section, {}).get(key) for section, key in knobs]
-    numbers = [record.epochs, record.best_epoch, *parameters, record.value, record.test.get(metric)]
-    return [escape(text) for text in (record.trial, record.status, *map(shown, numbers))]
+def _rows(
+    spec: SearchSpec, records: Iterable[TrialRecord], popularity: Scores | None
+) -> tuple[list[TrialRow], list[TrialRow]]:
+    records = list(records)
+    references = [ended_row(record) for record in [baseline(records)] if record]
+    if popularity:
+        references.append(popularity_row(popularity, spec.training.metric))
+    return [ended_row(record) for record in ranked(records)[:BEST]], references
 
 
 def _gain(ours: float, theirs: float) -> str:
@@ -142,7 +98,7 @@ def _gain(ours: float, theirs: float) -> str:
 
 
 def _counts(records: Sequence[TrialRecord]) -> str:
-    counts = Counter(record.status for record in records if record.trial != BASELINE)
+    counts = Counter(record.status for record in records if record.role != "baseline")
     parts = ", ".join(f"{counts[status]} {status}" for status in get_args(Status))
     return f"{counts.total()} trials ended ({parts})"
 
@@ -150,36 +106,29 @@ def _counts(records: Sequence[TrialRecord]) -> str:
 def _winner_paragraphs(best: TrialRecord, popularity: Scores | None, metric: str) -> list[str]:
     early = "" if best.status == "finished" else " No trial finished: this one had been stopped early."
     parameters = {f"{section}.{key}": value for section, part in best.params.items() for key, value in part.items()}
-    columns = {"validation": best.valid, "test": best.test}
+    scores = {"validation": best.valid, "test": best.test}
     if popularity:
-        columns |= {"popularity, validation": popularity["valid"], "popularity, test": popularity["test"]}
+        scores |= {"popularity, validation": popularity["valid"], "popularity, test": popularity["test"]}
+    metrics = [[name, *(each.get(name) for each in scores.values())] for name in best.valid]
     warning = below_popularity(best.scores, popularity, metric)
     return [
         f"### Winner: trial {best.trial}",
         f"Best epoch {best.best_epoch} of {best.epochs}, seed {best.seed}.{early}",
         *([f"**{warning}**"] if warning else []),
-        markdown_table(["parameter", "value"], parameters.items()),
-        markdown_table(
-            ["metric", *columns], ((name, *(column.get(name) for column in columns.values())) for name in best.valid)
-        ),
+        markdown_table(plain_columns("parameter", "value"), parameters.items()),
+        markdown_table(plain_columns("metric", *scores), metrics),
     ]
 
 
-def markdown_table(header: Sequence[str], rows: Iterable[Iterable[Any]]) -> str:
-    """Rows of values, as `shown`."""
-    lines = [header, ["---"] * len(header), *([shown(cell).replace("|", "\\|") for cell in row] for row in rows)]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def _where(environment: dict[str, Any]) -> str:
-    data, git = environment["data"], environment["git"]
-    cpu = f"{environment['cpu']['name']}, {environment['cpu']['cores']} cores"
+def _where(environment: Environment) -> str:
+    data, git = environment.data, environment.git
+    cpu = f"{environment.cpu['name']}, {environment.cpu['cores']} cores"
     source = f"commit `{git['commit'][:12]}`{' with local changes' if git['dirty'] else ''}" if git else "no checkout"
     return "\n".join(
         (
-            f"- data: {data['users']:,} users, {data['items']:,} items, {data['train']:,} / {data['valid']:,} / "
-            f"{data['test']:,} interactions, fingerprint `{data['fingerprint'][:12]}`",
-            f"- machine: {', '.join([cpu, *(gpu['name'] for gpu in environment['gpus'])])}",
-            f"- source: {source}; Python {environment['versions']['python']}",
+            f"- data: {data.users:,} users, {data.items:,} items, {data.train:,} / {data.valid:,} / "
+            f"{data.test:,} interactions, fingerprint `{data.fingerprint[:12]}`",
+            f"- machine: {', '.join([cpu, *(str(gpu['name']) for gpu in environment.gpus)])}",
+            f"- source: {source}; Python {environment.versions['python']}",
         )
     )

@@ -7,53 +7,29 @@ there, so that a crash, a lost reply or a restored trial neither loses nor doubl
 import hashlib
 import json
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from threading import Event
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Literal
 
 from recmodels.files import append_line, read_lines
-from tuning.records.folder import BASELINE, SearchFolder, TrialFolder, TrialRecord
+from tuning.records.folder import SearchFolder, TrialFolder
 from tuning.records.selection import winner
+from tuning.records.trials import Status, TrialPlan, TrialRecord
 from tuning.spec import SearchSpec
-from tuning.tracking import points as tracked
+from tuning.tracking import points
+from tuning.tracking.points import Point
+from tuning.tracking.store import SEARCH, RunState, Store, StoredRun
 
-SEARCH = "search"
-"""What the search's own run is called where the others go by their trial's name."""
-STATES = {"finished": "FINISHED", "pruned": "FINISHED", "failed": "FAILED"}
+STATES: dict[Status, RunState] = {"finished": "FINISHED", "pruned": "FINISHED", "failed": "FAILED"}
+KILLED: RunState = "KILLED"
 
 Ending = Literal["finished", "interrupted"]
 Signature = tuple[int, int, int] | None
 
 
-class StoredRun(NamedTuple):
-    """A run as the store has it. `state`: RUNNING, FINISHED, FAILED or KILLED."""
-
-    id: str
-    state: str
-    tags: Mapping[str, str]
-    params: Mapping[str, str]
-
-
-class Store(Protocol):
-    """What a delivery needs of MLflow. Each method may raise anything, and but for `create` may be repeated."""
-
-    experiment: str
-
-    def find(self, search_id: str, known: Mapping[str, str]) -> dict[str, StoredRun]: ...
-    def create(self, title: str, start: float, tags: Mapping[str, str]) -> StoredRun: ...
-    def reopen(self, run_id: str) -> None: ...
-    def epochs(self, run_id: str) -> set[int]: ...
-    def log(
-        self, run_id: str, points: list[tracked.Point], tags: Mapping[str, str], params: Mapping[str, str]
-    ) -> None: ...
-    def end(self, run_id: str, state: str, seconds: float) -> None: ...
-    def upload(self, run_id: str, path: Path) -> None: ...
-    def refused(self, error: Exception) -> bool: ...
-
-
-class RunBook:
+class RunIds:
     """The run ids of a search at one address, kept in its tracking.jsonl."""
 
     def __init__(self, folder: SearchFolder, address: str) -> None:
@@ -86,16 +62,16 @@ class Delivery:
         folder: SearchFolder,
         spec: SearchSpec,
         store: Store,
-        book: RunBook,
+        run_ids: RunIds,
         summary: Callable[[], str],
         stop: Event,
     ) -> None:
-        self._folder, self._spec, self._store, self._book = folder, spec, store, book
+        self._folder, self._spec, self._store, self._run_ids = folder, spec, store, run_ids
         self._summary, self._stop = summary, stop
         ledger = folder.ledger()
-        self._found = store.find(book.search_id, book.ids)
+        self._found = store.find(run_ids.search_id, run_ids.ids)
         for name, run in self._found.items():
-            book.remember(name, run.id, store.experiment)
+            run_ids.remember(name, run.id, store.experiment)
         self.settled = {name for name, run in self._found.items() if name in ledger and _ended(run, ledger[name])}
         self.upload_error: Exception | None = None
         self._runs: dict[str, _OpenRun] = {}
@@ -131,30 +107,33 @@ class Delivery:
         return [self._folder.path / "spec.yaml", self._folder.path / "environment.json", self._folder.best]
 
     def _open_search(self, ending: Ending | None) -> _OpenRun:
-        plans = (trial.plan() for trial in self._folder.trials())
-        start = min([time.time(), *(plan["time"] for plan in plans if plan)])
-        params = tracked.search_params(self._spec)
-        return self._open(SEARCH, self._spec.name, start, {"mirrortune.role": SEARCH}, params, ending)
+        start = min([time.time(), *(plan.time for plan in self._folder.plans())])
+        params = points.search_params(self._spec)
+        return self._open(SEARCH, self._spec.name, start, {"mirrortune.role": SEARCH}, params, ending, None)
 
-    def _open_trial(self, name: str, plan: dict[str, Any], ending: Ending | None) -> _OpenRun:
-        role = "baseline" if name == BASELINE else "trial"
-        tags = {
-            "mirrortune.role": role,
-            "mirrortune.trial": name,
-            "mlflow.parentRunId": self._runs[SEARCH].id,
-        }
-        return self._open(name, name, plan["time"], tags, tracked.trial_params(plan), ending)
+    def _open_trial(self, plan: TrialPlan, ending: Ending | None) -> _OpenRun:
+        role = "trial" if plan.role == "search" else plan.role
+        tags = {"mirrortune.role": role, "mirrortune.trial": plan.trial}
+        params, parent = points.trial_params(plan), self._runs[SEARCH].id
+        return self._open(plan.trial, plan.trial, plan.time, tags, params, ending, parent)
 
     def _open(
-        self, name: str, title: str, start: float, tags: dict[str, str], params: dict[str, str], ending: Ending | None
+        self,
+        name: str,
+        title: str,
+        start: float,
+        tags: dict[str, str],
+        params: dict[str, str],
+        ending: Ending | None,
+        parent: str | None,
     ) -> _OpenRun:
         """Create a run, or take up the one that is there."""
-        tags = {**tracked.identity(self._spec, self._folder.environment()), "status": "running", **tags}
-        tags["mirrortune.search_id"] = self._book.search_id
+        tags = {**points.identity(self._spec, self._folder.environment()), "status": "running", **tags}
+        tags["mirrortune.search_id"] = self._run_ids.search_id
         found = self._found.get(name)
-        run = found or self._store.create(title, start, tags)
-        self._book.remember(name, run.id, self._store.experiment)
-        # MLflow takes no second value for a parameter; a search that goes on with more trials has one.
+        run = found or self._store.create(title, start, tags, parent)
+        self._run_ids.remember(name, run.id, self._store.experiment)
+        # A store takes no second value for a parameter; a search that goes on with more trials has one.
         tags |= {f"resumed.{key}": value for key, value in params.items() if run.params.get(key, value) != value}
         self._store.log(run.id, [], tags, {key: value for key, value in params.items() if key not in run.params})
         if found and run.state != "RUNNING" and ending is None:
@@ -163,49 +142,49 @@ class Delivery:
 
     def _sync_trial(self, trial: TrialFolder, record: TrialRecord | None, ending: Ending | None) -> None:
         plan = trial.plan()
-        assert plan is not None  # SearchFolder.trials lists those that have one
         if trial.name not in self._runs:
-            self._runs[trial.name] = self._open_trial(trial.name, plan, ending)
+            self._runs[trial.name] = self._open_trial(plan, ending)
         run = self._runs[trial.name]
         seen = _signature(trial.path / "epochs.jsonl")
         if seen == run.seen and record is None and ending is None:
             return
         rows = trial.epochs()
-        bad = tracked.non_finite(map(tracked.epoch_values, rows))
-        points = [point for row in rows if row["epoch"] not in run.delivered for point in tracked.epoch_points(row)]
-        self._store.log(run.id, points, {"non_finite": ", ".join(bad)} if bad else {}, {})
-        run.delivered |= {row["epoch"] for row in rows}
+        bad = points.non_finite(map(points.epoch_values, rows))
+        new = [point for row in rows if row.epoch not in run.delivered for point in points.epoch_points(row)]
+        self._store.log(run.id, new, {"non_finite": ", ".join(bad)} if bad else {}, {})
+        run.delivered |= {row.epoch for row in rows}
         run.seen = seen
         if record or ending:
-            self._end_trial(run.id, record, rows[-1]["time"] if rows else plan["time"])
+            self._end_trial(run.id, record, rows[-1].time if rows else plan.time)
             self.settled.add(trial.name)
 
     def _end_trial(self, run_id: str, record: TrialRecord | None, end: float) -> None:
         """`record` None: the trial was cut short and may go on one day."""
-        points: list[tracked.Point] = []
-        tags, state = {"status": "interrupted"}, "KILLED"
+        new: list[Point] = []
+        tags, state = {"status": "interrupted"}, KILLED
         if record:
-            values = tracked.best_values(record) | tracked.test_values(record, "test")
-            points = tracked.points(values, seconds=end, step=record.best_epoch or 0)
+            values = points.best_values(record) | points.test_values(record, "test")
+            new = points.finite_points(values, seconds=end, step=record.best_epoch or 0)
             tags, state = {"status": record.status, "reason": record.reason or ""}, STATES[record.status]
-        self._store.log(run_id, points, tags, {})
+        self._store.log(run_id, new, tags, {})
         self._store.end(run_id, state, end)
 
     def _sync_search(self, records: list[TrialRecord], ending: Ending | None) -> None:
         run_id = self._runs[SEARCH].id
-        points: list[tracked.Point] = []
-        tags = {"mlflow.note.content": tracked.cut(self._summary(), tracked.TAG_LIMIT)}
+        new: list[Point] = []
+        tags: dict[str, str] = {}
         if best := winner(records):
-            values = tracked.best_values(best) | tracked.test_values(best, "best/test")
+            values = points.best_values(best) | points.test_values(best, "best/test")
             # The same winner makes the same points each time, and MLflow keeps equal points once.
-            end = self._folder.trial(best.trial).epochs()[-1]["time"]
-            points = tracked.points(values, seconds=end, step=records.index(best) + 1)
+            end = self._folder.trial(best.trial).epochs()[-1].time
+            new = points.finite_points(values, seconds=end, step=records.index(best) + 1)
             tags["winner"] = best.trial
         if ending:
             tags["status"] = ending
-        self._store.log(run_id, points, tags, {})
+        self._store.log(run_id, new, tags, {})
+        self._store.describe(run_id, self._summary())
         if ending:
-            self._store.end(run_id, "FINISHED" if ending == "finished" else "KILLED", time.time())
+            self._store.end(run_id, "FINISHED" if ending == "finished" else KILLED, time.time())
         self._upload(run_id, ending)
         if ending:
             self.settled.add(SEARCH)
@@ -232,8 +211,9 @@ def _ended(run: StoredRun, record: TrialRecord) -> bool:
 
 def _search_id(folder: SearchFolder) -> str:
     """Tells this search from others of its name, and comes out the same if tracking.jsonl is lost."""
-    starts = folder.environment().get("starts") or [str(folder.path.resolve())]
-    return hashlib.sha256(json.dumps([folder.name, starts[0]], sort_keys=True).encode()).hexdigest()[:16]
+    environment = folder.environment()
+    first = asdict(environment.starts[0]) if environment else str(folder.path.resolve())
+    return hashlib.sha256(json.dumps([folder.name, first], sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _signature(path: Path) -> Signature:

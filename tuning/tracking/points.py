@@ -1,18 +1,21 @@
-"""What MLflow is told about a search: tags, parameters and points, as pure functions of what the search's folder says.
+"""The tags, parameters and points of a search's runs, as pure functions of the values in the search's folder.
 
-MLflow takes no '@' in a name, so recall@20 is called recall_at_20 there. None, NaN and infinity make no point.
+MLflow takes no '@' in a name, so recall@20 is called recall_at_20. None, NaN and infinity make no point.
 """
 
 import math
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from tuning.records.folder import TrialRecord
+from tuning.records.environment import Environment
+from tuning.records.trials import EpochRow, TrialPlan, TrialRecord
 from tuning.spec import SearchSpec
 
-WITNESS = "epoch_seconds"
+LAST_POINT_OF_EPOCH = "epoch_seconds"
 """The last point of an epoch: whoever has it has the whole epoch."""
-PARAM_LIMIT, TAG_LIMIT = 6000, 8000  # characters, MLflow 3.17
+TEXT_LIMIT = 6000  # characters of a parameter in MLflow 3.17; longer texts are cut
+VERSIONS = ("torch", "ray", "optuna", "mlflow", "mirrortune")
+"""Packages whose versions are tags."""
 
 Values = dict[str, float | None]
 
@@ -26,33 +29,33 @@ class Point(NamedTuple):
     step: int
 
 
-def points(values: Values, *, seconds: float, step: int) -> list[Point]:
+def finite_points(values: Values, *, seconds: float, step: int) -> list[Point]:
     """The finite ones of `values`, at one moment (unix s) and one step."""
     time = milliseconds(seconds)
     return [Point(name, v, time, step) for name, v in values.items() if v is not None and math.isfinite(v)]
 
 
 def non_finite(values: Iterable[Values]) -> list[str]:
-    """The names that once carry a value which is no finite number."""
+    """Names of metrics that were None, NaN or infinite at least once."""
     return sorted({name for each in values for name, v in each.items() if v is None or not math.isfinite(v)})
 
 
-def epoch_points(row: dict[str, Any]) -> list[Point]:
-    """The points of one line of epochs.jsonl, `WITNESS` last."""
-    return points(epoch_values(row), seconds=row["time"], step=row["epoch"])
+def epoch_points(row: EpochRow) -> list[Point]:
+    """The points of one epoch, `LAST_POINT_OF_EPOCH` last."""
+    return finite_points(epoch_values(row), seconds=row.time, step=row.epoch)
 
 
-def epoch_values(row: dict[str, Any]) -> Values:
-    best = {} if row["best"] is None else {"best": row["best"]}
+def epoch_values(row: EpochRow) -> Values:
+    """The metrics of one epoch by name."""
     return {
-        **_named("valid", row["valid"]),
-        **best,
-        "loss": row["loss"],
-        **_named("terms", row["terms"]),
-        **_named("flatness", row.get("flatness", {})),
-        **{name: float(row[name]) for name in ("passes", "steps", "skipped") if name in row},
-        "valid_seconds": row["valid_seconds"],
-        WITNESS: row["seconds"],
+        **_named("valid", row.valid),
+        "best": row.best,
+        "loss": row.loss,
+        **_named("terms", row.terms),
+        **_named("flatness", row.flatness),
+        **{name: float(getattr(row, name)) for name in ("passes", "steps", "skipped")},
+        "valid_seconds": row.valid_seconds,
+        LAST_POINT_OF_EPOCH: row.seconds,
     }
 
 
@@ -66,13 +69,13 @@ def test_values(record: TrialRecord, prefix: str) -> Values:
     return _named(prefix, record.test)
 
 
-def trial_params(plan: dict[str, Any]) -> dict[str, str]:
+def trial_params(plan: TrialPlan) -> dict[str, str]:
     """A trial's plan without sections; a parameter's name that two sections use keeps the section the second time."""
     flat: dict[str, Any] = {}
-    for section, values in plan["params"].items():
+    for section, values in plan.params.items():
         for name, value in values.items():
             flat[f"{section}.{name}" if name in flat else name] = value
-    return _texts(flat | {name: plan[name] for name in ("strategy", "seed", "threads", "device")}, PARAM_LIMIT)
+    return _texts(flat | {name: getattr(plan, name) for name in ("strategy", "seed", "threads", "device")})
 
 
 def search_params(spec: SearchSpec) -> dict[str, str]:
@@ -87,29 +90,27 @@ def search_params(spec: SearchSpec) -> dict[str, str]:
             "budget_epochs": spec.budget.epochs,
             "baseline": spec.baseline,
             **spec.training.model_dump(),
-        },
-        PARAM_LIMIT,
+        }
     )
 
 
-def identity(spec: SearchSpec, environment: Mapping[str, Any]) -> dict[str, str]:
-    """The tags that every run of a search carries, since MLflow's filters do not look at the parent."""
+def identity(spec: SearchSpec, environment: Environment | None) -> dict[str, str]:
+    """The tags that every run of a search carries, since a store's filters do not look at the parent."""
     from recmodels.training.strategies import is_reconstruction  # it loads torch
 
-    git = environment.get("git") or {}
-    versions = environment.get("versions") or {}
-    tags = {
+    tags: dict[str, Any] = {
         "mirrortune.search": spec.name,
         "model": spec.model,
         "dataset": spec.dataset,
         "strategy": spec.strategy,
         "reconstruction": "true" if is_reconstruction(spec.strategy) else None,
-        "data_fingerprint": (environment.get("data") or {}).get("fingerprint"),
-        "mlflow.source.git.commit": git.get("commit"),
-        "git_dirty": git.get("dirty"),
-        **{f"version.{name}": versions.get(name) for name in ("torch", "ray", "optuna", "mlflow", "mirrortune")},
     }
-    return _texts(tags, TAG_LIMIT)
+    if environment:
+        git = environment.git or {}
+        tags |= {"data_fingerprint": environment.data.fingerprint}
+        tags |= {"git_commit": git.get("commit"), "git_dirty": git.get("dirty")}
+        tags |= {f"version.{name}": environment.versions.get(name) for name in VERSIONS}
+    return _texts(tags)
 
 
 def cut(text: str, limit: int) -> str:
@@ -120,8 +121,8 @@ def milliseconds(seconds: float) -> int:
     return int(seconds * 1000)
 
 
-def _texts(values: Mapping[str, Any], limit: int) -> dict[str, str]:
-    return {name: cut(str(value), limit) for name, value in values.items() if value is not None}
+def _texts(values: Mapping[str, Any]) -> dict[str, str]:
+    return {name: cut(str(value), TEXT_LIMIT) for name, value in values.items() if value is not None}
 
 
 def _named(prefix: str, metrics: Mapping[str, float]) -> Values:

@@ -1,4 +1,4 @@
-"""The features of the items as models read them, and how an adversary moves some of them for a while."""
+"""The features of the items as models read them, and how an adversary shifts some of them for a while."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -9,33 +9,34 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from recmodels.ops.tensors import constant, unit_rows
+from recmodels.models.parts.tables import ItemTable
+from recmodels.ops import shared_tensor, unit_rows
 
 
 class ItemFeatures(nn.Module):
     """One matrix of item features (I, F): in the data set's own memory and unsaved, or `trained`, a parameter.
 
-    What models take from it is moved inside `shifted`, the table itself never.
+    Inside `shifted` models read shifted features; the table itself never changes.
     """
 
     table: Tensor
 
     def __init__(self, matrix: NDArray[np.float32], *, trained: bool = False):
         super().__init__()
-        table = constant(matrix).to(torch.get_default_dtype())
+        table = shared_tensor(matrix).to(torch.get_default_dtype())
         if trained:
-            self.table = nn.Parameter(table.clone())
+            self.table = ItemTable(table.clone())
         else:
             self.register_buffer("table", table, persistent=False)
         self.shift: tuple[Tensor, Tensor] | None = None
 
     def rows(self, items: Tensor) -> Tensor:
-        """Those of `items` (n,), (n, F). Inside `shifted` these must be the shifted ones, in their order."""
+        """Return the features of `items` (n,), (n, F); inside `shifted` of the shifted items, in their order."""
         rows = self.table.index_select(0, items)
         return rows if self.shift is None else rows + self.shift[1]
 
     def linear(self, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-        """All rows through a linear map, (I, out). A shift is added after the map, so that no table is copied."""
+        """Map all rows linearly, (I, out). A shift is added after the map, so that no table is copied."""
         mapped = F.linear(self.table, weight, bias)
         if self.shift is None:
             return mapped
@@ -43,7 +44,7 @@ class ItemFeatures(nn.Module):
         return mapped.index_add(0, moved, F.linear(delta, weight))
 
     def unit_change(self) -> tuple[Tensor, Tensor] | None:
-        """The shifted items (n,) and how their unit rows differ from those of the table, (n, F); None without any."""
+        """Return the shifted items (n,) and the change of their unit rows, (n, F); None if no item is shifted."""
         if self.shift is None:
             return None
         moved, delta = self.shift
@@ -52,13 +53,13 @@ class ItemFeatures(nn.Module):
 
 
 def feature_tables(model: nn.Module) -> list[ItemFeatures]:
-    """Those that a model reads; empty if it does without."""
+    """Return the feature matrices that a model reads; empty if it reads none."""
     return [module for module in model.modules() if isinstance(module, ItemFeatures)]
 
 
 @contextmanager
 def shifted(tables: Sequence[ItemFeatures], items: Tensor, deltas: Sequence[Tensor]) -> Iterator[None]:
-    """The features of `items` (n,), distinct and ascending, plus `deltas`, one (n, F) for each table."""
+    """Shift the features of `items` (n,), distinct and ascending, by `deltas`, one (n, F) for each table."""
     for table, delta in zip(tables, deltas, strict=True):
         table.shift = items, delta
     try:

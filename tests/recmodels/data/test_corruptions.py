@@ -17,7 +17,8 @@ from recmodels.evaluation import Evaluator
 from recmodels.graphs.items import nearest_items
 from recmodels.models.popularity import Popularity
 from tests.recmodels.data.formats import amr_folders
-from tuning.cli.options import new_comparison, new_spec
+from tuning.cli.compare import new_comparison
+from tuning.cli.search import new_spec
 from tuning.export.winner import export_name
 
 FEATURES = ("noise=0.1", "snr=20", "missing=0.2", "swap=0.2", "adjust=0.2", "mix=0.2")
@@ -238,7 +239,7 @@ def test_shift_keeps_lists_of_candidates_beside_their_positives(tmp_path: Path) 
     assert 0 < len(data.test) < len(clean.test)
     lists = dict(zip(clean.test.users.tolist(), clean.candidates["test"].tolist(), strict=True))
     assert data.candidates["test"].tolist() == [lists[user] for user in data.test.users.tolist()]
-    assert Evaluator.of(data, "test", (5,))(*Popularity(data).embed())["recall@5"] >= 0
+    assert Evaluator(data, "test", (5,))(*Popularity(data).embed())["recall@5"] >= 0
 
 
 def test_composed_from_left_to_right_with_draws_of_their_own(clean: RecDataset, make: Make) -> None:

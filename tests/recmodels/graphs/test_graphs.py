@@ -9,10 +9,11 @@ import pytest
 import torch
 
 from recmodels.data.dataset import Interactions, RecDataset
-from recmodels.graphs import MeanGraph, PrunedGraph, UserGraph, UserItemEdges, UserItemGraph, item_graph, sum_of_hops
+from recmodels.graphs import MeanGraph, PrunedGraph, UserGraph, UserItemEdges, UserItemGraph, item_graph
 from recmodels.graphs.edges import sample_edges
 from recmodels.graphs.items import nearest_items
 from recmodels.graphs.users import _fill_up, nearest_users
+from recmodels.ops import sum_of_hops
 
 U, I, D = 7, 5, 3  # noqa: E741
 
@@ -174,7 +175,6 @@ def test_nearest_items_by_cosine(monkeypatch: pytest.MonkeyPatch) -> None:
     features = np.array([[1, 0], [9, 1], [0, 1], [1, 5], [-1, 0]], dtype=np.float32)
     for block in (1, 2**24):
         monkeypatch.setattr("recmodels.graphs.items.BLOCK", block)
-        nearest_items.cache_clear()
         found = nearest_items(with_features(image=features), "image", 2)
         assert [set(row) for row in found.tolist()] == [{0, 1}, {1, 0}, {2, 3}, {3, 2}, {4, 2}]
 
@@ -214,7 +214,6 @@ def shared_items() -> tuple[RecDataset, np.ndarray]:
 @pytest.mark.parametrize("pairs", [1, 100, 2**24])
 def test_nearest_users_share_most(monkeypatch: pytest.MonkeyPatch, pairs: int) -> None:
     monkeypatch.setattr("recmodels.graphs.users.PAIRS", pairs)
-    nearest_users.cache_clear()
     data, counts = shared_items()
     partners, found = nearest_users(data, 8)
     for user in range(40):
@@ -263,8 +262,6 @@ def test_what_is_slow_to_derive_is_kept(tmp_path: Path) -> None:
     data = replace(data, features={"image": np.eye(60, 7, dtype=np.float32)}, fingerprint="kept", cache_dir=tmp_path)
     first = nearest_users(data, 4), nearest_items(data, "image", 4)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["nearest-v1-kept-image-4.npz", "partners-v1-kept-4.npz"]
-    nearest_users.cache_clear()
-    nearest_items.cache_clear()
     again = nearest_users(replace(data, train=data.train), 4), nearest_items(data, "image", 4)
     assert (first[0][0] == again[0][0]).all()
     assert (first[1] == again[1]).all()

@@ -1,4 +1,4 @@
-"""What holds for every model: relabelling, any set of modalities, random structure, the papers' own forms."""
+"""The contract of every model, any set of modalities, random structure, the papers' own forms."""
 
 from dataclasses import replace
 from typing import Any
@@ -7,15 +7,16 @@ import numpy as np
 import pytest
 import torch
 
-from recmodels.data.dataset import Interactions, RecDataset
+from recmodels.data.dataset import RecDataset
 from recmodels.errors import DataError
 from recmodels.models import MODELS, Recommender
-from recmodels.models.parts.item_features import feature_tables
-from tests.recmodels.factories import checkerboard
+from recmodels.signatures import choices, keywords
+from recmodels.testing import check_model
+from recmodels.testing import small_data as made
 
 U, I, D = 13, 29, 6  # noqa: E741 - three sizes that tell users, items and columns apart
-TRAINED = sorted(MODELS.keys() - {"Popularity"})
-MULTIMODAL = sorted(MODELS.keys() - {"Popularity", "BPR", "LightGCN", "LayerGCN", "SelfCF"})
+TRAINED = sorted(name for name, model in MODELS.items() if model.trains)
+MULTIMODAL = sorted(name for name, model in MODELS.items() if model.reads_features)
 SMALL: dict[str, dict[str, Any]] = {
     "DRAGON": {"knn_k": 3, "user_graph_k": 20},
     "DualGNN": {"user_graph_k": 20},
@@ -27,28 +28,14 @@ QUIET: dict[str, dict[str, Any]] = {"BM3": {"dropout": 0.0}, "SelfCF": {"dropout
 BATCH = torch.tensor([[0, 1, 1, 5, 12], [3, 4, 7, 0, 28], [9, 8, 8, 11, 2]])
 
 
-def made(*modalities: str, items: np.ndarray | None = None) -> RecDataset:
-    """A data set with the modalities given, its items renamed: item i becomes `items[i]`."""
-    rng = np.random.default_rng(0)
-    dense = rng.random((U, I)) < 0.3
-    dense[6] = False  # a user without a training pair
-    new = np.arange(I) if items is None else items
-    features = {}
-    for modality, width in (("image", 10), ("text", 8), ("audio", 5)):
-        matrix = rng.standard_normal((I, width)).astype(np.float32)
-        features[modality] = np.empty_like(matrix)
-        features[modality][new] = matrix
-    users, old = np.nonzero(dense)
-    train = Interactions.from_pairs(users, new[old], U)
-    chosen = {modality: features[modality] for modality in modalities}
-    name = f"made-{'-'.join(modalities)}-{new.tolist()}"
-    return RecDataset(name, U, I, train, train, train, chosen, name)
+def hyper(name: str) -> dict[str, Any]:
+    sizes = {"embedding_size": D} if MODELS[name].trains else {}
+    return sizes | SMALL.get(name, {}) | QUIET.get(name, {})
 
 
 def make(name: str, data: RecDataset, **changes: Any) -> Recommender:
     torch.manual_seed(1)
-    sizes = {} if name == "Popularity" else {"embedding_size": D}
-    return MODELS[name](data, **sizes | SMALL.get(name, {}) | QUIET.get(name, {}) | changes)
+    return MODELS[name](data, **hyper(name) | changes)
 
 
 def scores(model: Recommender) -> torch.Tensor:
@@ -65,37 +52,19 @@ def loss(model: Recommender, batch: torch.Tensor = BATCH) -> torch.Tensor:
     return torch.stack(list(model.loss(batch_of(model, batch)).values())).sum()
 
 
+@pytest.mark.parametrize(
+    "modalities", [("image", "text"), ("image",), ("audio",), ("image", "audio"), ("image", "text", "audio")]
+)
 @pytest.mark.parametrize("name", MODELS)
-def test_renamed_items_have_renamed_scores(name: str) -> None:
-    new = np.random.default_rng(5).permutation(I)
-    old = torch.from_numpy(np.argsort(new))
-    model, renamed = make(name, made("image", "text")), make(name, made("image", "text", items=new))
-    weights = model.state_dict()
-    for key, tensor in weights.items():
-        if tensor.ndim and tensor.shape[0] == I:
-            weights[key] = tensor[old]
-        if tensor.ndim and tensor.shape[0] == U + I:
-            weights[key] = torch.cat([tensor[:U], tensor[U:][old]])
-    renamed.load_state_dict(weights)
-    torch.testing.assert_close(scores(renamed)[:, new], scores(model), rtol=1e-4, atol=1e-5)
-    if name in TRAINED:
-        batch = BATCH.clone()
-        batch[1:] = torch.from_numpy(new)[batch[1:]]
-        torch.testing.assert_close(loss(renamed, batch), loss(model), rtol=1e-4, atol=1e-5)
+def test_keeps_the_contract(name: str, modalities: tuple[str, ...]) -> None:
+    check_model(MODELS[name], made(*modalities), **hyper(name))
 
 
-@pytest.mark.parametrize("name", TRAINED)
-@pytest.mark.parametrize("modalities", [("image",), ("audio",), ("image", "audio"), ("image", "text", "audio")])
-def test_trains_every_weight_with_any_modalities(name: str, modalities: tuple[str, ...]) -> None:
-    model = make(name, made(*modalities))
-    model.new_epoch()
-    loss(model).backward()
-    for key, parameter in model.named_parameters():
-        if parameter.requires_grad:
-            assert parameter.grad is not None, key
-            assert parameter.grad.isfinite().all(), key
-    assert scores(model).isfinite().all()
-    assert scores(model).std() > 0
+@pytest.mark.parametrize("variant", ["paper", "amr"])
+@pytest.mark.parametrize("name", [name for name in TRAINED if "variant" in keywords(MODELS[name])])
+def test_the_other_forms_keep_the_contract(name: str, variant: str) -> None:
+    if variant in choices(keywords(MODELS[name])["variant"]):
+        check_model(MODELS[name], **hyper(name) | {"variant": variant})
 
 
 @pytest.mark.parametrize("name", MULTIMODAL)
@@ -129,23 +98,6 @@ def test_features_do_not_reach_bm3s_embeddings() -> None:
 def test_says_that_it_needs_features(name: str) -> None:
     with pytest.raises(DataError, match=f"{name} needs item features"):
         make(name, made())
-
-
-@pytest.mark.parametrize("name", sorted(MODELS.keys() - set(MULTIMODAL)))
-def test_does_without_features(name: str) -> None:
-    assert torch.equal(scores(make(name, made())), scores(make(name, made("image"))))
-
-
-@pytest.mark.parametrize("name", MODELS)
-def test_saved_weights_rank_the_same_in_another_copy(name: str) -> None:
-    data = made("image", "text")
-    model = make(name, data)
-    model.new_epoch()
-    torch.manual_seed(2)  # another start, other draws
-    sizes = {} if name == "Popularity" else {"embedding_size": D}
-    other = MODELS[name](data, **sizes | SMALL.get(name, {}) | QUIET.get(name, {}))
-    other.load_state_dict(model.state_dict())
-    assert torch.equal(scores(other), scores(model))
 
 
 @pytest.mark.parametrize("name", ["FREEDOM", "LayerGCN", "DRAGON", "DualGNN"])
@@ -247,8 +199,3 @@ def test_slmrecs_tasks(task: str, modalities: tuple[str, ...]) -> None:
 def test_unknown_forms_are_refused(name: str, fault: str) -> None:
     with pytest.raises(ValueError, match=f"{fault} must be"):
         make(name, made("image"), **{fault: "papr"})
-
-
-@pytest.mark.parametrize("name", sorted(MODELS))
-def test_a_model_says_whether_it_reads_features(name: str) -> None:
-    assert MODELS[name].reads_features == bool(feature_tables(MODELS[name](checkerboard())))

@@ -10,9 +10,9 @@ from scipy import sparse
 
 from recmodels.graphs import UserItemGraph
 from recmodels.graphs.edges import edges_of
-from recmodels.graphs.sparse import ConstantMatrix, Sparse
 from recmodels.graphs.users import nearest_users
 from recmodels.models import Recommender
+from recmodels.ops import ConstantMatrix, Sparse
 from tests.recmodels import reference as golden
 from tests.recmodels.models.reference_cases import CASES, FROZEN, LONG, SHORT, build, scores, total
 
@@ -273,7 +273,7 @@ def test_dualgnn_with_each_view_weighed_by_its_own() -> None:
 
 def test_mmgcn_with_trained_ids() -> None:
     model, z = golden_model("MMGCN", variant="paper")
-    model.share = 0.5  # the file's run trains the ids but averages over modalities
+    model.branch_weight = 0.5  # the file's run trains the ids but averages over modalities
     total(model, z).backward()
     for ours, fixed in FROZEN.items():
         theirs = z[fixed.replace("fixed", "auxgrad")]

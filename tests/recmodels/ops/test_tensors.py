@@ -7,7 +7,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from recmodels.ops.tensors import Dropout, constant, frobenius, refined, unit_rows
+from recmodels.ops import Dropout, frobenius, scale_by_cosine, shared_tensor, unit_rows
 
 
 def test_unit_rows_is_normalize_with_its_gradient() -> None:
@@ -26,7 +26,7 @@ def test_constant_shares_the_memory_of_a_read_only_array_without_a_warning() -> 
     array.flags.writeable = False
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        tensor = constant(array)
+        tensor = shared_tensor(array)
     assert tensor.data_ptr() == array.ctypes.data
 
 
@@ -43,13 +43,13 @@ def test_refined_rows_are_scaled_by_their_cosine() -> None:
     matrix = torch.randn(5, 4, dtype=torch.float64, requires_grad=True)
     ego = torch.randn(5, 4, dtype=torch.float64, requires_grad=True)
     expected = torch.cosine_similarity(matrix, ego).unsqueeze(1) * matrix
-    torch.testing.assert_close(refined(matrix, unit_rows(ego)), expected)
-    assert torch.autograd.gradcheck(lambda a, b: refined(a, unit_rows(b)), (matrix, ego))
+    torch.testing.assert_close(scale_by_cosine(matrix, unit_rows(ego)), expected)
+    assert torch.autograd.gradcheck(lambda a, b: scale_by_cosine(a, unit_rows(b)), (matrix, ego))
 
 
 def test_refined_zero_rows_stay_zero() -> None:
     matrix, ego = torch.zeros(2, 3, requires_grad=True), torch.randn(2, 3, requires_grad=True)
-    out = refined(matrix, unit_rows(ego))
+    out = scale_by_cosine(matrix, unit_rows(ego))
     out.sum().backward()
     assert (out == 0).all()
     assert matrix.grad.isfinite().all()

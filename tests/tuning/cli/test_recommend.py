@@ -8,18 +8,18 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-import yaml
 from rich.console import Console
 
 import run_search
 from recmodels.data import load_dataset
-from recmodels.evaluation import Evaluator
-from recmodels.evaluation.recommend import known_items, ranked, write_table
+from recmodels.evaluation.ranking import top_items
+from recmodels.evaluation.recommend import best_items, known_items, write_table
 from recmodels.prepare.user_table import prepare_own
 from recmodels.training.checkpoint import save_weights
 from tests.tuning.test_end_to_end import door, finish
+from tuning.export import Export
 from tuning.export.replay import train_again
-from tuning.export.winner import Export, read_export
+from tuning.yaml_document import to_yaml
 
 N = 12
 USERS, ITEMS = [f"user {number}" for number in range(N)], [f"{number:03}" for number in range(N)]
@@ -62,7 +62,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     export = Export.model_validate(EXPORT | {"data_fingerprint": data.fingerprint})
     trained = train_again(export, data, Console(quiet=True))
     save_weights(tmp_path / "best.safetensors", trained.weights)
-    Path("x.yaml").write_text(yaml.safe_dump(export.model_dump(mode="json") | {"metrics": trained.scores}))
+    Path("x.yaml").write_text(to_yaml(export.model_dump(mode="json") | {"metrics": trained.scores}))
     return tmp_path
 
 
@@ -91,7 +91,7 @@ def test_all_users_get_what_the_evaluator_ranks_in_their_own_ids(caplog: Any) ->
     assert (table.groupby("user")["score"].diff().dropna() <= 0).all()
     held = known("valid")
     hits = {pair for pair in zip(table["user"], table["item"], strict=True) if pair in held}
-    assert len(hits) / N == pytest.approx(read_export(Path("x.yaml")).metrics.valid["recall@5"])
+    assert len(hits) / N == pytest.approx(Export.read(Path("x.yaml")).metrics.valid["recall@5"])
     assert not hits & known("train")
 
 
@@ -126,7 +126,7 @@ def test_some_users_in_parquet() -> None:
 @pytest.mark.usefixtures("here")
 def test_other_weights_or_data_are_said(caplog: Any) -> None:
     data = load_dataset("own", Path("data"))
-    export = read_export(Path("x.yaml"))
+    export = Export.read(Path("x.yaml"))
     other = export.model_copy(update={"seed": 4, "training": export.training.model_copy(update={"epochs": 1})})
     save_weights(Path("other.safetensors"), train_again(other, data, Console(quiet=True)).weights)
     Path("x.yaml").write_text(Path("x.yaml").read_text().replace(export.data_fingerprint, "f00d"))
@@ -178,10 +178,10 @@ def test_ranks_in_blocks_as_the_evaluator_does(monkeypatch: pytest.MonkeyPatch) 
     torch.manual_seed(0)
     final = torch.randn(data.n_users, 8), torch.randn(data.n_items, 8)
     monkeypatch.setattr("recmodels.evaluation.ranking.BLOCK_SCORES", 70 * data.n_items)
-    blocks = list(ranked(final, np.arange(data.n_users), 7, known_items(data, "train")))
+    blocks = list(best_items(final, np.arange(data.n_users), 7, known_items(data, "train")))
     assert len(blocks) == 15
     items = np.concatenate([block.items for block in blocks]).reshape(-1, 7)
-    expected = Evaluator.of(data, "valid", [7]).top(*final, torch.arange(data.n_users))
+    _, expected = top_items(*final, torch.arange(data.n_users), 7, data.train)
     np.testing.assert_array_equal(items, expected)
 
 

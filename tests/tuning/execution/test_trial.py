@@ -9,19 +9,19 @@ import numpy as np
 import pytest
 import torch
 
-from recmodels.data.dataset import Interactions, RecDataset
-from recmodels.evaluation import Evaluator
+from recmodels.data.dataset import Interactions, RecDataset, Split
+from recmodels.evaluation import Evaluator, popularity_scores, score
 from recmodels.models import MODELS
 from recmodels.models.lightgcn import LightGCN
 from recmodels.training.checkpoint import load_weights, save_weights
 from recmodels.training.strategies import LAYERS
 from recmodels.training.strategies.mg import MirrorGradient
 from tuning.execution import trial
-from tuning.execution.trial import best_file, popularity, run_trial
+from tuning.execution.trial import run_trial
 from tuning.records.folder import TrialFolder
+from tuning.records.trials import EpochRow, TrialPlan, TrialResult
 from tuning.spec import Training
 
-CLOCKS = ("time", "seconds", "valid_seconds")
 TRAINED = sorted(MODELS.keys() - {"Popularity"})
 TRAINING = Training(max_epochs=8, metric="ndcg@5", ks=(1, 5))
 
@@ -47,23 +47,28 @@ def data() -> RecDataset:
     return RecDataset("random", 20, 20, *parts, {"image": rng.random((20, 3), dtype=np.float32)}, "random")
 
 
-def plan(**changes: Any) -> dict[str, Any]:
+def plan(**changes: Any) -> TrialPlan:
     train = {"optimizer": "adam", "learning_rate": 0.01, "weight_decay": 0.0, "batch_size": 64}
     params = {
         "strategy": {"alpha": 1.2, "beta": 0.3, "interval": 2},
         "train": train | changes.pop("train", {}),
-        "model": {"embedding_size": 4},
+        "model": {"embedding_size": 4} | changes.pop("model", {}),
     }
-    return {"strategy": "mg", "params": params, "seed": 3, "threads": 1, "device": "cpu"} | changes
+    return replace(TrialPlan("0000", "search", "mg", params, {}, seed=3, threads=1, device="cpu", time=0.0), **changes)
 
 
-def ignore(row: dict[str, Any]) -> None:
+def ignore(row: EpochRow) -> None:
     pass
 
 
+def timeless(row: EpochRow) -> EpochRow:
+    """The row without what a clock says."""
+    return replace(row, time=0.0, seconds=0.0, valid_seconds=0.0)
+
+
 def run(
-    path: Path, data: RecDataset, report: Callable[[dict[str, Any]], None] = ignore, **how: Any
-) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    path: Path, data: RecDataset, report: Callable[[EpochRow], None] = ignore, **how: Any
+) -> tuple[list[EpochRow], TrialResult]:
     """(rows without clocks, result) of a trial in the folder `path`."""
     folder = TrialFolder(path)
     path.mkdir(exist_ok=True)
@@ -72,58 +77,51 @@ def run(
     result, lines = folder.result(), (path / "epochs.jsonl").read_text().splitlines()
     assert result is not None
     assert len(lines) == len(folder.epochs())
-    return [{key: row[key] for key in row.keys() - CLOCKS} for row in folder.epochs()], result
+    return [timeless(row) for row in folder.epochs()], result
 
 
 def files(path: Path) -> set[str]:
     return {file.name for file in path.iterdir()} - {".lock"}
 
 
-def evaluate(path: Path, data: RecDataset, split: Interactions, model: str = "LightGCN") -> dict[str, float]:
+def evaluated(path: Path, data: RecDataset, split: Split, model: str = "LightGCN") -> dict[str, float]:
     """All metrics of the weights on disk, in a model made anew."""
     (weights,) = path.glob("best-*.safetensors")
     made = MODELS[model](data, embedding_size=4)
     made.load_state_dict(load_weights(weights))
-    with torch.no_grad():
-        return Evaluator(data.train, split, data.n_items, TRAINING.cutoffs)(*made.eval().embed())
+    return score.evaluate(made, data, split, TRAINING.cutoffs)
 
 
 def test_reports_and_rows_follow_validation_with_the_best_so_far(tmp_path: Path, data: RecDataset) -> None:
-    reports: list[dict[str, Any]] = []
+    reports: list[EpochRow] = []
     rows, result = run(tmp_path, data, reports.append)
-    scores = [row["valid"]["ndcg@5"] for row in rows]
-    assert [row["epoch"] for row in reports] == list(range(1, 9))
+    scores = [row.valid["ndcg@5"] for row in rows]
+    assert [timeless(row) for row in reports] == rows
+    assert [row.epoch for row in reports] == list(range(1, 9))
     assert len(set(scores)) > 3
-    for number, (row, report) in enumerate(zip(rows, reports, strict=True), start=1):
+    for number, row in enumerate(rows, start=1):
         best = max(scores[:number])
-        assert report == {
-            "epoch": number,
-            "value": scores[number - 1],
-            "passes": 3,
-            "best": best,
-            "best_epoch": scores.index(best) + 1,
-        }
-        assert (row["best"], row["best_epoch"]) == (report["best"], report["best_epoch"])
-        assert row["loss"] == pytest.approx(sum(row["terms"].values()), rel=1e-5)
-        assert row["valid"].keys() == result["test"].keys() == evaluate(tmp_path, data, data.test).keys()
-    assert (result["status"], result["reason"]) == ("finished", "all 8 epochs")
+        assert (row.epoch, row.passes, row.best, row.best_epoch) == (number, 3, best, scores.index(best) + 1)
+        assert row.loss == pytest.approx(sum(row.terms.values()), rel=1e-5)
+        assert row.valid.keys() == result.test.keys() == evaluated(tmp_path, data, "test").keys()
+    assert (result.status, result.reason) == ("finished", "all 8 epochs")
     assert files(tmp_path) == {
         "epochs.jsonl",
         "last.pt",
         "result.json",
-        best_file(TrialFolder(tmp_path), rows[-1]["best_epoch"]).name,
+        TrialFolder(tmp_path).best_weights(rows[-1].best_epoch).name,
     }
 
 
 def test_the_test_split_changes_nothing_but_the_last_word(tmp_path: Path, data: RecDataset) -> None:
     other = replace(data, test=data.valid)
-    reports: list[dict[str, Any]] = []
-    reports_of_other: list[dict[str, Any]] = []
+    reports: list[EpochRow] = []
+    reports_of_other: list[EpochRow] = []
     rows, result = run(tmp_path / "a", data, reports.append)
     rows_of_other, result_of_other = run(tmp_path / "b", other, reports_of_other.append)
     assert rows == rows_of_other
-    assert reports == reports_of_other
-    assert result["test"] != result_of_other["test"]
+    assert [timeless(row) for row in reports] == [timeless(row) for row in reports_of_other]
+    assert result.test != result_of_other.test
 
 
 @pytest.mark.parametrize("model", TRAINED)
@@ -139,9 +137,10 @@ def test_the_weights_on_disk_are_those_of_the_best_epoch(
             seen.append((users.clone(), items.clone()))
             return super().__call__(users, items) | {"ndcg@5": 2.0 if len(seen) == 3 else 1.0 / len(seen)}
 
-    monkeypatch.setattr(trial, "Evaluator", ThirdIsBest)
+    for module in (trial, score):
+        monkeypatch.setattr(module, "Evaluator", ThirdIsBest)
     rows, result = run(tmp_path, data, model=model)
-    assert rows[-1]["best_epoch"] == 3
+    assert rows[-1].best_epoch == 3
     (weights,) = tmp_path.glob("best-*.safetensors")
     made = MODELS[model](data, embedding_size=4)
     made.load_state_dict(load_weights(weights))
@@ -151,17 +150,17 @@ def test_the_weights_on_disk_are_those_of_the_best_epoch(
     assert [torch.equal(users, u) and torch.equal(items, i) for u, i in epochs] == [n == 2 for n in range(8)]
     assert torch.equal(users, last[0])
     assert torch.equal(items, last[1])
-    assert result["test"].keys() == rows[2]["valid"].keys()
+    assert result.test.keys() == rows[2].valid.keys()
 
 
 def test_weights_of_a_killed_start_are_not_taken_for_those_of_this_one(tmp_path: Path, data: RecDataset) -> None:
     """A start that ran with other threads, or on a GPU, may have had other weights at the same epoch."""
     rows, _ = run(tmp_path / "a", data)
     (tmp_path / "b").mkdir()
-    stale = best_file(TrialFolder(tmp_path / "b"), rows[-1]["best_epoch"])
+    stale = TrialFolder(tmp_path / "b").best_weights(rows[-1].best_epoch)
     save_weights(stale, LightGCN(data, embedding_size=4).state_dict())
     run(tmp_path / "b", data)
-    assert evaluate(tmp_path / "b", data, data.valid) == rows[rows[-1]["best_epoch"] - 1]["valid"]
+    assert evaluated(tmp_path / "b", data, "valid") == rows[rows[-1].best_epoch - 1].valid
 
 
 @pytest.mark.parametrize("model", TRAINED)
@@ -170,21 +169,21 @@ def test_a_trial_that_is_stopped_and_goes_on_is_the_unbroken_one(tmp_path: Path,
     unbroken = run(tmp_path / "a", data, model=model)
     reported: list[int] = []
 
-    def stop(row: dict[str, Any]) -> None:
-        reported.append(row["epoch"])
-        if row["epoch"] == epoch:
+    def stop(row: EpochRow) -> None:
+        reported.append(row.epoch)
+        if row.epoch == epoch:
             raise SystemExit
 
     for epoch in (1, 3, 8):
         with pytest.raises(SystemExit):
             run(tmp_path / "b", data, stop, model=model)
-        assert [row["epoch"] for row in TrialFolder(tmp_path / "b").epochs()] == list(range(1, epoch + 1))
+        assert [row.epoch for row in TrialFolder(tmp_path / "b").epochs()] == list(range(1, epoch + 1))
         assert "result.json" not in files(tmp_path / "b")
         run(tmp_path / f"c{epoch}", data, plan=plan(seed=epoch))
     assert run(tmp_path / "b", data, stop, model=model) == unbroken
     assert reported == [1, 2, 3, 4, 5, 6, 7, 8]
     assert files(tmp_path / "b") == files(tmp_path / "a")
-    assert evaluate(tmp_path / "b", data, data.valid, model) == evaluate(tmp_path / "a", data, data.valid, model)
+    assert evaluated(tmp_path / "b", data, "valid", model) == evaluated(tmp_path / "a", data, "valid", model)
 
 
 @pytest.mark.parametrize("seconds", [-1.0, 1e9], ids=["saved each epoch", "never saved"])
@@ -194,7 +193,7 @@ def test_a_trial_that_is_stopped_and_goes_on_is_the_unbroken_one(tmp_path: Path,
         (TrialFolder, "append_epoch", 4),
         (trial, "save_weights", 3),
         (trial, "save_state", 7),
-        (trial, "test_metrics", 1),
+        (trial, "evaluate", 1),
         (TrialFolder, "write_result", 1),
         (None, "report", 5),
     ],
@@ -229,18 +228,18 @@ def test_a_kill_at_any_step_changes_nothing(
 
 def test_a_trial_without_anything_to_train_ends_after_one_evaluation(tmp_path: Path, data: RecDataset) -> None:
     nothing = plan()
-    nothing["params"]["model"] = {}
-    scores = popularity(data, TRAINING)
+    nothing.params["model"].clear()
+    scores = popularity_scores(data, TRAINING.cutoffs)
     for _ in range(2):  # the second run finds the first one's checkpoint
         rows, result = run(tmp_path, data, model="Popularity", plan=nothing)
-        assert [(row["epoch"], row["valid"], row["terms"]) for row in rows] == [(1, scores["valid"], {})]
-        assert result == {"status": "finished", "reason": "nothing to train", "test": scores["test"]}
+        assert [(row.epoch, row.valid, row.terms) for row in rows] == [(1, scores["valid"], {})]
+        assert result == TrialResult("finished", "nothing to train", scores["test"])
 
 
 def test_popularity_is_measured_at_every_cutoff(data: RecDataset) -> None:
-    scores = popularity(data, Training(metric="ndcg@7", ks=(1,)))
+    scores = popularity_scores(data, Training(metric="ndcg@7", ks=(1,)).cutoffs)
     assert {name for split in scores.values() for name in split} >= {"ndcg@7", "recall@1"}
-    swapped = popularity(replace(data, valid=data.test, test=data.valid), Training(metric="ndcg@7", ks=(1,)))
+    swapped = popularity_scores(replace(data, valid=data.test, test=data.valid), (1, 7))
     assert (swapped["valid"], swapped["test"]) == (scores["test"], scores["valid"])
     assert scores["valid"] != scores["test"]
 
@@ -257,10 +256,10 @@ def test_a_seed_alone_fixes_a_trial(tmp_path: Path, data: RecDataset) -> None:
 def test_patience_ends_a_trial(tmp_path: Path, data: RecDataset, patience: int) -> None:
     training = Training(max_epochs=200, patience=patience, metric="ndcg@5", ks=(1, 5))
     rows, result = run(tmp_path, data, training=training)
-    assert len(rows) == rows[-1]["best_epoch"] + patience + 1
-    assert result["reason"] == f"no improvement for {patience + 1} epochs"
-    assert result["status"] == "finished"
-    assert result["test"] == evaluate(tmp_path, data, data.test)
+    assert len(rows) == rows[-1].best_epoch + patience + 1
+    assert result.reason == f"no improvement for {patience + 1} epochs"
+    assert result.status == "finished"
+    assert result.test == evaluated(tmp_path, data, "test")
 
 
 def test_a_trial_gets_its_plan(tmp_path: Path, data: RecDataset, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -285,7 +284,7 @@ def test_every_training_parameter_counts(tmp_path: Path, data: RecDataset, chang
     once = Training(max_epochs=2, metric="ndcg@5")
     usual, _ = run(tmp_path / "a", data, training=once)
     other, _ = run(tmp_path / "b", data, training=once, plan=plan(train=changed))
-    assert usual[-1]["loss"] != other[-1]["loss"]
+    assert usual[-1].loss != other[-1].loss
 
 
 class Fragile(LightGCN):
@@ -314,8 +313,8 @@ def test_a_loss_that_is_not_finite_is_a_result(
 ) -> None:
     monkeypatch.setitem(MODELS, "Fragile", Fragile)
     rows, result = run(tmp_path, data, model="Fragile")
-    assert result == {"status": "failed", "reason": NAN_IN_THE_THIRD, "test": {}}
-    assert [row["epoch"] for row in rows] == [1, 2]
+    assert result == TrialResult("failed", NAN_IN_THE_THIRD)
+    assert [row.epoch for row in rows] == [1, 2]
     assert "error.txt" not in files(tmp_path)
 
 
@@ -327,17 +326,16 @@ def test_any_other_exception_is_a_result_and_is_raised(
     with pytest.raises(RuntimeError, match="out of memory"):
         run(tmp_path, data, model="Fragile")
     folder = TrialFolder(tmp_path)
-    assert folder.result() == {"status": "failed", "reason": "RuntimeError: out of memory", "test": {}}
-    assert [row["epoch"] for row in folder.epochs()] == [1, 2]
+    assert folder.result() == TrialResult("failed", "RuntimeError: out of memory")
+    assert [row.epoch for row in folder.epochs()] == [1, 2]
     assert "tried to allocate" in (tmp_path / "error.txt").read_text()
     assert "in loss" in (tmp_path / "error.txt").read_text()
 
 
 def test_a_parameter_that_the_model_does_not_have_is_a_result_too(tmp_path: Path, data: RecDataset) -> None:
-    wrong = plan()
-    wrong["params"]["model"]["n_layres"] = 2
+    wrong = plan(model={"n_layres": 2})
     with pytest.raises(TypeError, match="n_layres"):
         run(tmp_path, data, plan=wrong)
     result = TrialFolder(tmp_path).result()
     assert result is not None
-    assert result["reason"].startswith("TypeError: ")
+    assert result.reason.startswith("TypeError: ")

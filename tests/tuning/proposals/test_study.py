@@ -11,10 +11,11 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
 
-from tuning.proposals.study import GP_LIMIT, SAMPLERS, Study, choose_sampler
-from tuning.records.folder import SearchFolder, Status, TrialRecord, unfinished
+from tuning.proposals.study import SAMPLERS, Study
+from tuning.records.folder import SearchFolder
+from tuning.records.trials import Status, TrialPlan, TrialRecord
+from tuning.space import Space, load_space
 from tuning.space.catalogue import known_parameters
-from tuning.space.layers import Space, load_space
 
 MG = load_space("LightGCN", "mg", "demo", known=known_parameters("LightGCN", "mg"))
 ALL = load_space("LightGCN", "mg", "demo", tune="all", known=known_parameters("LightGCN", "mg"))
@@ -43,6 +44,7 @@ def folder(tmp_path: Path) -> SearchFolder:
 def record(name: str, value: float | None = 0.5, status: Status = "finished", point: Any = None) -> TrialRecord:
     return TrialRecord(
         trial=name,
+        role="search",
         status=status,
         reason=None,
         params={},
@@ -59,9 +61,12 @@ def record(name: str, value: float | None = 0.5, status: Status = "finished", po
 def opened(folder: SearchFolder, space: Space = MG, sampler: str = "random", seed: int = 1) -> Study:
     """The study as a start of the search finds it: reconciled."""
     study = Study(folder, space, sampler, seed)
-    left = {trial.name: (trial.plan() or {})["point"] for trial in unfinished(folder.trials(), folder.ledger())}
-    study.reconcile(folder.ledger(), left)
+    study.reconcile(folder.ledger(), folder.unfinished())
     return study
+
+
+def write_plan(folder: SearchFolder, name: str, point: Any) -> None:
+    folder.trial(name).write_plan(TrialPlan(name, "search", "mg", {}, point, seed=1, threads=1, device="cpu", time=0.0))
 
 
 def on_disk(folder: SearchFolder) -> list[FrozenTrial]:
@@ -134,20 +139,6 @@ def test_a_space_without_dimensions_has_one_point(folder: SearchFolder) -> None:
 
 
 @pytest.mark.parametrize(
-    ("space", "trials", "sampler"),
-    [(SIX, 6, "grid"), (SIX, 5, "gp"), (MG, GP_LIMIT, "gp"), (MG, GP_LIMIT + 1, "tpe"), (EMPTY, 1, "grid")],
-)
-def test_auto_covers_a_small_space_and_else_goes_by_the_budget(space: Space, trials: int, sampler: str) -> None:
-    assert choose_sampler(space, trials) == sampler
-
-
-@pytest.mark.parametrize("sampler", sorted(SAMPLERS))
-def test_a_space_of_one_point_has_one_trial_with_any_sampler(sampler: str) -> None:
-    assert choose_sampler(EMPTY, 9, sampler) == "grid"
-    assert choose_sampler(SIX, 9, sampler) == choose_sampler(MG, 9, sampler) == sampler
-
-
-@pytest.mark.parametrize(
     ("status", "state", "value"),
     [("finished", "COMPLETE", 0.5), ("pruned", "PRUNED", 0.25), ("failed", "FAIL", None)],
 )
@@ -182,15 +173,15 @@ def drive(folder: SearchFolder, sampler: str, trials: int) -> Iterator[str]:
     """A start of a search with one trial at a time; stops at every step, where the caller may let it die."""
     study = opened(folder, SIX, sampler)
     yield "reconciled"
-    for trial in unfinished(folder.trials(), folder.ledger()):
-        yield from end_of_a_trial(folder, study, trial.name, (trial.plan() or {})["point"])
+    for plan in folder.unfinished():
+        yield from end_of_a_trial(folder, study, plan.trial, plan.point)
     for index in range(len(folder.trials()), trials):
         name = f"{index:04}"
         point = study.ask(name, index)
         if point is None:
             return
         yield "asked"
-        folder.trial(name).write_plan({"point": point})
+        write_plan(folder, name, point)
         yield "planned"
         yield from end_of_a_trial(folder, study, name, point)
 
@@ -256,7 +247,7 @@ def test_an_interrupted_trial_is_opened_again_with_its_point(folder: SearchFolde
     points = {}
     for index in range(8):
         points[f"{index:04}"] = study.ask(f"{index:04}", index)
-        folder.trial(f"{index:04}").write_plan({"point": points[f"{index:04}"]})
+        write_plan(folder, f"{index:04}", points[f"{index:04}"])
     study.report("0003", 1, 0.25)
     for name in points:
         study.interrupt(name)
@@ -275,7 +266,7 @@ def test_an_interrupted_trial_is_opened_again_with_its_point(folder: SearchFolde
 def test_trials_that_ran_when_the_driver_was_killed_go_on_as_they_are(folder: SearchFolder) -> None:
     study = opened(folder)
     for index in range(3):
-        folder.trial(f"{index:04}").write_plan({"point": study.ask(f"{index:04}", index)})
+        write_plan(folder, f"{index:04}", study.ask(f"{index:04}", index))
     study.report("0001", 1, 0.25)
     folder.append_record(record("0000", 0.75))
     folder.append_record(record("0001", 0.25, "pruned"))

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 
 from recmodels.data.dataset import Interactions, RecDataset
 from tuning.records import environment as module
-from tuning.records.environment import environment, git_state, versions
+from tuning.records.environment import DataFacts, Environment, git_state, versions
 
 
 @pytest.fixture
@@ -22,32 +23,24 @@ def data() -> RecDataset:
 
 
 def test_records_data_start_and_machine_as_plain_json(data):
-    record = environment(data, ["run_search.py", "--model", "GRCN"], 2)
-    assert json.loads(json.dumps(record, allow_nan=False)) == record
-    assert record["data"] == {
-        "name": "tiny",
-        "fingerprint": "abc",
-        "users": 3,
-        "items": 5,
-        "train": 4,
-        "valid": 1,
-        "test": 2,
-    }
-    (start,) = record["starts"]
-    assert start["argv"] == ["run_search.py", "--model", "GRCN"]
-    assert start["threads_per_trial"] == 2
-    assert record["cpu"]["cores"] >= 1
-    assert record["cpu"]["name"]
+    record = Environment.now(data, ["run_search.py", "--model", "GRCN"], 2)
+    assert Environment.from_json(json.loads(json.dumps(record.to_json(), allow_nan=False))) == record
+    assert record.data == DataFacts("tiny", "abc", users=3, items=5, train=4, valid=1, test=2)
+    (start,) = record.starts
+    assert start.argv == ["run_search.py", "--model", "GRCN"]
+    assert start.threads_per_trial == 2
+    assert record.cpu["cores"] >= 1
+    assert record.cpu["name"]
 
 
 def test_a_resume_appends_its_start_and_describes_the_present(data):
-    first = environment(data, ["first"], 1)
-    first["versions"] = {"torch": "0.1"}
-    second = environment(data, ["second"], 2, earlier=first)
-    assert [start["argv"] for start in second["starts"]] == [["first"], ["second"]]
-    assert second["starts"][0] == first["starts"][0]
-    assert second["versions"] == versions()
-    assert len(first["starts"]) == 1
+    first = Environment.now(data, ["first"], 1)
+    first = replace(first, versions={"torch": "0.1"})
+    second = Environment.now(data, ["second"], 2, earlier=first)
+    assert [start.argv for start in second.starts] == [["first"], ["second"]]
+    assert second.starts[0] == first.starts[0]
+    assert second.versions == versions()
+    assert len(first.starts) == 1
 
 
 def test_versions_leave_out_what_is_not_installed(monkeypatch):

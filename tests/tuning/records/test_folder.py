@@ -1,19 +1,18 @@
 """What a search leaves on disk is whole, in order, and written by one process at a time."""
 
 import json
-import os
 import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from recmodels.errors import UserError
-from recmodels.files import append_line, read_lines, write_whole
-from tests.tuning.factories import end_trial, made_folder, made_row, made_spec, made_trial
-from tuning.records.folder import BASELINE, SearchFolder, TrialFolder, unfinished
+from tests.tuning.factories import ENVIRONMENT, end_trial, made_folder, made_row, made_spec, made_trial
+from tuning.records.environment import Start
+from tuning.records.folder import SearchFolder, TrialFolder
+from tuning.records.trials import BASELINE, TrialPlan, TrialResult
 
 ROOT = Path(__file__).parents[3]
 
@@ -24,63 +23,15 @@ def trial_folder(tmp_path: Path, epochs: int) -> TrialFolder:
     return folder.trial("0003")
 
 
-def test_a_file_is_replaced_whole_and_nothing_else_is_left(tmp_path: Path) -> None:
-    path = tmp_path / "new" / "spec.yaml"
-    write_whole(path, "old\n" * 1000)
-    write_whole(path, "new\n")
-    assert path.read_text() == "new\n"
-    assert list(path.parent.iterdir()) == [path]
-
-
-@pytest.mark.parametrize("step", ["fsync", "replace"])
-def test_a_failed_write_leaves_the_old_file_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
-    def full(*_: Any) -> None:
-        raise OSError("no space left")
-
-    path = tmp_path / "spec.yaml"
-    write_whole(path, "old")
-    monkeypatch.setattr(os, step, full)
-    with pytest.raises(OSError, match="no space"):
-        write_whole(path, "new")
-    assert path.read_text() == "old"
-    assert list(tmp_path.iterdir()) == [path]
-
-
-@pytest.mark.parametrize("kept", range(1, len('{"epoch": 2}')))
-def test_a_torn_last_line_is_left_out_and_closed_off(tmp_path: Path, kept: int) -> None:
-    path = tmp_path / "epochs.jsonl"
-    append_line(path, {"epoch": 1})
-    with open(path, "a") as file:
-        file.write('{"epoch": 2}'[:kept])
-    assert read_lines(path) == [{"epoch": 1}]
-    append_line(path, {"epoch": 2})
-    append_line(path, {"epoch": 3})
-    assert read_lines(path) == [{"epoch": 1}, {"epoch": 2}, {"epoch": 3}]
-
-
-def test_a_line_that_lacks_only_its_end_counts(tmp_path: Path) -> None:
-    path = tmp_path / "epochs.jsonl"
-    path.write_text('{"epoch": 1}')
-    append_line(path, {"epoch": 2})
-    assert read_lines(path) == [{"epoch": 1}, {"epoch": 2}]
-
-
-@pytest.mark.parametrize("value", [float("nan"), float("inf")])
-def test_what_json_cannot_say_is_refused_before_it_reaches_the_file(tmp_path: Path, value: float) -> None:
-    path = tmp_path / "epochs.jsonl"
-    append_line(path, {"epoch": 1})
-    with pytest.raises(ValueError, match="JSON"):
-        append_line(path, {"loss": value})
-    assert read_lines(path) == [{"epoch": 1}]
-
-
 def test_no_file_no_lines(tmp_path: Path) -> None:
-    assert read_lines(tmp_path / "absent.jsonl") == []
     assert SearchFolder(tmp_path).ledger() == {}
     assert SearchFolder(tmp_path).trials() == []
-    assert SearchFolder(tmp_path).environment() == {}
+    assert SearchFolder(tmp_path).environment() is None
+    assert SearchFolder(tmp_path).popularity() is None
     trial = SearchFolder(tmp_path).trial("0000")
-    assert (trial.plan(), trial.epochs(), trial.result()) == (None, [], None)
+    assert (trial.epochs(), trial.result()) == ([], None)
+    with pytest.raises(UserError, match=r"0000/trial.json: No such file"):
+        trial.plan()
 
 
 def test_the_ledger_reads_back_in_the_order_in_which_trials_ended(tmp_path: Path) -> None:
@@ -89,7 +40,7 @@ def test_the_ledger_reads_back_in_the_order_in_which_trials_ended(tmp_path: Path
     for name, status in (("0001", "finished"), (BASELINE, "finished"), ("0000", "failed"), ("0002", "pruned")):
         made_trial(folder, name, epochs=2)
         records.append(end_trial(folder, name, status, reason="line 1\nline 2 ü"))
-    records.append(replace(records[0], trial="0003", epochs=0, best_epoch=None, value=None, valid={}, run_id="abc"))
+    records.append(replace(records[0], trial="0003", epochs=0, best_epoch=None, value=None, valid={}))
     folder.append_record(records[-1])
     assert list(folder.ledger().values()) == records
     assert list(folder.ledger()) == ["0001", BASELINE, "0000", "0002", "0003"]
@@ -100,7 +51,7 @@ def test_a_torn_ledger_line_leaves_its_trial_unfinished(tmp_path: Path) -> None:
     ledger = folder.path / "ledger.jsonl"
     ledger.write_bytes(ledger.read_bytes()[:-20])
     assert list(folder.ledger()) == ["0000", "0001"]
-    assert [trial.name for trial in unfinished(folder.trials(), folder.ledger())] == ["0002"]
+    assert [plan.trial for plan in folder.unfinished()] == ["0002"]
     end_trial(folder, "0002")
     assert list(folder.ledger()) == ["0000", "0001", "0002"]
 
@@ -116,7 +67,7 @@ def test_trials_are_those_with_a_plan_the_baseline_last(tmp_path: Path) -> None:
 def test_an_epoch_written_twice_counts_once_and_the_last_word_holds(tmp_path: Path) -> None:
     trial = trial_folder(tmp_path, epochs=3)
     trial.append_epoch(made_row("0003", 2, loss=-1.0))
-    assert [(row["epoch"], row["loss"]) for row in trial.epochs()] == [(1, 1.0), (2, -1.0), (3, 1 / 3)]
+    assert [(row.epoch, row.loss) for row in trial.epochs()] == [(1, 1.0), (2, -1.0), (3, 1 / 3)]
 
 
 @pytest.mark.parametrize("epoch", [0, 2, 5])
@@ -143,15 +94,19 @@ def test_plan_result_spec_and_environment_read_back(tmp_path: Path) -> None:
     assert not folder.exists()
     spec = made_spec(budget={"trials": 3})
     folder.write_spec(spec)
-    folder.write_environment({"starts": [{"argv": ["--set", "ü"]}]})
-    trial = folder.trial("0000")
-    trial.write_plan({"point": {"alpha": 0.1 + 0.2}})
-    trial.write_result({"status": "finished", "test": {"recall@20": 1 / 3}})
+    environment = replace(ENVIRONMENT, starts=[Start("2026", ["--set", "ü"], "here", 1)])
+    folder.write_environment(environment)
+    folder.write_popularity({"valid": {"recall@20": 0.1 + 0.2}})
+    trial, result = folder.trial("0000"), TrialResult("finished", "all", {"recall@20": 1 / 3})
+    plan = TrialPlan("0000", "search", "mg", {"strategy": {}}, {"alpha": 0.1 + 0.2}, 1, 1, "cpu", 0.5)
+    trial.write_plan(plan)
+    trial.write_result(result)
     assert folder.exists()
     assert folder.spec() == spec
-    assert folder.environment() == {"starts": [{"argv": ["--set", "ü"]}]}
-    assert trial.plan() == {"point": {"alpha": 0.1 + 0.2}}
-    assert trial.result() == {"status": "finished", "test": {"recall@20": 1 / 3}}
+    assert folder.environment() == environment
+    assert folder.popularity() == {"valid": {"recall@20": 0.1 + 0.2}}
+    assert trial.plan() == plan
+    assert trial.result() == result
 
 
 def test_the_lock_refuses_a_second_process_and_opens_again(tmp_path: Path) -> None:

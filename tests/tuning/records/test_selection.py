@@ -5,12 +5,13 @@ from typing import Any
 
 import pytest
 
-from tuning.records.folder import BASELINE, TrialRecord
 from tuning.records.selection import baseline, ranked, winner
+from tuning.records.trials import BASELINE, TrialRecord
 
 
 def record(trial: str, value: float | None, status: Any = "finished", **more: Any) -> TrialRecord:
     fields = {
+        "role": "baseline" if trial == BASELINE else "search",
         "reason": None,
         "params": {},
         "point": {},

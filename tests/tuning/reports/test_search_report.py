@@ -1,9 +1,7 @@
 """Tables and pages show what the records say, and no more than they can say."""
 
-import shlex
 from dataclasses import replace
 from io import StringIO
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,8 +9,8 @@ from rich.console import Console
 from rich.table import Table
 
 from tuning.records.folder import BASELINE, TrialRecord
-from tuning.reports.search_report import baseline_gain, below_popularity, best_table, next_steps, summary_markdown
-from tuning.spec import Budget, SearchSpec, Tracking
+from tuning.reports.search_report import baseline_gain, below_popularity, best_table, summary_markdown
+from tuning.spec import SearchSpec
 
 METRIC = "recall@20"
 POPULARITY = {"valid": {METRIC: 0.375}, "test": {METRIC: 0.1875}}
@@ -182,18 +180,3 @@ def test_a_pruned_winner_is_called_so_and_bars_are_escaped():
     assert r"| model.kind | a\|b |" in page
     assert "| recall@20 | 0.5 | - |" in page
     assert "source: no checkout" in page
-
-
-def test_the_next_commands_survive_a_shell():
-    spec = a_spec(data_dir="my data", tracking=Tracking(uri="sqlite:///my runs.db"), budget=Budget(trials=30))
-    steps = next_steps(spec, Path("best of/GRCN.yaml"))
-    assert [shlex.split(step) for step in steps] == [
-        ["mlflow", "ui", "--backend-store-uri", "sqlite:///my runs.db"],
-        ["python", "run_search.py", "--replay", "best of/GRCN.yaml", "--data-dir", "my data"],
-        ["python", "run_search.py", "--resume", "s", "--trials", "60"],
-    ]
-
-
-@pytest.mark.parametrize(("uri", "first"), [("https://example.org:5000", "https://example.org:5000"), (None, "python")])
-def test_a_server_is_its_address_and_no_tracking_is_no_step(uri, first):
-    assert next_steps(a_spec(tracking=Tracking(uri=uri)), None)[0].split()[0] == first

@@ -11,12 +11,14 @@ import torch
 from recmodels.data import RecDataset
 from recmodels.data.formats.amr import load_amr
 from recmodels.data.synthetic import synthetic
+from recmodels.evaluation import popularity_scores
 from recmodels.training.strategies.amr import AMR
 from tests.recmodels.data.formats import amr_folders
-from tuning.execution.trial import build, popularity, run_trial
+from tuning.execution.trial import build, run_trial
 from tuning.records.folder import TrialFolder
-from tuning.space.catalogue import check_training, check_words, known_parameters
-from tuning.space.layers import SpaceError, load_space
+from tuning.records.trials import TrialPlan
+from tuning.space import SpaceError, load_space
+from tuning.space.catalogue import check_space, known_parameters
 from tuning.spec import Training
 
 
@@ -31,13 +33,12 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> RecDataset:
 def resolved(*overrides: str) -> dict[str, Any]:
     known = known_parameters("VBPR", "amr+mg")
     space = load_space("VBPR", "amr+mg", "pins", space="amr", overrides=overrides, known=known)
-    check_training(space)
-    check_words(space, "VBPR", "amr+mg")
+    check_space(space, "VBPR", "amr+mg")
     return space.resolve(space.default_point() or {})
 
 
-def plan(params: dict[str, Any]) -> dict[str, Any]:
-    return {"strategy": "amr+mg", "params": params, "seed": 1, "threads": 1, "device": "cpu"}
+def plan(params: dict[str, Any]) -> TrialPlan:
+    return TrialPlan("0000", "search", "amr+mg", params, {}, seed=1, threads=1, device="cpu", time=0.0)
 
 
 def test_the_recipe_reaches_model_and_optimiser(data: RecDataset) -> None:
@@ -57,16 +58,16 @@ def test_a_trial_ranks_among_the_candidates(data: RecDataset, tmp_path: Path) ->
     folder, training = TrialFolder(tmp_path), Training(max_epochs=3, metric="ndcg@5", ks=(5, 50))
     run_trial(plan(resolved()), model="VBPR", data=data, training=training, folder=folder, report=lambda row: None)
     result, rows = folder.result(), folder.epochs()
-    assert [row["passes"] for row in rows] == [4, 4, 4]  # one mirrored batch, each gradient in two passes
-    for metrics in (rows[-1]["valid"], result["test"], *popularity(data, training).values()):
+    assert [row.passes for row in rows] == [4, 4, 4]  # one mirrored batch, each gradient in two passes
+    for metrics in (rows[-1].valid, result.test, *popularity_scores(data, training.cutoffs).values()):
         assert metrics["hit@50"] == metrics["recall@50"] == 1.0  # with 30 negatives nothing ranks below 31
         assert 0 < metrics["ndcg@50"] < 1
     n_valid = len(data.valid)
-    assert rows[-1]["valid"]["hit@5"] * n_valid == pytest.approx(np.round(rows[-1]["valid"]["hit@5"] * n_valid))
+    assert rows[-1].valid["hit@5"] * n_valid == pytest.approx(np.round(rows[-1].valid["hit@5"] * n_valid))
 
 
 def test_an_accumulator_is_adagrads() -> None:
     with pytest.raises(SpaceError) as error:
         resolved("optimizer=adam")
-    message = "train.optimizer (with train.initial_accumulator): expected one of adagrad, but got 'adam'"
-    assert str(error.value) == message
+    rule = "initial_accumulator is for adagrad alone, but the optimizer is adam"
+    assert str(error.value) == f"--set optimizer=adam and spaces/amr.yaml:10: {rule}"

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 
-def until(condition: Callable[[], Any], seconds: float = 20) -> None:
+def until(condition: Callable[[], Any], seconds: float = 900) -> None:
+    """Wait for the condition; the limit is a guard against hanging."""
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "waited in vain"
@@ -42,7 +43,7 @@ class Server:
             self.process = subprocess.Popen(
                 command, stdout=log, stderr=log, cwd=self.folder, env=environment, start_new_session=True
             )
-        until(self.healthy, 60)
+        until(self.healthy)
 
     def healthy(self) -> bool:
         try:

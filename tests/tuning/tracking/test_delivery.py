@@ -1,6 +1,7 @@
 """Delivery into a store that has MLflow's rules and can break at any call, before or after it has done its work."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -9,8 +10,9 @@ import pytest
 
 from tests.tuning.factories import end_trial, made_folder, made_row, made_spec, made_trial
 from tuning.records.folder import SearchFolder
-from tuning.tracking.delivery import SEARCH, Delivery, Ending, RunBook, StoredRun
+from tuning.tracking.delivery import Delivery, Ending, RunIds
 from tuning.tracking.points import Point
+from tuning.tracking.store import SEARCH, StoredRun
 
 
 class RefusalError(Exception):
@@ -20,6 +22,7 @@ class RefusalError(Exception):
 class FakeStore:
     """Equal points are kept once, a parameter keeps its value; `breaks`: number of the call that fails."""
 
+    title = "Fake"
     experiment = "1"
 
     def __init__(self, breaks: int | None = None, after: bool = False) -> None:
@@ -54,11 +57,12 @@ class FakeStore:
         runs = self._call(lambda: [self._view(run_id) for run_id in ids])
         return {run.tags.get("mirrortune.trial", SEARCH): run for run in runs}
 
-    def create(self, title: str, start: float, tags: Mapping[str, str]) -> StoredRun:
+    def create(self, title: str, start: float, tags: Mapping[str, str], parent: str | None) -> StoredRun:
         def work() -> StoredRun:
             run_id = f"id{len(self.runs)}"
             self.runs[run_id] = {
-                "title": title, "state": "RUNNING", "tags": dict(tags), "params": {}, "points": set(), "files": set()
+                "title": title, "state": "RUNNING", "tags": dict(tags), "params": {}, "points": set(), "files": set(),
+                "parent": parent, "page": "",
             }  # fmt: skip
             return self._view(run_id)
 
@@ -83,6 +87,9 @@ class FakeStore:
 
         self._call(work)
 
+    def describe(self, run_id: str, markdown: str) -> None:
+        self._call(lambda: self.runs[run_id].update(page=markdown))
+
     def end(self, run_id: str, state: str, seconds: float) -> None:
         self._call(lambda: self.runs[run_id].update(state=state))
 
@@ -96,7 +103,7 @@ class FakeStore:
 
 
 def new_delivery(folder: SearchFolder, store: FakeStore) -> Delivery:
-    return Delivery(folder, folder.spec(), store, RunBook(folder, "here"), lambda: "# made", Event())
+    return Delivery(folder, folder.spec(), store, RunIds(folder, "here"), lambda: "# made", Event())
 
 
 class Process:
@@ -152,7 +159,8 @@ def check(store: FakeStore) -> None:
     assert steps(runs["0001"], "valid/recall_at_20") == [1, 2, 3, 4]
     assert steps(runs["0000"], "test/recall_at_20") == [2]
     assert steps(runs["0001"], "test/recall_at_20") == []
-    assert runs["0001"]["tags"]["mlflow.parentRunId"] == next(iter(store.runs))
+    assert [runs[name]["parent"] for name in (SEARCH, "0000", "0001")] == [None, *[next(iter(store.runs))] * 2]
+    assert runs[SEARCH]["page"] == "# made"
     assert runs["0001"]["params"]["beta"] == "0.25"
     assert (runs[SEARCH]["tags"]["winner"], steps(runs[SEARCH], "best/epoch")) == ("0000", [1])
     assert runs[SEARCH]["files"] == {"spec.yaml", "environment.json"}
@@ -238,7 +246,7 @@ def test_a_resumed_search_with_more_trials_keeps_its_first_parameters(tmp_path):
 def test_another_search_of_the_same_name_has_its_own_runs(tmp_path):
     store, folders = FakeStore(), [made_folder(tmp_path / name, trials=1) for name in ("a", "b")]
     environment = folders[1].environment()
-    folders[1].write_environment({**environment, "starts": [{"time": "later"}]})
+    folders[1].write_environment(replace(environment, starts=[replace(environment.starts[0], time="later")]))
     for folder in folders:
         new_delivery(folder, store).sync("finished")
     assert len(store.runs) == 4
@@ -247,8 +255,8 @@ def test_another_search_of_the_same_name_has_its_own_runs(tmp_path):
 def test_run_ids_belong_to_an_address(tmp_path):
     folder = made_folder(tmp_path, trials=1)
     new_delivery(folder, FakeStore()).sync("finished")
-    assert RunBook(folder, "here").ids == {"search": "id0", "0000": "id1"}
-    assert RunBook(folder, "there").ids == {}
+    assert RunIds(folder, "here").ids == {"search": "id0", "0000": "id1"}
+    assert RunIds(folder, "there").ids == {}
 
 
 def test_a_trial_that_ended_before_its_first_epoch(tmp_path):

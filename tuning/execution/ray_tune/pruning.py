@@ -1,16 +1,13 @@
 """When trials stop early: Ray's schedulers by name, and what a search adds to them."""
 
-import math
-import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, cast
 
-from ray import tune
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import AsyncHyperBandScheduler, FIFOScheduler, MedianStoppingRule, TrialScheduler
 
-from tuning.records.folder import BASELINE, SearchFolder, TrialFolder
+from tuning.records.folder import TrialFolder
 from tuning.spec import SearchSpec
 
 
@@ -52,21 +49,22 @@ class Pruning(FIFOScheduler):
         for past in running.values():
             inner.on_trial_add(nobody, past)
         reports = [(name, row) for name, rows in curves.items() for row in rows]
-        for name, row in sorted(reports, key=lambda report: report[1]["time"]):
+        for name, row in sorted(reports, key=lambda report: report[1].time):
             if name not in running:
                 continue
             ends = row is curves[name][-1]
-            if row["epoch"] < self.max_epochs:
-                ends |= inner.on_trial_result(nobody, running[name], row) == TrialScheduler.STOP
+            result = {"epoch": row.epoch, "best": row.best}
+            if row.epoch < self.max_epochs:
+                ends |= inner.on_trial_result(nobody, running[name], result) == TrialScheduler.STOP
             if ends:
-                inner.on_trial_complete(nobody, running.pop(name), row)
+                inner.on_trial_complete(nobody, running.pop(name), result)
 
     def on_trial_add(self, tune_controller: Any, trial: Trial) -> None:
-        if _searched(trial):
+        if _is_searched(trial):
             self.inner.on_trial_add(tune_controller, trial)
 
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
-        if not _searched(trial) or result["epoch"] >= self.max_epochs:
+        if not _is_searched(trial) or result["epoch"] >= self.max_epochs:
             return TrialScheduler.CONTINUE
         decision = self.inner.on_trial_result(tune_controller, trial, result)
         if decision != TrialScheduler.STOP:
@@ -75,15 +73,15 @@ class Pruning(FIFOScheduler):
         return decision
 
     def on_trial_complete(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> None:
-        if _searched(trial) and "best" in result:  # a trial that failed in its first epoch has reported nothing
+        if _is_searched(trial) and "best" in result:  # a trial that failed in its first epoch has reported nothing
             self.inner.on_trial_complete(tune_controller, trial, result)
 
     def on_trial_remove(self, tune_controller: Any, trial: Trial) -> None:
-        if _searched(trial):
+        if _is_searched(trial):
             self.inner.on_trial_remove(tune_controller, trial)
 
     def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
-        if _searched(trial):
+        if _is_searched(trial):
             self.inner.on_trial_error(tune_controller, trial)
 
 
@@ -101,29 +99,5 @@ class _Past:
     trial_id: str
 
 
-def _searched(trial: Trial) -> bool:
-    return trial.config["trial"] != BASELINE
-
-
-class OutOfBudget(tune.Stopper):
-    """Stops everything when the spec's seconds (from this start), epochs or passes (of the search) are used up."""
-
-    def __init__(self, spec: SearchSpec, folder: SearchFolder):
-        budget = spec.budget
-        self.end = time.monotonic() + budget.seconds if budget.seconds else math.inf
-        self.epochs_left: float = budget.epochs or math.inf
-        self.passes_left: float = budget.passes or math.inf
-        if budget.epochs or budget.passes:
-            for row in (row for trial in folder.trials() for row in trial.epochs()):
-                self._spend(row)
-
-    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
-        self._spend(result)
-        return False
-
-    def stop_all(self) -> bool:
-        return self.epochs_left <= 0 or self.passes_left <= 0 or time.monotonic() > self.end
-
-    def _spend(self, row: dict[str, Any]) -> None:
-        self.epochs_left -= 1
-        self.passes_left -= row.get("passes", 0)
+def _is_searched(trial: Trial) -> bool:
+    return trial.config["role"] != "baseline"

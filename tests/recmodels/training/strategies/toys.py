@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from recmodels.models import Recommender
-from recmodels.ops.tensors import Dropout
+from recmodels.models.parts.tables import ItemTable, UserTable
+from recmodels.ops import Dropout
 from recmodels.training import Strategy, make_optimizer, make_strategy
 from recmodels.training.batch_loss import BatchLoss
 from recmodels.training.strategies import STRATEGIES, parts_of
@@ -33,8 +34,8 @@ class Toy(Recommender):
     def __init__(self, seed: int = 0) -> None:
         super().__init__(SimpleNamespace(n_users=2, n_items=3))
         start = gaussian(13, seed=seed)
-        self.user_emb = nn.Parameter(start[:4].view(2, 2).clone())
-        self.item_emb = nn.Parameter(start[4:10].view(3, 2).clone())
+        self.user_emb = UserTable(start[:4].view(2, 2).clone())
+        self.item_emb = ItemTable(start[4:10].view(3, 2).clone())
         self.bias = nn.Parameter(start[10:].clone())
 
     def embed(self) -> tuple[Tensor, Tensor]:
@@ -115,6 +116,8 @@ class MF(Recommender):
         super().__init__(SimpleNamespace(n_users=8, n_items=12))
         self.user_emb = nn.Embedding.from_pretrained(gaussian(8, 4), freeze=False, sparse=sparse)
         self.item_emb = nn.Embedding.from_pretrained(gaussian(12, 4, seed=1), freeze=False, sparse=sparse)
+        self.user_emb.weight = UserTable(self.user_emb.weight.detach())
+        self.item_emb.weight = ItemTable(self.item_emb.weight.detach())
         self.dropout = Dropout(dropout)
         self.normalise = nn.BatchNorm1d(4, dtype=torch.float64) if normalise else nn.Identity()
 
@@ -156,9 +159,9 @@ def run(
     strategy.model.train()
     for epoch in range(epochs):
         strategy.new_epoch(epoch, lambda rng: map(strategy.loss, cycle(batches)))
-        for number, rows in enumerate(batches):
-            step = epoch * len(batches) + number + 1
-            losses.append(strategy.loss(rows, epoch=epoch + 1, number=number, step=step))
+        for index, rows in enumerate(batches):
+            step = epoch * len(batches) + index
+            losses.append(strategy.loss(rows, epoch=epoch, batch_index=index, step=step))
             strategy.step(losses[-1], optimizer)
         strategy.end_epoch()
     return losses

@@ -1,7 +1,6 @@
-"""Which trials stop early, and when everything does; no cluster, the trials are made."""
+"""Which trials stop early; no cluster, the trials are made."""
 
 import random
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,8 +11,9 @@ from ray.tune.experiment import Trial
 from ray.tune.schedulers import TrialScheduler
 
 from tests.tuning.factories import made_row, made_spec, made_trial
-from tuning.execution.ray_tune.pruning import OutOfBudget, Pruning, scheduler
-from tuning.records.folder import BASELINE, SearchFolder
+from tuning.execution.ray_tune.pruning import Pruning, scheduler
+from tuning.records.folder import SearchFolder
+from tuning.records.trials import BASELINE
 
 EPOCHS = 16
 Curves = Mapping[str, Sequence[float]]
@@ -32,7 +32,7 @@ class FakeTrial:
 
     @property
     def config(self) -> dict[str, str]:
-        return {"trial": self.name}
+        return {"trial": self.name, "role": "baseline" if self.name == BASELINE else "search"}
 
 
 class FakeController:
@@ -65,11 +65,12 @@ def race(pruning: Any, curves: Curves, order: Iterable[str] = (), folder: Search
         row = made_row(name, epochs[name], best=best, time=float(turn))
         if folder:
             folder.trial(name).append_epoch(row)
-        decision = pruning.on_trial_result(controller, trials[name], row)
+        result = {"epoch": row.epoch, "best": row.best}
+        decision = pruning.on_trial_result(controller, trials[name], result)
         assert decision in (TrialScheduler.CONTINUE, TrialScheduler.STOP)
         if decision == TrialScheduler.STOP or epochs[name] == len(curves[name]):
             ended.append(name)
-            pruning.on_trial_complete(controller, trials[name], row)
+            pruning.on_trial_complete(controller, trials[name], result)
     assert len(ended) == len(curves)
     return ended
 
@@ -157,7 +158,7 @@ def test_trials_that_fail_or_vanish_disturb_nobody(name: str) -> None:
         made.on_trial_complete(FakeController(), trial, {})  # its loss was infinite before the first report
     for trial in (FakeTrial("0007"), FakeTrial(BASELINE)):
         made.on_trial_add(FakeController(), trial)
-        made.on_trial_result(FakeController(), trial, made_row("0007", 1, best=0.1))
+        made.on_trial_result(FakeController(), trial, {"epoch": 1, "best": 0.1})
         made.on_trial_error(FakeController(), trial)
         made.on_trial_remove(FakeController(), trial)
     race(made, flat(0.75, first=8))
@@ -212,32 +213,3 @@ def test_a_trial_without_epochs_is_remembered_as_nothing(tmp_path: Any, name: st
     remember(made, folder, ["0000"])
     race(made, flat(0.1, first=1))
     assert made.stopped == {}
-
-
-def test_epochs_of_all_starts_count_against_the_budget(tmp_path: Any) -> None:
-    folder = SearchFolder(tmp_path)
-    made_trial(folder, "0000", epochs=3)
-    made_trial(folder, BASELINE, epochs=2)
-    budget = OutOfBudget(made_spec(budget={"epochs": 8}), folder)
-    for _ in range(3):
-        assert not budget.stop_all()
-        assert not budget("ray-1", {})
-    assert budget.stop_all()
-    assert OutOfBudget(made_spec(budget={"epochs": 5}), folder).stop_all()
-
-
-def test_seconds_count_from_this_start(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    now = 1000.0
-    monkeypatch.setattr(time, "monotonic", lambda: now)
-    budget = OutOfBudget(made_spec(budget={"seconds": 60}), SearchFolder(tmp_path))
-    now = 1060.0
-    assert not budget.stop_all()
-    now = 1060.1
-    assert budget.stop_all()
-
-
-def test_without_a_budget_nothing_ends(tmp_path: Any) -> None:
-    budget = OutOfBudget(made_spec(), SearchFolder(tmp_path))
-    for _ in range(100):
-        budget("ray-1", {})
-    assert not budget.stop_all()

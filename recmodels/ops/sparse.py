@@ -12,7 +12,8 @@ import numpy as np
 import torch
 from scipy import sparse
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
+
+from recmodels.ops.fast import FastOp, first_order
 
 # torch says once per process that its CSR support is in beta; the products used here are tested against dense ones.
 warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta state")
@@ -26,11 +27,12 @@ class Csr(NamedTuple):
     values: Tensor
 
     def tensor(self, n_columns: int) -> Tensor:
+        """Return torch's own form of the matrix."""
         size = (len(self.indptr) - 1, n_columns)
         return torch.sparse_csr_tensor(*self, size=size, check_invariants=False)
 
     def times(self, dense: Tensor) -> Tensor:
-        """The product with (m, D), without a gradient."""
+        """Return the product with (m, D), without a gradient."""
         if dense.is_cuda:
             return self.tensor(len(dense)) @ dense
         indptr, indices, values = self
@@ -45,16 +47,15 @@ class Sparse(NamedTuple):
 
     @classmethod
     def from_scipy(cls, matrix: sparse.csr_array) -> "Sparse":
-        """Values in torch's default floating type."""
+        """Convert a matrix; values in torch's default floating type."""
         return cls(_compressed(matrix.tocsr()), _compressed(matrix.T.tocsr()))
 
     def t(self) -> "Sparse":
         return Sparse(self.columns, self.rows)
 
     def __matmul__(self, dense: Tensor) -> Tensor:
-        """(n, D) from a dense (m, D), with a gradient for the dense one."""
-        product: Tensor = _Product.apply(self, dense)
-        return product
+        """Return the product (n, D) with a dense (m, D), with a gradient for the dense one."""
+        return Product.run(self, dense)
 
 
 class ConstantMatrix(nn.Module):
@@ -77,16 +78,28 @@ class ConstantMatrix(nn.Module):
         return self.matrix @ dense
 
 
-class _Product(torch.autograd.Function):
+class Product(FastOp):
+    @staticmethod
+    def plain(matrix: Sparse, dense: Tensor) -> Tensor:
+        indptr, columns, values = matrix.rows
+        rows = torch.repeat_interleave(indptr.diff())
+        return gather_and_add(columns, rows, values, dense, len(indptr) - 1)
+
     @staticmethod
     def forward(ctx: Any, matrix: Sparse, dense: Tensor) -> Tensor:
         ctx.matrix = matrix
         return matrix.rows.times(dense)
 
     @staticmethod
-    @once_differentiable
+    @first_order
     def backward(ctx: Any, grad: Tensor) -> tuple[None, Tensor]:
         return None, ctx.matrix.columns.times(grad.contiguous())
+
+
+def gather_and_add(sources: Tensor, targets: Tensor, weights: Tensor, dense: Tensor, n: int) -> Tensor:
+    """Return (n, D): row t is the sum of weights[e] * dense[sources[e]] over the entries e with targets[e] = t."""
+    messages = dense.index_select(0, sources) * weights.unsqueeze(1)
+    return dense.new_zeros(n, dense.shape[1]).index_add(0, targets, messages)
 
 
 def _compressed(matrix: sparse.csr_array) -> Csr:

@@ -1,0 +1,49 @@
+"""Results that follow from a data set alone: kept in memory as long as the data set lives, and in its cache folder."""
+
+from collections import OrderedDict
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, TypeVar, TypeVarTuple
+from weakref import WeakKeyDictionary
+
+from recmodels.data.cache import Table, cached
+from recmodels.data.dataset import RecDataset
+
+Result = TypeVar("Result")
+Key = TypeVarTuple("Key")
+
+_results: WeakKeyDictionary[RecDataset, dict[Callable[..., Any], OrderedDict[Any, Any]]] = WeakKeyDictionary()
+
+
+def derived(
+    entries: int = 1,
+) -> Callable[[Callable[[RecDataset, *Key], Result]], Callable[[RecDataset, *Key], Result]]:
+    """Let a function of a data set and further arguments keep its last `entries` results of each data set.
+
+    Equal data sets share them; they go with the data set, which they must not refer to. Nobody may write to them.
+    """
+
+    def decorate(make: Callable[[RecDataset, *Key], Result]) -> Callable[[RecDataset, *Key], Result]:
+        @wraps(make)
+        def remembered(data: RecDataset, *key: *Key) -> Result:
+            made = _results.setdefault(data, {}).setdefault(make, OrderedDict())
+            if key not in made:
+                made[key] = make(data, *key)
+            made.move_to_end(key)
+            while len(made) > entries:
+                made.popitem(last=False)
+            return made[key]
+
+        return remembered
+
+    return decorate
+
+
+def stored(make: Callable[[], Table], data: RecDataset, kind: str, *key: object) -> Table:
+    """Return `make()`, read from the data set's cache folder or stored there, if it has one.
+
+    `kind` names the result and its version, `key` the arguments other than the data set that it depends on.
+    """
+    if data.cache_dir is None:
+        return make()
+    return cached(data.cache_dir / f"{'-'.join(map(str, (kind, data.fingerprint, *key)))}.npz", make)

@@ -1,0 +1,160 @@
+"""Every fast operation against its plain twin: value, gradient, and the twin's second gradient."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from scipy import sparse
+from torch import Tensor
+from torch.autograd import gradcheck, gradgradcheck
+
+from recmodels import ops
+from recmodels.ops import edges, hops, softmax, tensors
+from recmodels.ops import sparse as products
+from recmodels.ops.fast import FastOp
+
+U, I, D = 7, 5, 3  # noqa: E741 - numbers of users, items and columns
+
+
+def pattern() -> np.ndarray:
+    """A random graph (U, I) with an isolated user and an isolated item."""
+    has = np.random.default_rng(0).random((U, I)) < 0.5
+    has[2], has[:, 4] = False, False
+    return has
+
+
+def edge_pattern() -> ops.EdgePattern:
+    users, items = np.nonzero(pattern())
+    by_user, by_item = matrix()
+    order = np.argsort(items, kind="stable")
+    ends = (torch.from_numpy(array) for array in (order, users, items))
+    return ops.EdgePattern(by_user.indptr, by_user.indices, by_item.indptr, by_item.indices, *ends)
+
+
+def matrix(seed: int = 0) -> ops.Sparse:
+    weights = np.random.default_rng(seed).random((U, I))
+    rows, columns = ops.Sparse.from_scipy(sparse.csr_array(weights * pattern()))
+    return ops.Sparse(*(csr._replace(values=csr.values.double()) for csr in (rows, columns)))
+
+
+@dataclass(frozen=True)
+class Case:
+    """`run` takes dense inputs of `shapes` in double precision."""
+
+    op: type[FastOp]
+    run: Callable[..., Any]
+    shapes: tuple[tuple[int, ...], ...]
+
+    def inputs(self) -> list[Tensor]:
+        generator = torch.Generator().manual_seed(1)
+        shaped = [torch.randn(*shape, dtype=torch.float64, generator=generator) for shape in self.shapes]
+        return [each.requires_grad_() for each in shaped]
+
+
+E = int(pattern().sum())
+CASES = {
+    "unit_rows": Case(tensors.UnitRows, ops.unit_rows, ((U, D),)),
+    "frobenius": Case(tensors.Frobenius, ops.frobenius, ((U, D),)),
+    "scale_by_cosine": Case(
+        tensors.ScaleByCosine, lambda a, b: ops.scale_by_cosine(a, ops.unit_rows(b)), ((U, D), (U, D))
+    ),
+    "product": Case(products.Product, lambda items: matrix() @ items, ((I, D),)),
+    "transposed product": Case(products.Product, lambda users: matrix().t() @ users, ((U, D),)),
+    **{
+        f"sum of {n} hops": Case(
+            hops.SumOfHops,
+            lambda users, items, n=n: ops.sum_of_hops(matrix(), matrix(1).t(), users, items, n, scale=0.5),
+            ((U, D), (I, D)),
+        )
+        for n in (1, 2, 3)
+    },
+    "dot at edges": Case(
+        edges.DotAtEdges, lambda users, items: ops.dot_at_edges(edge_pattern(), users, items), ((U, D), (I, D))
+    ),
+    "sum to users": Case(
+        edges.SumOverEdges, lambda values, items: ops.sum_over_edges(edge_pattern(), values, items), ((E,), (I, D))
+    ),
+    "sum to items": Case(
+        edges.SumOverEdges,
+        lambda values, users: ops.sum_over_edges(edge_pattern(), values, users, to_items=True),
+        ((E,), (U, D)),
+    ),
+    "cross entropy": Case(softmax.CrossEntropyOfOwnKey, ops.cross_entropy_of_own_key, ((U, D), (U, D))),
+}
+
+
+def test_no_operation_is_left_out() -> None:
+    assert {case.op for case in CASES.values()} == set(FastOp.__subclasses__())
+
+
+@pytest.fixture(params=CASES)
+def case(request: pytest.FixtureRequest) -> Case:
+    return CASES[request.param]
+
+
+def outputs(made: Tensor | tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    return (made,) if isinstance(made, Tensor) else made
+
+
+def test_values_and_gradients_agree(case: Case) -> None:
+    inputs = case.inputs()
+    fast = outputs(case.run(*inputs))
+    with ops.plain():
+        plain = outputs(case.run(*inputs))
+    torch.testing.assert_close(fast, plain)
+    weights = [torch.randn_like(each) for each in fast]
+    gradients = [torch.autograd.grad(made, inputs, weights) for made in (fast, plain)]
+    torch.testing.assert_close(*gradients)
+
+
+def test_gradients_are_slopes(case: Case) -> None:
+    assert gradcheck(case.run, case.inputs())
+
+
+def test_the_twin_can_be_differentiated_twice(case: Case) -> None:
+    with ops.plain():
+        assert gradgradcheck(case.run, case.inputs())
+
+
+def test_a_fast_operation_refuses_a_second_gradient(case: Case) -> None:
+    """It gives none instead of a wrong one."""
+    inputs = case.inputs()
+    made = sum(each.sum() for each in outputs(case.run(*inputs)))
+    with pytest.raises(RuntimeError, match=r"compute the loss inside `with ops.plain\(\):`"):
+        torch.autograd.grad(made, inputs, create_graph=True)
+
+
+@pytest.mark.parametrize("name", ["unit_rows", "frobenius", "scale_by_cosine"])
+def test_second_gradients_at_zero_are_finite(name: str) -> None:
+    inputs = CASES[name].inputs()
+    inputs[0].data[1:3] = 0
+    if name == "frobenius":
+        inputs[0].data.zero_()
+    with ops.plain():
+        plain = CASES[name].run(*inputs)
+    fast = CASES[name].run(*inputs)
+    torch.testing.assert_close(fast, plain)
+    of_fast = torch.autograd.grad(fast.sum(), inputs)
+    of_plain = torch.autograd.grad(plain.sum(), inputs, create_graph=True)
+    torch.testing.assert_close(of_fast, of_plain)
+    for second in torch.autograd.grad(sum(each.sum() for each in of_plain), inputs, allow_unused=True):
+        assert second is None or second.isfinite().all()
+
+
+def test_the_switch_holds_inside_alone() -> None:
+    def is_plain() -> bool:
+        return "UnitRows" not in ops.unit_rows(torch.ones(1, 1, requires_grad=True)).grad_fn.name()
+
+    assert not is_plain()
+    with ops.plain():
+        assert is_plain()
+        with ops.plain():
+            assert is_plain()
+        assert is_plain()
+    assert not is_plain()
+    with pytest.raises(KeyError), ops.plain():
+        raise KeyError
+    assert not is_plain()

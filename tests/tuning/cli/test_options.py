@@ -1,0 +1,125 @@
+"""One table of options: the parser, the places in the spec and the rules of --resume follow from it."""
+
+from typing import Any
+
+import pytest
+
+import run_search
+from tests.tuning.cli.helpers import NEW, refused
+from tuning.cli.options import seconds
+from tuning.yaml_document import parse_yaml
+
+pytestmark = pytest.mark.usefixtures("here")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--trials", "0"), "--trials: Input should be greater than or equal to 1, but got '0'"),
+        (("--trials", "many"), "--trials: Input should be a valid integer"),
+        (("--max-epochs", "1.5"), "--max-epochs: Input should be a valid integer"),
+        (("--patience", "-1"), "--patience: Input should be greater than or equal to 0"),
+        (("--epoch-budget", "0"), "--epoch-budget: Input should be greater than or equal to 1"),
+        (("--time-budget", "5y"), "--time-budget: expected a time like 90s, 15m or 2h, but got '5y'"),
+        (("--time-budget", "m"), "--time-budget: expected a time like 90s, 15m or 2h, but got 'm'"),
+        (("--time-budget", ""), "--time-budget: expected a time like 90s, 15m or 2h, but got ''"),
+        (("--time-budget=-1m",), "--time-budget: Input should be greater than 0, but got -60"),
+        (("--reduction", "inf"), "--reduction: Input should be a finite number"),
+        (("--grace", "2"), "--grace: Input should be less than or equal to 1"),
+        (("--reduction", "1"), "--reduction: Input should be greater than 1"),
+        (("--seed", "-1"), "--seed: Input should be greater than or equal to 0"),
+        (("--cpus-per-trial", "0"), "--cpus-per-trial: Input should be greater than or equal to 1"),
+        (("--gpus-per-trial", "nan"), "--gpus-per-trial: Input should be "),
+        (("--max-concurrent", "0"), "--max-concurrent: Input should be greater than or equal to 1"),
+        (
+            ("--metric", "recal@20"),
+            "--metric: Value error, expected one of recall, precision, map, ndcg, hit and a cut",
+        ),
+        (("--sampler", "gpp"), "--sampler: Input should be 'auto', 'gp'"),
+        (("--scheduler", "pbt"), "--scheduler: Input should be 'asha', 'hyperband', 'median' or 'none'"),
+        (("--export-format", "json"), "--export-format: Input should be 'mirrortune' or 'mmrec'"),
+        (("--name", "../up"), "--name: String should match pattern"),
+        (("--experiment", ""), "--experiment: String should have at least 1 character"),
+        (("--tune", "bse"), "--tune: there is no 'bse' to search; did you mean 'base'?"),
+        (("--tune", "plian"), "--tune: there is no 'plian' to search; did you mean 'plain'?"),
+        (("--tune", "mg", "--strategy", "plain"), "--tune mg: expected the strategy that --strategy names, plain"),
+        (("--set", "variant=papr"), "--set variant=papr: variant must be one of benchmark, paper, but got 'papr'"),
+        (("--strategy", "sam", "--set", "rho=-1", "--dry-run"), "--set rho=-1: rho >= 0 must hold, but got rho=-1"),
+        (("--strategy", "swa", "--set", "swa_start=0", "--dry-run"), "--set swa_start=0: swa_start >= 1 must hold"),
+        (("--optimizer", "adam, adma"), "--optimizer adam, adma: optimizer must be one of adam, sgd, rmsprop, adagrad"),
+        (("--optimizer", "sgd,sgd"), "--optimizer sgd,sgd: optimizer: values must differ from each other"),
+    ],
+)
+def test_a_value_that_is_wrong(capsys: Any, arguments: tuple[str, ...], message: str) -> None:
+    assert refused(capsys, *NEW, *arguments).startswith(message)
+
+
+def test_every_option_reaches_the_spec(capsys: Any) -> None:
+    values = {
+        "--name": "n",
+        "--model": "VBPR",
+        "--dataset": "demo",
+        "--strategy": "mg",
+        "--data-dir": "d",
+        "--cache-dir": "c",
+        "--sampler": "tpe",
+        "--scheduler": "median",
+        "--grace": "0.25",
+        "--reduction": "3",
+        "--trials": "4",
+        "--time-budget": "2h",
+        "--epoch-budget": "5",
+        "--pass-budget": "11",
+        "--flatness-every": "12",
+        "--max-epochs": "6",
+        "--patience": "7",
+        "--metric": "ndcg@3",
+        "--seed": "8",
+        "--cpus-per-trial": "9",
+        "--gpus-per-trial": "0.5",
+        "--max-concurrent": "10",
+        "--ray-address": "auto",
+        "--output-dir": "o",
+        "--tracking-uri": "sqlite:///x.db",
+        "--experiment": "e",
+        "--export-dir": "x",
+        "--export-format": "mmrec",
+    }
+    given = [part for pair in values.items() for part in pair]
+    assert run_search.main([*given, "--baseline", "--dry-run"]) == 0
+    said = parse_yaml(capsys.readouterr().out.partition("section ")[0], "text").data
+    said.pop("space")
+    assert said == {
+        "name": "n",
+        "model": "VBPR",
+        "dataset": "demo",
+        "strategy": "mg",
+        "data_dir": "d",
+        "cache_dir": "c",
+        "sampler": "tpe",
+        "scheduler": {"name": "median", "grace": 0.25, "reduction": 3.0},
+        "budget": {"trials": 4, "seconds": 7200.0, "epochs": 5, "passes": 11},
+        "training": {
+            "max_epochs": 6,
+            "patience": 7,
+            "metric": "ndcg@3",
+            "ks": [5, 10, 20, 50],
+            "seed": 8,
+            "flatness_every": 12,
+        },
+        "resources": {"cpus_per_trial": 9, "gpus_per_trial": 0.5, "max_concurrent": 10, "ray_address": "auto"},
+        "tracking": {"uri": "sqlite:///x.db", "experiment": "e"},
+        "baseline": True,
+        "role": "search",
+        "format": 1,
+        "output_dir": "o",
+        "export_dir": "x",
+        "export_format": "mmrec",
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"), [("90", 90), ("90s", 90), ("15m", 900), ("1.5h", 5400), ("1d", 86400), ("1e3", 1000)]
+)
+def test_a_time_has_a_unit(text: str, expected: float) -> None:
+    assert seconds(text) == expected

@@ -1,0 +1,264 @@
+"""A search from the command line: what is refused, what is searched, what is said at its end."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+import run_search
+from recmodels.training import STRATEGIES
+from tests.tuning.cli.helpers import NEW, refused, resolved
+from tests.tuning.factories import end_trial, made_folder, made_spec, made_trial
+from tuning.cli.search import show
+from tuning.proposals.queue import planned_trials
+from tuning.records.folder import SearchFolder
+from tuning.search import Outcome
+from tuning.spec import SearchSpec
+from tuning.yaml_document import parse_yaml
+
+pytestmark = pytest.mark.usefixtures("here")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((), "--model: missing, expected a name (see --list-models)"),
+        (("--model", "VBPR"), "--dataset: missing, expected a name (see --list-datasets)"),
+        (("--modle", "VBPR"), "--modle: no such option; did you mean '--model'?"),
+        ((*NEW, "--max-epoch=3"), "--max-epoch: no such option; did you mean '--max-epochs'?"),
+        (("VBPR",), "VBPR: no such option"),
+        (("--model",), "--model: expected one argument"),
+        (
+            ("--model", "LihgtGCN", "--dataset", "demo"),
+            "--model: there is no model 'LihgtGCN'; did you mean 'LightGCN'?",
+        ),
+        (
+            ("--model", "VBPR", "--dataset", "dmeo"),
+            "data set 'dmeo' is not built in (for a folder of your own pass --data-dir); did you mean 'demo'?",
+        ),
+        (("--model", "VBPR", "--dataset", "x", "--data-dir", "nowhere"), "--data-dir nowhere: no such folder"),
+        (
+            (*NEW, "--strategy", "mg+sma"),
+            "--strategy mg+sma: there is no strategy 'sma'; did you mean '",
+        ),
+        ((*NEW, "--strategy", "mg+plain_lr"), "--strategy mg+plain_lr: mg+plain_lr: mg and plain_lr are each a whole"),
+        ((*NEW, "--compare", "mg,smg"), "--compare smg: there is no strategy 'smg'; did you mean"),
+        ((*NEW, "--strategy", "amr+mg"), "--strategy amr+mg: amr moves item features, but LightGCN reads none"),
+        ((*NEW, "--seeds", "3"), "--seeds: only with --compare"),
+        ((*NEW, "--controls"), "--controls: only with --compare"),
+        ((*NEW, "--strategy", "plian"), "--strategy plian: there is no strategy 'plian'; did you mean 'plain'?"),
+    ],
+)
+def test_a_name_that_is_wrong(capsys: Any, arguments: tuple[str, ...], message: str) -> None:
+    assert refused(capsys, *arguments).startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--set", "alhpa=1.5"), "--set alhpa=1.5: no parameter 'alhpa'; did you mean 'alpha'?"),
+        (("--set", "alpha"), "--set alpha: expected NAME=VALUE"),
+        (("--set", "alpha=0"), "--set alpha=0 and strategies/mg.yaml:8: 0 <= beta < alpha must hold"),
+        (("--set", "beta=3.0"), "strategies/mg.yaml:7 and --set beta=3.0: 0 <= beta < alpha must hold"),
+        (("--set", "train.alpha=1"), "--set train.alpha=1: 'alpha' belongs in section 'strategy'"),
+        (("--set", "optimizer=adma"), "--set optimizer=adma: optimizer must be one of adam"),
+        (("--optimizer", "adma"), "--optimizer adma: optimizer must be one of adam"),
+        (("--optimizer", "sgd,adma"), "--optimizer sgd,adma: optimizer must be one of adam"),
+        (("--set", "momentum=0.9"), "models/LightGCN.yaml:8 and --set momentum=0.9: momentum is for sgd"),
+        (("--set", "compose=tow_step"), "--set compose=tow_step: compose must be one of two_step, combined"),
+        (("--pass-budget", "0"), "--pass-budget: Input should be greater than or equal to 1"),
+        (("--flatness-every", "0"), "--flatness-every: Input should be greater than or equal to 1"),
+        (
+            ("--space", "paper-gird"),
+            "--space paper-gird: neither a built-in space nor a file; did you mean 'paper-grid'?",
+        ),
+        (("--strategy", "plain", "--set", "alpha=1"), "--set alpha=1: no parameter 'alpha'"),
+        (("--sampler", "grid"), "--sampler grid: expected a finite space"),
+        (
+            ("--baseline", "--set", "reg_weight={type: uniform, low: 1, high: 2}"),
+            "--baseline: expected a default for every",
+        ),
+        (("--model", "Popularity", "--export-format", "mmrec"), "export format mmrec: model: Popularity is not one"),
+        (("--export-format", "mmrec", "--metric", "hit@5"), "export format mmrec: metric: expected one of recall"),
+    ],
+)
+def test_a_space_that_does_not_do(capsys: Any, arguments: tuple[str, ...], message: str) -> None:
+    assert refused(capsys, *NEW, *arguments).startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("strategy:\n  alhpa: 1.0\n", "my.yaml:2: mg has no parameter 'alhpa'; did you mean 'alpha'?"),
+        ("startegy:\n  alpha: 1.0\n", "my.yaml:1: unknown section 'startegy'; did you mean 'strategy'?"),
+        ("strategy:\n  alpha: {type: uniform, low: 1, hihg: 2}\n", "my.yaml:2: alpha: uniform has no key 'hihg'"),
+        ("strategy: [alpha\n", "my.yaml:2: not valid YAML"),
+    ],
+)
+def test_a_space_file_that_is_wrong(capsys: Any, text: str, message: str) -> None:
+    Path("my.yaml").write_text(text)
+    assert refused(capsys, *NEW, "--space", "my.yaml").startswith(message)
+
+
+def test_a_name_that_is_taken(capsys: Any, here: Path) -> None:
+    made_folder(here, name="s")
+    message = "--name s: this search exists in "
+    assert refused(capsys, *NEW, "--name", "s").startswith(message)
+    assert refused(capsys, *NEW, "--name", "s").endswith("; --resume s goes on")
+
+
+def test_an_output_folder_that_is_a_file(capsys: Any) -> None:
+    Path("notes.txt").write_text("mine")
+    assert "notes.txt" in refused(capsys, *NEW, "--output-dir", "notes.txt")
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("--model", "VBPR"),
+        ("--dataset", "x"),
+        ("--strategy", "plain"),
+        ("--set", "alpha=1"),
+        ("--space", "paper-grid"),
+        ("--tune", "all"),
+        ("--sampler", "tpe"),
+        ("--scheduler", "none"),
+        ("--grace", "0.1"),
+        ("--reduction", "3"),
+        ("--max-epochs", "5"),
+        ("--patience", "5"),
+        ("--metric", "ndcg@20"),
+        ("--seed", "1"),
+        ("--name", "other"),
+        ("--experiment", "other"),
+    ],
+)
+def test_a_resume_changes_nothing_that_would_make_its_trials_another_experiment(
+    capsys: Any, here: Path, option: str, value: str
+) -> None:
+    made_folder(here)
+    line = refused(capsys, "--resume", "made", option, value)
+    assert line == f"{option}: cannot be changed by --resume, start a new search instead"
+
+
+@pytest.mark.usefixtures("board")
+def test_a_resume_refuses_other_data(capsys: Any, here: Path) -> None:
+    made_folder(here)
+    line = refused(capsys, "--resume", "made")
+    assert line == "demo: not the data this search started with (fingerprint board20, expected f1n9e2)"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "points"),
+    [
+        (("--space", "paper-grid"), "grid points: 3"),
+        (("--strategy", "plain"), "grid points: 1"),
+        ((), "grid points: not finite, a parameter is continuous"),
+        (
+            ("--set", "variant={type: categorical, values: [benchmark, paper]}", "--space", "paper-grid"),
+            "grid points: 6",
+        ),
+    ],
+)
+def test_a_dry_run_prints_the_search_and_leaves_nothing(
+    capsys: Any, here: Path, arguments: tuple[str, ...], points: str
+) -> None:
+    assert run_search.main([*NEW, *arguments, "--dry-run", "--trials", "7", "--tracking-uri", "none"]) == 0
+    out, err = capsys.readouterr()
+    assert (out.splitlines()[-1], err) == (points, "")
+    spec = SearchSpec.model_validate(parse_yaml(out.partition("section ")[0], "text").data)
+    assert (spec.model, spec.dataset, spec.budget.trials, spec.tracking.uri) == ("LightGCN", "demo", 7, None)
+    assert "batch_size" in out.partition("section ")[2]
+    assert list(here.iterdir()) == []
+
+
+KNOBS, BASE = {"alpha", "beta/alpha", "interval"}, {"n_layers", "reg_weight", "learning_rate"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "strategy", "names"),
+    [
+        ((), "mg", KNOBS),
+        (("--tune", "strategy"), "mg", KNOBS),
+        (("--tune", "mg"), "mg", KNOBS),
+        (("--tune", "mg", "--strategy", "mg"), "mg", KNOBS),
+        (("--tune", "plain"), "plain", set()),
+        (("--tune", "base"), "plain", BASE),
+        (("--tune", "base", "--strategy", "mg"), "mg", BASE),
+        (("--tune", "all"), "mg", KNOBS | BASE),
+        (("--tune", "all", "--strategy", "plain"), "plain", BASE),
+    ],
+)
+def test_tune_says_what_is_searched(capsys: Any, arguments: tuple[str, ...], strategy: str, names: set[str]) -> None:
+    spec, searched = resolved(capsys, "--model", "LightGCN", *arguments)
+    assert (spec.strategy, searched) == (strategy, names)
+    assert spec.name.startswith(f"LightGCN-demo-{strategy}-")
+
+
+def test_several_optimizers_are_searched(capsys: Any) -> None:
+    one, searched = resolved(capsys, "--model", "LightGCN", "--optimizer", "sgd", "--set", "momentum=0.9")
+    assert (one.space.to_data()["train"]["optimizer"], one.space.to_data()["train"]["momentum"], searched) == (
+        "sgd",
+        0.9,
+        KNOBS,
+    )
+    both, searched = resolved(capsys, "--model", "LightGCN", "--optimizer", "sgd,adam")
+    assert both.space.to_data()["train"]["optimizer"] == {"type": "categorical", "values": ["sgd", "adam"]}
+    assert searched == KNOBS | {"optimizer"}
+
+
+@pytest.mark.parametrize("strategy", sorted(STRATEGIES))
+def test_every_strategy_can_be_tuned_by_its_name(capsys: Any, strategy: str) -> None:
+    by_name, searched = resolved(capsys, "--model", "VBPR", "--tune", strategy)
+    by_option, as_well = resolved(capsys, "--model", "VBPR", "--strategy", strategy)
+    assert (by_name.strategy, by_name.space, searched) == (strategy, by_option.space, as_well)
+    assert bool(searched) == bool(by_name.space.to_data()["strategy"])
+
+
+@pytest.mark.parametrize("how", ["--tune", "--strategy"])
+@pytest.mark.parametrize("strategy", ["plain", "mg", "ssam_f+mg"])
+def test_popularity_has_one_trial_whatever_is_asked_for(capsys: Any, how: str, strategy: str) -> None:
+    spec, searched = resolved(capsys, "--model", "Popularity", how, strategy)
+    assert searched == set()
+    assert spec.strategy == (strategy if how == "--strategy" else "plain")
+    assert resolved(capsys, "--model", "Popularity")[0].strategy == "plain"
+    assert planned_trials(spec) == 1
+
+
+@pytest.mark.parametrize(
+    ("space", "sampler", "expected"),
+    [
+        ({"strategy": {"beta": {"type": "categorical", "values": [0.1, 0.2, 0.3]}, "alpha": 1.0}}, "auto", 3),
+        ({"strategy": {"beta": {"type": "categorical", "values": [0.1, 0.2, 0.3]}, "alpha": 1.0}}, "tpe", 40),
+        ({"strategy": {"alpha": {"type": "uniform", "low": 1, "high": 2}}}, "auto", 40),
+        ({}, "tpe", 1),
+    ],
+)
+def test_a_search_has_as_many_trials_as_points(space: dict[str, Any], sampler: str, expected: int) -> None:
+    assert planned_trials(made_spec(space=space, sampler=sampler)) == expected
+
+
+@pytest.mark.parametrize("dataset", ["synthetic:clothing", "my set", "größe"])
+def test_every_data_set_makes_a_name(capsys: Any, dataset: str) -> None:
+    assert run_search.main(["--model", "VBPR", "--dataset", dataset, "--dry-run"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("winner", "interrupted", "code"), [(True, False, 0), (True, True, 130), (False, False, 1), (False, True, 130)]
+)
+def test_the_end_of_a_search(capsys: Any, here: Path, winner: bool, interrupted: bool, code: int) -> None:
+    folder = SearchFolder(here / "s")
+    made_trial(folder, "0000", epochs=2)
+    record = end_trial(folder, "0000", "finished" if winner else "failed", None if winner else "the loss became nan")
+    best = (record, Path("best_configs/x.yaml")) if winner else (None, None)
+    reference = {"valid": {"recall@20": 0.5}, "test": {"recall@20": 0.25}}
+    outcome = Outcome([record], *best, interrupted=interrupted, waiting=0, popularity=reference)
+    assert show(made_spec(), outcome, Console(width=120)) == code
+    out = capsys.readouterr().out
+    assert ("go on with: python run_search.py --resume made" in out) == interrupted
+    assert ("best configuration: best_configs/x.yaml" in out) == winner
+    assert ("no trial has a result; the first failed with: the loss became nan" in out) != winner
+    (row,) = [line.split() for line in out.splitlines() if line.startswith("popularity")]
+    assert row[-2:] == ["0.5", "0.25"]
+    assert ("warning: the items with most training interactions are a better ranking" in out) == winner

@@ -1,0 +1,53 @@
+"""Comparisons whose trials train in this process, without Ray."""
+
+from typing import Any
+
+from recmodels.data.dataset import RecDataset
+from tuning.cli.compare import new_comparison
+from tuning.execution.trial import run_trial
+from tuning.experiments.comparison import Comparison
+from tuning.proposals.queue import make_queue
+from tuning.records.folder import SearchFolder
+from tuning.records.trials import record_of
+from tuning.spec import SearchSpec
+
+GIVEN: dict[str, Any] = {
+    "model": "LightGCN",
+    "dataset": "demo",
+    "set": ["embedding_size=4"],
+    "max_epochs": "3",
+    "metric": "recall@1",
+    "trials": "2",
+    "output_dir": "searches",
+    "name": "c",
+}
+
+
+def made_comparison(**given: Any) -> Comparison:
+    return new_comparison(GIVEN | {"compare": "mg,sam", "seeds": "2"} | given)
+
+
+class Driver:
+    """Runs the trials of a search in this process; the user interrupts in the search of the name `stop_in`."""
+
+    def __init__(self, data: RecDataset, stop_in: str = ""):
+        self.data, self.stop_in, self.ran = data, stop_in, list[str]()
+
+    def ask(self, name: str, index: int) -> dict[str, Any] | None:
+        """The default point, once."""
+        return self.point if index == 0 else None
+
+    def __call__(self, spec: SearchSpec) -> bool:
+        self.ran.append(spec.name)
+        folder, self.point = SearchFolder.of(spec), spec.space.default_point() or {}
+        folder.write_spec(spec)
+        for plan in make_queue(spec, folder, self):
+            trial = folder.trial(plan.trial)
+            trial.write_plan(plan)
+            run_trial(
+                plan, model=spec.model, data=self.data, training=spec.training, folder=trial, report=lambda row: None
+            )
+            result = trial.result()
+            assert result is not None
+            folder.append_record(record_of(plan, trial.epochs(), result))
+        return spec.name != self.stop_in

@@ -1,0 +1,65 @@
+"""The result of a comparison is one table, for people and for programs."""
+
+import json
+from dataclasses import asdict
+
+import pytest
+
+from tests.recmodels.factories import checkerboard
+from tests.tuning.experiments.factories import Driver, made_comparison
+from tuning.experiments import comparison_report
+from tuning.experiments.comparison_report import COLUMNS, remarks, result_table, rows, write_result
+from tuning.experiments.results import read_results
+from tuning.experiments.runner import run_comparison
+from tuning.records.folder import SearchFolder
+from tuning.reports.tables import Column
+
+pytestmark = pytest.mark.usefixtures("here")
+POPULARITY = {split: {"recall@1": 0.125} for split in ("valid", "test")}
+
+
+def test_the_result_is_written_for_people_and_programs() -> None:
+    data, asked = checkerboard(), made_comparison(compare="bsam", controls=True)
+    assert run_comparison(asked, Driver(data))
+    results = read_results(asked, data)
+    write_result(asked, results, POPULARITY)
+    text = (asked.folder / "result.md").read_text()
+    header, _, *lines = [line for line in text.splitlines() if line.startswith("|")]
+    assert header.split(" | ")[0] == "| strategy"
+    assert [line.split(" | ")[0] for line in lines] == [
+        "| plain", "| bsam*", "| plain_lr", "| plain_repeat", "| popularity",
+    ]  # fmt: skip
+    assert lines[-1] == "| popularity | - | - | 0.125 | 0.125 | - | - | - | - | - | - |"
+    assert "Reconstructions, not to be taken for the results of their papers: bsam." in text
+    assert "bsam: " in text
+    for floor, weak in ((0.0, False), (1.5, True)):
+        said = remarks(asked, results, {"test": {"recall@1": floor}})
+        assert any("Below popularity on test (1.5): plain, bsam, plain_lr" in remark for remark in said) == weak
+    content = json.loads((asked.folder / "result.json").read_text())
+    assert content["strategies"][1]["best"] == json.loads(json.dumps(asdict(results[1])))["best"]
+    assert content["strategies"][1]["users"]["n"] == 10
+
+
+def test_a_strategy_whose_trials_all_failed_has_a_line_without_figures() -> None:
+    data, asked = checkerboard(), made_comparison(compare="mg")
+    run_comparison(asked, Driver(data))
+    spec = asked.searches[1]
+    for folder in (SearchFolder.of(spec), SearchFolder(SearchFolder.of(spec).path.with_name("c-mg-seeds"))):
+        (folder.path / "ledger.jsonl").unlink()
+    results = read_results(asked, data)
+    assert (results[1].best, results[1].tested, results[1].users, results[1].seeds) == (None, [], None, None)
+    mg = rows(results, None, "recall@1")[1]
+    assert [column.cell(mg) for column in COLUMNS][3:] == ["-"] * 8
+    assert any(remark.startswith("mg: nothing to compare") for remark in remarks(asked, results, None))
+
+
+def test_a_new_column_is_one_value_and_every_row_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    data, asked = checkerboard(), made_comparison(compare="mg")
+    run_comparison(asked, Driver(data))
+    results = read_results(asked, data)
+    runs = Column[comparison_report.ResultRow]("runs", lambda row: row.result and len(row.result.tested))
+    monkeypatch.setattr(comparison_report, "COLUMNS", (*COLUMNS, runs))
+    assert list(result_table(results, POPULARITY, "recall@1").columns[-1].cells) == ["2", "2", "-"]
+    write_result(asked, results, POPULARITY)
+    lines = [line for line in (asked.folder / "result.md").read_text().splitlines() if line.startswith("|")]
+    assert [line.split(" | ")[-1] for line in lines] == ["runs |", "--- |", "2 |", "2 |", "- |"]

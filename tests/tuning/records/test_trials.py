@@ -1,0 +1,76 @@
+"""The values that are written down about a trial, and the ledger's line that follows from them."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from recmodels.errors import UserError
+from tests.tuning.factories import made_metrics, made_row, made_trial
+from tuning.records.folder import SearchFolder
+from tuning.records.trials import TrialPlan, TrialRecord, TrialResult, record_of
+from tuning.versions import FORMAT
+
+FINISHED = TrialResult("finished", "all 4 epochs", {"recall@20": 0.5})
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> SearchFolder:
+    return SearchFolder(tmp_path)
+
+
+def test_the_line_of_a_trial_comes_from_its_files(folder: SearchFolder) -> None:
+    made_trial(folder, "0003", epochs=3)
+    trial = folder.trial("0003")
+    trial.append_epoch(made_row("0003", 4, best_epoch=2, best=made_metrics("0003", 2)["recall@20"]))
+    plan = trial.plan()
+    assert record_of(plan, trial.epochs(), FINISHED) == TrialRecord(
+        trial="0003",
+        role="search",
+        status="finished",
+        reason="all 4 epochs",
+        params=plan.params,
+        point=plan.point,
+        seed=7,
+        threads=1,
+        device="cpu",
+        epochs=4,
+        best_epoch=2,
+        value=made_metrics("0003", 2)["recall@20"],
+        valid=made_metrics("0003", 2),
+        test={"recall@20": 0.5},
+        seconds=4.0,
+        passes=12,
+    )
+
+
+def test_a_trial_without_epochs_has_no_value(folder: SearchFolder) -> None:
+    made_trial(folder, "0000", epochs=0)
+    record = record_of(folder.trial("0000").plan(), [], TrialResult("failed", "out of memory"))
+    assert (record.status, record.reason) == ("failed", "out of memory")
+    assert (record.epochs, record.best_epoch, record.value, record.valid, record.test) == (0, None, None, {}, {})
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        ({"format": 99}, f"written by another version of MirrorTune (format 99, this one reads {FORMAT})"),
+        ({"format": None}, "written by another version"),
+        ({"strategey": "mg"}, "not a TrialPlan: got an unexpected keyword argument 'strategey'"),
+    ],
+)
+def test_a_plan_of_another_version_or_shape_is_one_line(folder: SearchFolder, change: Any, fault: str) -> None:
+    made_trial(folder, "0000", epochs=0)
+    content = folder.trial("0000").plan().to_json()
+    assert TrialPlan.from_json(content, Path("trial.json")) == folder.trial("0000").plan()
+    with pytest.raises(UserError) as error:
+        TrialPlan.from_json(content | change, Path("trial.json"))
+    assert str(error.value).startswith(f"trial.json: {fault}")
+
+
+def test_a_plan_from_before_versions_is_one_line(folder: SearchFolder) -> None:
+    made_trial(folder, "0000", epochs=0)
+    old = folder.trial("0000").plan().to_json()
+    del old["format"]
+    with pytest.raises(UserError, match=r"^trial.json: written by another version of MirrorTune \(format 0"):
+        TrialPlan.from_json(old, Path("trial.json"))

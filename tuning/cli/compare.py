@@ -1,0 +1,111 @@
+"""A comparison of strategies from the command line: --compare, and --resume of a comparison."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from pydantic import ValidationError
+from rich.console import Console
+
+from recmodels.errors import UserError
+from recmodels.training.strategies import CONTROLS, knobs
+from tuning.cli.datasets import check_data, download, load
+from tuning.cli.options import Given, flag, refuse_changes, with_options
+from tuning.cli.search import dry_run, file_name, new_spec, run_search, time_stamp
+from tuning.commandlines import resume_command
+from tuning.execution.ray_tune.settings import prepare
+from tuning.experiments.comparison import REFERENCE, Comparison
+from tuning.experiments.comparison_report import remarks, result_table, write_result
+from tuning.experiments.results import StrategyResult, read_results
+from tuning.experiments.runner import run_comparison
+from tuning.records.folder import SearchFolder
+from tuning.reports.tables import say
+from tuning.space import SECTIONS_OF_TUNE
+from tuning.space.catalogue import known_strategy
+from tuning.spec import SearchSpec, first_fault
+
+
+def new(given: Given, argv: Sequence[str], console: Console) -> int:
+    """Start a comparison; return the exit code."""
+    comparison = new_comparison(given)
+    name = comparison.name
+    if "dry_run" in given:
+        return max(dry_run(spec, console) for spec in comparison.searches)
+    if comparison.folder.exists():
+        raise UserError(f"--name {name}: it exists in {comparison.folder.parent}; --resume {name}")
+    download(given)
+    return compare(comparison, argv, console)
+
+
+def resume(folder: Path, given: Given, argv: Sequence[str], console: Console) -> int:
+    """Go on with the comparison in a folder; return the exit code."""
+    comparison = Comparison.read(folder / "comparison.yaml")
+    refuse_changes(given, "when a comparison goes on, start a new one instead", budget=False)
+    place = {"output_dir": str(folder.parent)}
+    changed = [with_options(spec.model_dump(), {**given, **place}) for spec in comparison.searches]
+    return compare(comparison.model_copy(update={"searches": changed}), argv, console)
+
+
+def compare(comparison: Comparison, argv: Sequence[str], console: Console) -> int:
+    """Run what is left of a comparison and print its result; return the exit code."""
+    first = comparison.searches[0]
+    prepare(first.resources.ray_address)
+    from tuning.execution.ray_tune.cluster import cluster  # imports ray, which reads settings that `prepare` makes
+
+    data = load(first)
+    say(console, f"{data}\ncomparison {comparison.name}")
+
+    def run(spec: SearchSpec) -> bool:
+        check_data(spec, SearchFolder.of(spec), data)
+        say(console, f"\n{spec.name}: {spec.model}, {spec.strategy}")
+        return not run_search(spec, data, argv, console).interrupted
+
+    try:
+        with cluster(first.resources.ray_address):
+            complete = run_comparison(comparison, run)
+    except KeyboardInterrupt:
+        complete = False
+    if not complete:
+        say(console, f"interrupted; go on with: {resume_command(comparison.name, first.output_dir)}")
+        return 130
+    return show(comparison, read_results(comparison, data), console)
+
+
+def show(comparison: Comparison, results: list[StrategyResult], console: Console) -> int:
+    """Print and write the result of a comparison; return the exit code."""
+    popularity = SearchFolder.of(comparison.searches[0]).popularity()
+    write_result(comparison, results, popularity)
+    console.print(result_table(results, popularity, comparison.metric))
+    for remark in remarks(comparison, results, popularity):
+        say(console, remark)
+    say(console, f"result: {comparison.folder / 'result.md'}")
+    return 0 if any(result.tested for result in results) else 1
+
+
+def new_comparison(given: Given) -> Comparison:
+    """Return the comparison that --compare and the options of its searches describe, checked. UserError."""
+    for name in ("strategy", "baseline", "export_format"):
+        if name in given:
+            raise UserError(f"{flag(name)}: has no meaning with --compare")
+    if given.get("tune", "strategy") not in SECTIONS_OF_TUNE:
+        raise UserError(f"--tune {given['tune']}: expected one of {', '.join(SECTIONS_OF_TUNE)} with --compare")
+    named = [REFERENCE, *given["compare"].split(","), *(CONTROLS if "controls" in given else ())]
+    strategies = list(dict.fromkeys(known_strategy(name.strip(), "--compare") for name in named))
+    all_knobs = {knob for strategy in strategies for knob in knobs(strategy)}
+    made = file_name(f"compare-{given.get('model')}-{given.get('dataset')}", 60) + f"-{time_stamp()}"
+    name = given.get("name") or made
+    searches = []
+    for strategy in strategies:
+        # A strategy's knob is set only in the searches of strategies that have it.
+        fits = [text for text in given.get("set", ()) if _parameter(text) not in all_knobs - set(knobs(strategy))]
+        part = {"strategy": strategy, "name": file_name(f"{name}-{strategy}"), "set": fits}
+        searches.append(new_spec({**given, **part}))
+    seeds = {"seeds": given["seeds"]} if "seeds" in given else {}
+    try:
+        return Comparison(name=file_name(name), searches=searches, **seeds)
+    except ValidationError as error:
+        raise UserError(f"--seeds: {first_fault(error).partition(': ')[2]}") from None
+
+
+def _parameter(override: str) -> str:
+    """Return the parameter's name in NAME=VALUE or SECTION.NAME=VALUE."""
+    return override.partition("=")[0].strip().rpartition(".")[2]

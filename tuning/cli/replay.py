@@ -1,0 +1,38 @@
+"""--replay: train an exported configuration again and say whether its metrics are the same."""
+
+from rich.console import Console
+
+from recmodels.errors import UserError
+from tuning.cli.datasets import load_data
+from tuning.cli.options import Given, flag
+from tuning.export.model import read_trainable
+from tuning.export.replay import replay
+from tuning.reports.search_report import below_popularity
+from tuning.reports.tables import plain_columns, say, table
+
+
+def run(given: Given, console: Console) -> int:
+    """Return 0 if the metrics are those of the export, digit by digit, else 1. UserError."""
+    extra = given.keys() - {"replay", "data_dir", "cache_dir", "output_dir"}
+    if extra:
+        raise UserError(f"{flag(min(extra))}: has no meaning with --replay, whose file says everything")
+    export = read_trainable(given["replay"])
+    data = load_data(export.dataset, given)
+    if data.fingerprint != export.data_fingerprint:
+        say(console, f"warning: {export.dataset} is not the data of the export; other metrics are to be expected")
+    replayed = replay(export, data, console)
+    popularity = export.popularity.model_dump() if export.popularity else None
+    scores = {"exported": export.metrics.model_dump(), "replayed": replayed}
+    if popularity:
+        scores["popularity"] = popularity
+    rows = [
+        [f"{split} {name}", *(each[split][name] for each in scores.values())]
+        for split, metrics in scores["exported"].items()
+        for name in metrics
+    ]
+    console.print(table(plain_columns("metric", *scores, format="{:.6f}".format), rows))
+    if warning := below_popularity(replayed, popularity, export.training.metric):
+        say(console, warning)
+    same = all(exported == again for _, exported, again, *_ in rows)
+    print("the metrics are the same, digit by digit" if same else "the metrics differ")
+    return 0 if same else 1

@@ -1,0 +1,174 @@
+"""A search from the command line: options -> SearchSpec -> search; prints the result and what to do next."""
+
+import os
+import re
+import signal
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from recmodels.data.corruptions import clean_name
+from recmodels.data.dataset import RecDataset
+from recmodels.errors import UserError, did_you_mean
+from recmodels.models import MODELS
+from recmodels.training import STRATEGIES
+from tuning.cli.datasets import check_data, download, load
+from tuning.cli.options import Given, refuse_changes, with_options
+from tuning.commandlines import next_steps, resume_command
+from tuning.execution.ray_tune.settings import prepare
+from tuning.proposals.queue import planned_trials
+from tuning.records.folder import SearchFolder
+from tuning.records.selection import baseline
+from tuning.reports.live import LiveTable
+from tuning.reports.search_report import baseline_gain, below_popularity, best_table
+from tuning.reports.tables import plain_columns, say, table
+from tuning.space import SECTIONS_OF_TUNE, Parameter, load_space
+from tuning.space.catalogue import check_fit, check_space, known_parameters, known_strategy
+from tuning.space.parameter import read_parameter
+from tuning.spec import SearchSpec
+
+if TYPE_CHECKING:  # it imports ray, which reads settings that `prepare` makes
+    from tuning.search import Outcome
+
+
+def new(given: Given, argv: Sequence[str], console: Console) -> int:
+    """Start a search; return the exit code."""
+    spec = new_spec(given)
+    if "dry_run" in given:
+        return dry_run(spec, console)
+    folder = SearchFolder.of(spec)
+    if folder.exists():
+        raise UserError(f"--name {spec.name}: this search exists in {folder.path.parent}; --resume {spec.name} goes on")
+    download(given)
+    data = load(spec)
+    say(console, f"{data}\nsearch {spec.name}: {spec.model}, {spec.strategy}")
+    return search(spec, data, argv, console)
+
+
+def resume(root: Path, given: Given, argv: Sequence[str], console: Console) -> int:
+    """Go on with a search in the folder `root`; return the exit code."""
+    name = given["resume"]
+    folder = SearchFolder((root / name).resolve())
+    if not folder.exists():
+        known = [path.parent.name for path in root.glob("*/spec.yaml")]
+        raise UserError(f"--resume {name}: no such search in {root}{did_you_mean(name, known)}")
+    refuse_changes(given, "by --resume, start a new search instead")
+    spec = with_options(folder.spec().model_dump(), {**given, "output_dir": str(root)})
+    data = load(spec)
+    check_data(spec, folder, data)
+    return search(spec, data, argv, console)
+
+
+def search(spec: SearchSpec, data: RecDataset, argv: Sequence[str], console: Console) -> int:
+    """Run what is left of a search and print its result; return the exit code."""
+    try:
+        outcome = run_search(spec, data, argv, console)
+    except KeyboardInterrupt:
+        if SearchFolder.of(spec).exists():
+            say(console, f"interrupted; go on with: {resume_command(spec.name, spec.output_dir)}")
+        return 130
+    return show(spec, outcome, console)
+
+
+def run_search(spec: SearchSpec, data: RecDataset, argv: Sequence[str], console: Console) -> "Outcome":
+    """Run what is left of a search, with a live table; a polite kill ends it as Ctrl-C does."""
+    prepare(spec.resources.ray_address)
+    from tuning.search import Search
+
+    signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGINT))
+    live = LiveTable(planned_trials(spec), spec, console=console)
+    return Search(spec, data, live, ["run_search.py", *argv]).run()
+
+
+def show(spec: SearchSpec, outcome: "Outcome", console: Console) -> int:
+    """Print the result of a search and what to do next; return the exit code."""
+    metric, winner = spec.training.metric, outcome.winner
+    console.print(best_table(spec, outcome.records, outcome.popularity))
+    if gain := baseline_gain(winner, baseline(outcome.records), metric):
+        say(console, gain)
+    if warning := below_popularity(winner.scores if winner else {}, outcome.popularity, metric):
+        say(console, warning)
+    if outcome.interrupted:
+        say(console, f"interrupted; go on with: {resume_command(spec.name, spec.output_dir)}")
+    if outcome.export is None:
+        failed = next((record.reason for record in outcome.records if record.status == "failed"), None)
+        say(console, "no trial has a result" + (f"; the first failed with: {failed}" if failed else ""))
+        return 130 if outcome.interrupted else 1
+    steps = [f"  {step}" for step in next_steps(spec, outcome.export)]
+    say(console, "\n".join(["next:", *steps, f"best configuration: {outcome.export}"]))
+    return 130 if outcome.interrupted else 0
+
+
+def dry_run(spec: SearchSpec, console: Console) -> int:
+    """Print a search and its space, and start nothing."""
+    space = spec.space
+    print(spec.to_yaml(), end="")
+    console.print(table(plain_columns("section", "parameter", "values", left=3), space.describe()))
+    points = space.grid_size()
+    print(f"grid points: {'not finite, a parameter is continuous' if points is None else f'{points:,}'}")
+    return 0
+
+
+def new_spec(given: Given) -> SearchSpec:
+    """Return the search that the options and the space files describe, checked. UserError."""
+    for needed in ("model", "dataset"):
+        if needed not in given:
+            raise UserError(f"--{needed}: missing, expected a name (see --list-{needed}s)")
+    model = given["model"]
+    if model not in MODELS:
+        raise UserError(f"--model: there is no model {model!r}{did_you_mean(model, MODELS)}")
+    named = known_strategy(given["strategy"]) if "strategy" in given else None
+    strategy, tune = what_to_tune(given.get("tune", "strategy"), named)
+    if not MODELS[model].trains:  # all trials of a search would be the same
+        strategy, tune = named or "plain", "base"
+    check_fit(model, strategy)
+    space = load_space(
+        model,
+        strategy,
+        clean_name(given["dataset"]),
+        tune=tune,
+        space=given.get("space"),
+        overrides=overrides(given),
+        known=known_parameters(model, strategy),
+    )
+    check_space(space, model, strategy)
+    name = file_name(f"{model}-{given['dataset']}-{strategy}", 80) + f"-{time_stamp()}"
+    return with_options({"name": name, "strategy": strategy, "space": space}, given)
+
+
+def overrides(given: Given) -> list[str | Parameter]:
+    """Return the overrides of --optimizer and of --set, which has the last word."""
+    names = [name.strip() for name in given.get("optimizer", "").split(",")]
+    if names == [""]:
+        return given.get("set", [])
+    value = names[0] if len(names) == 1 else {"type": "categorical", "values": names}
+    source = f"--optimizer {given['optimizer']}"
+    return [read_parameter("train", "optimizer", value, source), *given.get("set", [])]
+
+
+def what_to_tune(tune: str, strategy: str | None) -> tuple[str, str]:
+    """Return the strategy, and the part of the space that is searched. UserError.
+
+    `tune`: the value of --tune. `strategy`: that of --strategy, None if it was not given.
+    """
+    if tune in SECTIONS_OF_TUNE:
+        return strategy or ("plain" if tune == "base" else "mg"), tune
+    if "+" not in tune and tune not in STRATEGIES:
+        raise UserError(f"--tune: there is no {tune!r} to search{did_you_mean(tune, [*SECTIONS_OF_TUNE, *STRATEGIES])}")
+    named = known_strategy(tune, "--tune")
+    if strategy not in (None, named):
+        raise UserError(f"--tune {tune}: expected the strategy that --strategy names, {strategy}")
+    return named, "strategy"
+
+
+def file_name(text: str, length: int | None = None) -> str:
+    """Return the text with `-` for characters that a file name should not have, cut to `length` characters."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", text)[:length]
+
+
+def time_stamp() -> str:
+    """Return the local time as a part of a file name."""
+    return datetime.now().strftime("%Y%m%d-%H%M%S")

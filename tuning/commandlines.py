@@ -1,0 +1,34 @@
+"""Command lines to copy: go on with a search, replay its winner, look at its runs."""
+
+import shlex
+from pathlib import Path
+
+from tuning.spec import SearchSpec
+
+
+def replay_command(path: Path, data_dir: str | None) -> str:
+    """Return the command line that trains an exported winner again."""
+    where = ["--data-dir", data_dir] if data_dir else []
+    return shlex.join(["python", "run_search.py", "--replay", str(path), *where])
+
+
+def resume_command(name: str, output_dir: str) -> str:
+    """Return the command line that goes on with a search or a comparison."""
+    where = [] if output_dir == SearchSpec.model_fields["output_dir"].default else ["--output-dir", output_dir]
+    return shlex.join(["python", "run_search.py", "--resume", name, *where])
+
+
+def next_steps(spec: SearchSpec, export: Path | None) -> list[str]:
+    """Return what to run after a search: MLflow's page, the replay of its winner, twice as many trials.
+
+    `export`: the winner's file, None without a winner. An MLflow server is given as its URL.
+    """
+    steps = []
+    uri = spec.tracking.uri
+    if uri:
+        server = uri.startswith(("http://", "https://"))
+        steps.append(uri if server else shlex.join(["mlflow", "ui", "--backend-store-uri", uri]))
+    if export:
+        steps.append(replay_command(export, spec.data_dir))
+    steps.append(f"{resume_command(spec.name, spec.output_dir)} --trials {2 * spec.budget.trials}")
+    return steps

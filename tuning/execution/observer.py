@@ -1,0 +1,24 @@
+"""What a search tells while it runs, to whoever watches it."""
+
+from collections.abc import Sequence
+
+from tuning.records.trials import EpochRow, TrialPlan, TrialRecord
+
+
+class Observer:
+    """Is told what happens; override the methods of interest. All are called from the thread that runs the search."""
+
+    def begins(self, history: Sequence[TrialRecord]) -> None:
+        """Trials run from now on; `history`: the trials that ended in earlier starts of the search."""
+
+    def running(self, plan: TrialPlan, row: EpochRow | None) -> None:
+        """A trial has started (None), or trained the epoch of `row`."""
+
+    def ended(self, record: TrialRecord) -> None:
+        """A trial has ended and is in the ledger."""
+
+    def ends(self) -> None:
+        """No trial runs any more."""
+
+    def say(self, text: str) -> None:
+        """Something a person should know, in one line."""

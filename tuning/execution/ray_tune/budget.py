@@ -1,0 +1,35 @@
+"""The end of a search's budget, as Ray Tune's stopper."""
+
+import math
+import time
+from typing import Any
+
+from ray import tune
+
+from tuning.records.folder import SearchFolder
+from tuning.spec import SearchSpec
+
+
+class OutOfBudget(tune.Stopper):
+    """Stops everything when the spec's seconds (from this start), epochs or passes (of the search) are used up."""
+
+    def __init__(self, spec: SearchSpec, folder: SearchFolder):
+        budget = spec.budget
+        self.end = time.monotonic() + budget.seconds if budget.seconds else math.inf
+        self.epochs_left: float = budget.epochs or math.inf
+        self.passes_left: float = budget.passes or math.inf
+        if budget.epochs or budget.passes:
+            for trial in folder.trials():
+                for row in trial.epochs():
+                    self._spend(row.passes)
+
+    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
+        self._spend(result["passes"])
+        return False
+
+    def stop_all(self) -> bool:
+        return self.epochs_left <= 0 or self.passes_left <= 0 or time.monotonic() > self.end
+
+    def _spend(self, passes: int) -> None:
+        self.epochs_left -= 1
+        self.passes_left -= passes

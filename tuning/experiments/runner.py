@@ -1,0 +1,31 @@
+"""Run the searches of a comparison one after the other; one that was killed goes on where it was."""
+
+from collections.abc import Callable, Iterator
+
+from recmodels.files import append_line, read_lines
+from tuning.experiments.comparison import Comparison
+from tuning.experiments.confirmation import confirmation_of
+from tuning.spec import SearchSpec
+
+
+def run_comparison(comparison: Comparison, run: Callable[[SearchSpec], bool]) -> bool:
+    """Run the searches that are still to be run; False if the user interrupted.
+
+    `run`: starts or resumes a search and returns False if the user interrupted it.
+    """
+    comparison.write()
+    done = comparison.folder / "done.jsonl"
+    for spec in _searches(comparison):
+        if spec.name in {row["search"] for row in read_lines(done)}:
+            continue
+        if not run(spec):
+            return False
+        append_line(done, {"search": spec.name}, sync=True)
+    return True
+
+
+def _searches(comparison: Comparison) -> Iterator[SearchSpec]:
+    for spec in comparison.searches:
+        yield spec
+        if seeds := confirmation_of(comparison, spec):
+            yield seeds

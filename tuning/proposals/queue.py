@@ -1,0 +1,111 @@
+"""What a search runs next: plans in order, made one at a time when a trial can start. Loads no optuna."""
+
+import time
+from collections.abc import Iterator, Mapping
+from itertools import chain
+from typing import Any, Protocol
+
+from tuning.records.folder import SearchFolder
+from tuning.records.trials import BASELINE, Role, TrialPlan
+from tuning.space import Space
+from tuning.spec import Params, SearchSpec
+
+GP_LIMIT = 200
+"""A Gaussian process costs time cubic in the trials; beyond this budget `auto` takes TPE."""
+
+Queue = Iterator[TrialPlan]
+"""Plans in the order in which they shall run; it ends when the search has started all that it should."""
+
+
+class Proposer(Protocol):
+    """Whatever proposes the points of a search, such as an Optuna study."""
+
+    def ask(self, name: str, index: int) -> dict[str, Any] | None:
+        """The point of the `index`-th trial, called `name`; None: no point is left."""
+
+
+def make_queue(spec: SearchSpec, folder: SearchFolder, proposer: Proposer) -> Queue:
+    """Interrupted trials, then the baseline, then the trials that the search, or its seeds, still has to start."""
+    rest = seeds(spec, folder) if spec.role == "confirmation" else proposals(spec, folder, proposer)
+    return chain(interrupted(folder), baseline(spec, folder), rest)
+
+
+def interrupted(folder: SearchFolder) -> Queue:
+    """The trials that were started and have not ended."""
+    yield from folder.unfinished()
+
+
+def baseline(spec: SearchSpec, folder: SearchFolder) -> Queue:
+    """The base at its defaults, trained plainly, if the spec wants it and it was never started."""
+    params = spec.space.base_defaults()
+    if _wants_baseline(spec, folder) and params:
+        yield _plan(spec, BASELINE, {"strategy": {}, **params}, {}, role="baseline", strategy="plain")
+
+
+def proposals(spec: SearchSpec, folder: SearchFolder, proposer: Proposer) -> Queue:
+    """A trial for each point that the proposer has, up to the budget."""
+    for index in range(_started(folder), planned_trials(spec)):
+        point = proposer.ask(name := trial_name(index), index)
+        if point is None:
+            return
+        yield _plan(spec, name, spec.space.resolve(point), point)
+
+
+def seeds(spec: SearchSpec, folder: SearchFolder) -> Queue:
+    """The space's one point, trained on one seed after the other from the spec's on."""
+    for index in range(_started(folder), planned_trials(spec)):
+        yield _plan(spec, trial_name(index), spec.space.resolve({}), {}, role="confirmation", seed_offset=index)
+
+
+def remaining(spec: SearchSpec, folder: SearchFolder) -> int:
+    """How many trials are still to be started, or to be ended."""
+    to_start = max(0, planned_trials(spec) - _started(folder))
+    return len(folder.unfinished()) + to_start + _wants_baseline(spec, folder)
+
+
+def planned_trials(spec: SearchSpec) -> int:
+    """How many trials the search will have without its baseline: a grid may have fewer points than the budget pays."""
+    trials = spec.budget.trials
+    if spec.role == "confirmation" or choose_sampler(spec.space, trials, spec.sampler) != "grid":
+        return trials
+    return min(trials, spec.space.grid_size() or trials)
+
+
+def choose_sampler(space: Space, trials: int, named: str = "auto") -> str:
+    """The `named` sampler, but the grid for a space of one point: with any other all trials would be the same.
+
+    `auto`: the grid where the budget covers it, else a Gaussian process, TPE for large budgets.
+    """
+    points = space.grid_size()
+    if named != "auto" and points != 1:
+        return named
+    if points is not None and points <= trials:
+        return "grid"
+    return "gp" if trials <= GP_LIMIT else "tpe"
+
+
+def trial_name(index: int) -> str:
+    return f"{index:04d}"
+
+
+def _started(folder: SearchFolder) -> int:
+    return sum(plan.role != "baseline" for plan in folder.plans())
+
+
+def _wants_baseline(spec: SearchSpec, folder: SearchFolder) -> bool:
+    return spec.baseline and not (folder.trial(BASELINE).path / "trial.json").exists()
+
+
+def _plan(
+    spec: SearchSpec,
+    name: str,
+    params: Params,
+    point: Mapping[str, Any],
+    *,
+    role: Role = "search",
+    strategy: str | None = None,
+    seed_offset: int = 0,
+) -> TrialPlan:
+    """Threads and device are set when the trial starts."""
+    seed = spec.training.seed + seed_offset
+    return TrialPlan(name, role, strategy or spec.strategy, params, dict(point), seed, 1, "cpu", time.time())

@@ -1,0 +1,156 @@
+"""What is written down about one trial: its plan, a row for each epoch, its result, and its line in the ledger."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Self
+
+from recmodels.errors import UserError
+from tuning.spec import Params, Scores
+from tuning.versions import FORMAT, check_format
+
+Role = Literal["search", "baseline", "confirmation", "replay"]
+"""A trial of the search itself, the plain training that it is measured by, a winner on a fresh seed, or a replay."""
+
+Status = Literal["finished", "pruned", "failed"]
+
+BASELINE = "baseline"
+"""The name of the trial that trains plainly; the others are called 0000, 0001, ..."""
+
+
+class _Stored:
+    """A frozen dataclass kept as JSON. `versioned`: with the format's version."""
+
+    versioned: ClassVar[bool] = False
+
+    def to_json(self) -> dict[str, Any]:
+        version = {"format": FORMAT} if self.versioned else {}
+        return version | asdict(self)  # type: ignore[call-overload]  # every subclass is a dataclass
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any], source: Path) -> Self:
+        """The value that `to_json` wrote to the file `source`. UserError if it is of another version or shape."""
+        fields = dict(content)
+        if cls.versioned:
+            check_format({"format": 0, **fields}, source)  # 0: from before files had a version
+            del fields["format"]
+        try:
+            return cls(**fields)
+        except TypeError as error:
+            raise UserError(f"{source}: not a {cls.__name__}: {str(error).partition('() ')[2]}") from None
+
+
+@dataclass(frozen=True)
+class TrialPlan(_Stored):
+    """What one trial trains, decided before it starts.
+
+    `params`: by section, alpha and beta as such. `point`: what the sampler proposed, dimension -> value. `threads`,
+    `device` ("cpu" or "cuda"): what it runs on. `time`: of the decision, in unix seconds.
+    """
+
+    versioned = True
+
+    trial: str
+    role: Role
+    strategy: str
+    params: Params
+    point: dict[str, Any]
+    seed: int
+    threads: int
+    device: str
+    time: float
+
+
+@dataclass(frozen=True)
+class EpochRow(_Stored):
+    """One epoch of a trial, counted from 1.
+
+    `time`: its end, in unix seconds. `loss`: mean over the batches; `terms`: the same by named term. `seconds`,
+    `valid_seconds`: of training and of evaluation. `valid`: metrics. `passes`, `steps`, `skipped`: forward and backward
+    passes, optimiser steps, batches left out. `best`: the largest value of the search's metric so far, reached at
+    `best_epoch`. `flatness`: where it was measured.
+    """
+
+    epoch: int
+    time: float
+    loss: float
+    terms: dict[str, float]
+    seconds: float
+    valid_seconds: float
+    valid: dict[str, float]
+    passes: int
+    steps: int
+    skipped: int
+    best: float
+    best_epoch: int
+    flatness: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class TrialResult(_Stored):
+    """How a trial came to its own end; `test` has all metrics on the test split, {} for a failed trial."""
+
+    status: Status
+    reason: str
+    test: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class TrialRecord(_Stored):
+    """One line of the ledger: how a trial ended.
+
+    `value`: the search's metric at `best_epoch`. `valid`, `test`: all metrics at that epoch; `test` only where the
+    trial ran to its own end. `seconds`: of training and evaluation. `passes`: forward and backward passes over a batch.
+    The rest is the plan's.
+    """
+
+    versioned = True
+
+    trial: str
+    role: Role
+    status: Status
+    reason: str | None
+    params: Params
+    point: dict[str, Any]
+    seed: int
+    threads: int
+    device: str
+    epochs: int
+    best_epoch: int | None
+    value: float | None
+    valid: dict[str, float] = field(default_factory=dict)
+    test: dict[str, float] = field(default_factory=dict)
+    seconds: float = 0.0
+    passes: int = 0
+
+    @property
+    def scores(self) -> Scores:
+        return {"valid": self.valid, "test": self.test}
+
+
+def best_row(rows: list[EpochRow]) -> EpochRow | None:
+    """The row of the best epoch, None without rows."""
+    return next((row for row in rows if row.epoch == rows[-1].best_epoch), None) if rows else None
+
+
+def record_of(plan: TrialPlan, rows: list[EpochRow], result: TrialResult) -> TrialRecord:
+    """The ledger's line for a trial that ended."""
+    best = best_row(rows)
+    return TrialRecord(
+        trial=plan.trial,
+        role=plan.role,
+        status=result.status,
+        reason=result.reason,
+        params=plan.params,
+        point=plan.point,
+        seed=plan.seed,
+        threads=plan.threads,
+        device=plan.device,
+        epochs=len(rows),
+        best_epoch=best.epoch if best else None,
+        value=best.best if best else None,
+        valid=best.valid if best else {},
+        test=result.test,
+        seconds=sum(row.seconds + row.valid_seconds for row in rows),
+        passes=sum(row.passes for row in rows),
+    )

@@ -1,0 +1,74 @@
+"""The columns of every table of trials: while a search runs, at its end, and on its page of Markdown.
+
+A new column is one line in `trial_columns`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Literal
+
+from tuning.records.trials import Status, TrialRecord
+from tuning.reports.tables import Column
+from tuning.space.distributions import Fixed
+from tuning.space.parameter import Parameter
+from tuning.spec import Params, Scores, SearchSpec
+
+
+@dataclass(frozen=True)
+class TrialRow:
+    """A row: a trial that runs or has ended, or a ranking that needs no trial.
+
+    `epochs`: trained so far. `value`: best validation score so far. `test`: test metrics. `record`: of an ended trial.
+    """
+
+    name: str
+    status: Status | Literal["running"] | None = None
+    epochs: int | None = None
+    params: Params = field(default_factory=dict)
+    value: float | None = None
+    test: Mapping[str, float] = field(default_factory=dict)
+    record: TrialRecord | None = None
+
+
+def ended_row(record: TrialRecord) -> TrialRow:
+    """Return the row of a trial that has ended."""
+    return TrialRow(record.trial, record.status, record.epochs, record.params, record.value, record.test, record)
+
+
+def popularity_row(scores: Scores, metric: str) -> TrialRow:
+    """Return the row of the ranking by popularity, which every model has to beat."""
+    return TrialRow("popularity", value=scores["valid"].get(metric), test=scores["test"])
+
+
+def trial_columns(spec: SearchSpec) -> tuple[Column[TrialRow], ...]:
+    """Return the columns of a search's tables: progress, parameters, scores."""
+    metric = spec.training.metric
+    return (
+        Column("trial", lambda row: row.name, justify="left"),
+        Column("status", lambda row: row.status, justify="left"),
+        Column("epochs", lambda row: row.epochs),
+        Column("best epoch", lambda row: row.record and row.record.best_epoch, live=False),
+        *(Column(parameter.name, partial(_value, parameter)) for parameter in shown_parameters(spec)),
+        Column(f"valid {metric}", lambda row: row.value),
+        Column(f"test {metric}", lambda row: row.test.get(metric), live=False),
+    )
+
+
+def shown_parameters(spec: SearchSpec) -> list[Parameter]:
+    """Return the parameters that get a column: all that differ between trials, and what the strategy declares in the
+    attribute `shown` of its parts."""
+    from recmodels.training.strategies import parts_of  # loads torch
+
+    declared = {name for part in parts_of(spec.strategy).values() for name in getattr(part, "shown", ())}
+    parameters = spec.space.parameters
+    searched = {each.name for each in parameters if not isinstance(each.distribution, Fixed)}
+    return [
+        each
+        for each in parameters
+        if each.name in searched or each.of in searched or (each.section == "strategy" and each.name in declared)
+    ]
+
+
+def _value(parameter: Parameter, row: TrialRow) -> Any:
+    return row.params.get(parameter.section, {}).get(parameter.name)

@@ -1,0 +1,66 @@
+"""What a tracking store has to do for the records of a search, and which stores there are."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import ClassVar, Literal, NamedTuple, Protocol
+
+from tuning.tracking.points import Point
+
+SEARCH = "search"
+"""The name of the search's own run; the others have their trial's name."""
+
+RunState = Literal["RUNNING", "FINISHED", "FAILED", "KILLED"]
+
+
+class StoredRun(NamedTuple):
+    """A run as the store has it. `state`: a RunState."""
+
+    id: str
+    state: str
+    tags: Mapping[str, str]
+    params: Mapping[str, str]
+
+
+class Store(Protocol):
+    """One experiment of a tracking store; connects when made.
+
+    Every method may raise anything: the delivery is then tried again later. All but `create` may be repeated.
+    """
+
+    title: ClassVar[str]
+    """What messages call the store."""
+    experiment: str
+    """The store's id of the experiment."""
+
+    def __init__(self, uri: str, experiment: str) -> None: ...
+
+    @staticmethod
+    def resolve(uri: str) -> str:
+        """The URI as it holds in every working directory."""
+
+    def find(self, search_id: str, known: Mapping[str, str]) -> dict[str, StoredRun]:
+        """The runs of a search by trial; `known`: the run id that each trial has, where that is known."""
+
+    def create(self, title: str, start: float, tags: Mapping[str, str], parent: str | None) -> StoredRun:
+        """A new run below `parent`, started at `start` (unix s)."""
+
+    def reopen(self, run_id: str) -> None:
+        """Let an ended run go on."""
+
+    def epochs(self, run_id: str) -> set[int]:
+        """The epochs that have arrived whole, counted from 1."""
+
+    def log(self, run_id: str, points: list[Point], tags: Mapping[str, str], params: Mapping[str, str]) -> None:
+        """Any number of points, tags and parameters."""
+
+    def describe(self, run_id: str, markdown: str) -> None:
+        """The page that people see of a run."""
+
+    def end(self, run_id: str, state: RunState, seconds: float) -> None:
+        """End a run at `seconds` (unix s)."""
+
+    def upload(self, run_id: str, path: Path) -> None:
+        """Keep a file with a run."""
+
+    def refused(self, error: Exception) -> bool:
+        """Whether the store answered with `error` and will answer so again; False: it could not be reached."""

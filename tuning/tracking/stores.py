@@ -1,0 +1,12 @@
+"""The tracking stores by the scheme of their URI."""
+
+from tuning.tracking.mlflow_store import MlflowStore
+from tuning.tracking.store import Store
+
+STORES: dict[str, type[Store]] = {}
+"""Scheme of a URI, as `name` in `name:place`, -> store. MLflow takes every other URI."""
+
+
+def store_for(uri: str) -> type[Store]:
+    """The store that a tracking URI belongs to."""
+    return STORES.get(uri.partition(":")[0], MlflowStore)
