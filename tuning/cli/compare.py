@@ -10,7 +10,7 @@ from recmodels.errors import UserError
 from recmodels.training.strategies import CONTROLS, knobs
 from tuning.cli.datasets import check_data, download, load
 from tuning.cli.options import Given, flag, refuse_changes, with_options
-from tuning.cli.search import dry_run, file_name, new_spec, run_search, time_stamp
+from tuning.cli.search import dry_run, file_name, new_spec, run_search, stamped
 from tuning.commandlines import resume_command
 from tuning.execution.ray_tune.settings import prepare
 from tuning.experiments.comparison import REFERENCE, Comparison
@@ -91,8 +91,7 @@ def new_comparison(given: Given) -> Comparison:
     named = [REFERENCE, *given["compare"].split(","), *(CONTROLS if "controls" in given else ())]
     strategies = list(dict.fromkeys(known_strategy(name.strip(), "--compare") for name in named))
     all_knobs = {knob for strategy in strategies for knob in knobs(strategy)}
-    made = file_name(f"compare-{given.get('model')}-{given.get('dataset')}", 60) + f"-{time_stamp()}"
-    name = given.get("name") or made
+    name = given.get("name") or stamped(f"compare-{given.get('model')}-{given.get('dataset')}", 60)
     searches = []
     for strategy in strategies:
         # A strategy's knob is set only in the searches of strategies that have it.

@@ -50,13 +50,14 @@ def new(given: Given, argv: Sequence[str], console: Console) -> int:
 
 def resume(root: Path, given: Given, argv: Sequence[str], console: Console) -> int:
     """Go on with a search in the folder `root`; return the exit code."""
-    name = given["resume"]
-    folder = SearchFolder((root / name).resolve())
+    name, path = given["resume"], root / given["resume"]
+    place = {"name": path.name, "output_dir": str(path.parent)}  # of the folder, which may be a copy
+    folder = SearchFolder(path.resolve())
     if not folder.exists():
         known = [path.parent.name for path in root.glob("*/spec.yaml")]
         raise UserError(f"--resume {name}: no such search in {root}{did_you_mean(name, known)}")
     refuse_changes(given, "by --resume, start a new search instead")
-    spec = with_options(folder.spec().model_dump(), {**given, "output_dir": str(root)})
+    spec = with_options(folder.spec().model_dump(), {**given, **place})
     data = load(spec)
     check_data(spec, folder, data)
     return search(spec, data, argv, console)
@@ -125,17 +126,11 @@ def new_spec(given: Given) -> SearchSpec:
     if not MODELS[model].trains:  # all trials of a search would be the same
         strategy, tune = named or "plain", "base"
     check_fit(model, strategy)
-    space = load_space(
-        model,
-        strategy,
-        clean_name(given["dataset"]),
-        tune=tune,
-        space=given.get("space"),
-        overrides=overrides(given),
-        known=known_parameters(model, strategy),
-    )
+    known, changes = known_parameters(model, strategy), overrides(given)
+    dataset, file = clean_name(given["dataset"]), given.get("space")
+    space = load_space(model, strategy, dataset, tune=tune, space=file, overrides=changes, known=known)
     check_space(space, model, strategy)
-    name = file_name(f"{model}-{given['dataset']}-{strategy}", 80) + f"-{time_stamp()}"
+    name = stamped(f"{model}-{given['dataset']}-{strategy}", 80)
     return with_options({"name": name, "strategy": strategy, "space": space}, given)
 
 
@@ -164,11 +159,11 @@ def what_to_tune(tune: str, strategy: str | None) -> tuple[str, str]:
     return named, "strategy"
 
 
-def file_name(text: str, length: int | None = None) -> str:
-    """Return the text with `-` for characters that a file name should not have, cut to `length` characters."""
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", text)[:length]
+def file_name(text: str) -> str:
+    """Return the text with `-` for characters that a file name should not have."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", text)
 
 
-def time_stamp() -> str:
-    """Return the local time as a part of a file name."""
-    return datetime.now().strftime("%Y%m%d-%H%M%S")
+def stamped(text: str, length: int) -> str:
+    """Return the text as a file name, cut to `length` characters, and the local time."""
+    return f"{file_name(text)[:length]}-{datetime.now():%Y%m%d-%H%M%S}"

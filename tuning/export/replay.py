@@ -76,7 +76,7 @@ def plan_of(export: Export) -> TrialPlan:
         trial="replay",
         role="replay",
         strategy=export.strategy,
-        params={**export.parameters},
+        params={str(section): values for section, values in export.parameters.items()},
         point={},
         seed=export.seed,
         threads=export.threads,

@@ -2,21 +2,7 @@
 
 from tuning.reports.columns import TrialRow, trial_columns
 from tuning.reports.live import LiveTable
-from tuning.reports.search_report import baseline_gain, below_popularity, best_table, summary_markdown
-from tuning.reports.tables import Column, markdown_table, plain_columns, say, shown, table
+from tuning.reports.search_report import best_table, summary_markdown
+from tuning.reports.tables import Column
 
-__all__ = [
-    "Column",
-    "LiveTable",
-    "TrialRow",
-    "baseline_gain",
-    "below_popularity",
-    "best_table",
-    "markdown_table",
-    "plain_columns",
-    "say",
-    "shown",
-    "summary_markdown",
-    "table",
-    "trial_columns",
-]
+__all__ = ["Column", "LiveTable", "TrialRow", "best_table", "summary_markdown", "trial_columns"]

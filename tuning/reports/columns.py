@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Literal
 
-from tuning.records.trials import Status, TrialRecord
+from tuning.records.trials import EpochRow, Role, Status, TrialPlan, TrialRecord
 from tuning.reports.tables import Column
 from tuning.space.distributions import Fixed
 from tuning.space.parameter import Parameter
@@ -19,10 +19,12 @@ from tuning.spec import Params, Scores, SearchSpec
 class TrialRow:
     """A row: a trial that runs or has ended, or a ranking that needs no trial.
 
-    `epochs`: trained so far. `value`: best validation score so far. `test`: test metrics. `record`: of an ended trial.
+    `role`: of the trial. `epochs`: trained so far. `value`: best validation score so far. `test`: test metrics.
+    `record`: of an ended trial.
     """
 
     name: str
+    role: Role | None = None
     status: Status | Literal["running"] | None = None
     epochs: int | None = None
     params: Params = field(default_factory=dict)
@@ -31,9 +33,16 @@ class TrialRow:
     record: TrialRecord | None = None
 
 
+def running_row(plan: TrialPlan, row: EpochRow | None) -> TrialRow:
+    """Return the row of a trial that runs; `row`: its last epoch, None before the first."""
+    epochs, best = (row.epoch, row.best) if row else (0, None)
+    return TrialRow(plan.trial, plan.role, "running", epochs, plan.params, best)
+
+
 def ended_row(record: TrialRecord) -> TrialRow:
     """Return the row of a trial that has ended."""
-    return TrialRow(record.trial, record.status, record.epochs, record.params, record.value, record.test, record)
+    progress = (record.status, record.epochs, record.params, record.value)
+    return TrialRow(record.trial, record.role, *progress, record.test, record)
 
 
 def popularity_row(scores: Scores, metric: str) -> TrialRow:

@@ -8,13 +8,12 @@ from datetime import timedelta
 
 from rich.console import Console, Group
 from rich.live import Live
-from rich.table import Table
 from rich.text import Text
 
 from tuning.execution.observer import Observer
-from tuning.records.trials import BASELINE, EpochRow, TrialPlan, TrialRecord
+from tuning.records.trials import EpochRow, TrialPlan, TrialRecord
 from tuning.reports import columns
-from tuning.reports.columns import TrialRow, ended_row
+from tuning.reports.columns import TrialRow, ended_row, running_row
 from tuning.reports.tables import say, shown, table
 from tuning.spec import SearchSpec
 
@@ -48,8 +47,7 @@ class LiveTable(Observer):
             self._live.start()
 
     def running(self, plan: TrialPlan, row: EpochRow | None) -> None:
-        epoch, best = (row.epoch, row.best) if row else (0, None)
-        self._update(TrialRow(plan.trial, "running", epoch, plan.params, best))
+        self._update(running_row(plan, row))
 
     def ended(self, record: TrialRecord) -> None:
         self._update(ended_row(record))
@@ -87,7 +85,7 @@ class LiveTable(Observer):
         return f"{row.name} {row.status} after {row.epochs} epochs: {known}; {self._progress()}"
 
     def _progress(self) -> str:
-        tried = [row for row in self._rows.values() if row.name != BASELINE]
+        tried = [row for row in self._rows.values() if row.role != "baseline"]
         done = f"{sum(map(_ended, tried))}/{self._total} trials"
         best = max(tried, key=_score, default=None)
         return done if best is None or _score(best) == -math.inf else f"{done}, best {shown(best.value)} ({best.name})"
@@ -102,10 +100,8 @@ class LiveTable(Observer):
         footer = f"{progress}, {timedelta(seconds=int(elapsed))}, {shown(speed)} epochs/s"
         if hidden := len(rows) - len(picked):
             footer += f", {hidden} trials not shown"
-        return Group(self._table(picked), Text(footer, no_wrap=True, overflow="ellipsis"))
-
-    def _table(self, rows: Sequence[TrialRow]) -> Table:
-        return table(self._columns, rows, style=lambda row: _STYLES[row.status or "running"], redrawn=True)
+        drawn = table(self._columns, picked, style=lambda row: _STYLES[row.status or "running"], redrawn=True)
+        return Group(drawn, Text(footer, no_wrap=True, overflow="ellipsis"))
 
 
 def _ended(row: TrialRow) -> bool:

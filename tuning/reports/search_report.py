@@ -18,12 +18,14 @@ from tuning.reports.tables import markdown_table, plain_columns, shown, table
 from tuning.spec import Scores, SearchSpec
 
 BEST = 10
-"""How many of the best trials are shown."""
+"""Number of trials in a table of the best."""
 
 
-def best_table(spec: SearchSpec, records: Iterable[TrialRecord], popularity: Scores | None = None) -> Table:
-    """Return the best trials, one a row, and below them the baseline and popularity, which they have to beat."""
-    return table(columns.trial_columns(spec), *_rows(spec, records, popularity))
+def best_table(
+    spec: SearchSpec, records: Iterable[TrialRecord], popularity: Scores | None = None, n: int = BEST
+) -> Table:
+    """Return the `n` best trials, one a row, and below them the baseline and popularity, which they have to beat."""
+    return table(columns.trial_columns(spec), *_rows(spec, records, popularity, n))
 
 
 def below_popularity(scores: Scores, popularity: Scores | None, metric: str) -> str | None:
@@ -63,13 +65,14 @@ def summary_markdown(
     records = list(records)
     best = winner(records)
     gain = baseline_gain(best, baseline(records), spec.training.metric)
+    trials = markdown_table(columns.trial_columns(spec), *_rows(spec, records, popularity, BEST))
     path = Path(spec.export_dir) / export_name(spec) if best else None
     paragraphs = [
         f"## {spec.model} on {spec.dataset}, strategy {spec.strategy}",
         f"Search `{spec.name}`: {_counts(records)}. Sampler {spec.sampler}, scheduler {spec.scheduler.name}. "
         f"Chosen by {spec.training.metric} on validation; test metrics had no part in the choice.",
         *(_winner_paragraphs(best, popularity, spec.training.metric) if best else ["No trial has a result yet."]),
-        *([f"### Best trials\n\n{_best_markdown(spec, records, popularity)}"] if best else []),
+        *([f"### Best trials\n\n{trials}"] if best else []),
         *([f"### Baseline\n\n{gain}"] if gain else []),
         *([f"### Ran on\n\n{_where(environment)}"] if environment else []),
         "### Next\n\n```sh\n" + "\n".join(next_steps(spec, path)) + "\n```",
@@ -77,19 +80,14 @@ def summary_markdown(
     return "\n\n".join(paragraphs) + "\n"
 
 
-def _best_markdown(spec: SearchSpec, records: Iterable[TrialRecord], popularity: Scores | None) -> str:
-    best, references = _rows(spec, records, popularity)
-    return markdown_table(columns.trial_columns(spec), best + references)
-
-
 def _rows(
-    spec: SearchSpec, records: Iterable[TrialRecord], popularity: Scores | None
+    spec: SearchSpec, records: Iterable[TrialRecord], popularity: Scores | None, n: int
 ) -> tuple[list[TrialRow], list[TrialRow]]:
     records = list(records)
     references = [ended_row(record) for record in [baseline(records)] if record]
     if popularity:
         references.append(popularity_row(popularity, spec.training.metric))
-    return [ended_row(record) for record in ranked(records)[:BEST]], references
+    return [ended_row(record) for record in ranked(records)[:n]], references
 
 
 def _gain(ours: float, theirs: float) -> str:

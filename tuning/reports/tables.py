@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from operator import itemgetter
 from typing import Any, Generic, Literal, TypeVar
 
@@ -44,9 +45,7 @@ def plain_columns(
 ) -> tuple[Column[Sequence[Any]], ...]:
     """Return columns for rows that are sequences: the first `left` hold text, the others numbers for `format`."""
     return tuple(
-        Column(heading, itemgetter(place), justify="left")
-        if place < left
-        else Column(heading, itemgetter(place), format)
+        Column(heading, itemgetter(place), str if place < left else format, "left" if place < left else "right")
         for place, heading in enumerate(headings)
     )
 
@@ -63,14 +62,9 @@ def table(
     `style`: the colour of a row. `redrawn`: the widths change as little as possible, and no cell takes a second line.
     """
     made = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    widths: dict[str, Any] = {"min_width": 8, "no_wrap": True} if redrawn else {"overflow": "fold"}
     for column in columns:
-        made.add_column(
-            escape(column.heading),
-            justify=column.justify,
-            min_width=8 if redrawn else None,
-            no_wrap=redrawn,
-            overflow="ellipsis" if redrawn else "fold",
-        )
+        made.add_column(escape(column.heading), justify=column.justify, **widths)
     for rows in groups:
         made.add_section()
         for row in rows:
@@ -78,9 +72,9 @@ def table(
     return made
 
 
-def markdown_table(columns: Sequence[Column[Row]], rows: Iterable[Row]) -> str:
+def markdown_table(columns: Sequence[Column[Row]], *groups: Iterable[Row]) -> str:
     """Return the rows as a table in Markdown."""
-    cells = ([column.cell(row).replace("|", "\\|") for column in columns] for row in rows)
+    cells = ([column.cell(row).replace("|", "\\|") for column in columns] for row in chain(*groups))
     lines = [[column.heading for column in columns], ["---"] * len(columns), *cells]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 

@@ -97,7 +97,7 @@ def listed(positives: list[int], lists: list[list[int]], n_items: int) -> RecDat
 @pytest.mark.parametrize("block_scores", [2**24, 1])
 @pytest.mark.parametrize("name", ["valid", "test"])
 def test_ranks_one_positive_among_its_candidates(block_scores: int, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """AMR-7: ties count against the positive, a repeated negative counts twice, and nothing else takes part."""
+    """Ties count against the positive, a repeated negative counts twice, and nothing else takes part."""
     monkeypatch.setattr(ranking, "BLOCK_SCORES", block_scores)
     scores = np.array(
         [

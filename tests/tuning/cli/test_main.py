@@ -1,6 +1,7 @@
 """Every bad input is one line and exit code 2, and leaves nothing behind."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -79,3 +80,18 @@ def test_an_interruption_is_one_line(capsys: Any, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(main, "run", interrupt)
     assert run_search.main([]) == 130
     assert capsys.readouterr().err == "run_search.py: interrupted\n"
+
+
+def test_a_reader_who_has_enough_is_no_fault() -> None:
+    unbuffered = os.environ | {"PYTHONUNBUFFERED": "1"}
+    process = subprocess.Popen(
+        [sys.executable, run_search.__file__, "--list-models"],
+        env=unbuffered,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    process.stdout.close()
+    assert process.stderr is not None
+    errors = process.stderr.read()
+    assert (process.wait(timeout=900), errors) == (141, b"")

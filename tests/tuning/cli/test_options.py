@@ -3,10 +3,17 @@
 from typing import Any
 
 import pytest
+from pydantic import Field
 
 import run_search
+from recmodels.errors import UserError
+from recmodels.training import OPTIMIZERS
 from tests.tuning.cli.helpers import NEW, refused
-from tuning.cli.options import seconds
+from tests.tuning.factories import made_spec
+from tuning.cli import options
+from tuning.cli.options import Option, all_options, parser, refuse_changes, seconds, with_options
+from tuning.experiments.comparison import Comparison
+from tuning.spec import SearchSpec, Training
 from tuning.yaml_document import parse_yaml
 
 pytestmark = pytest.mark.usefixtures("here")
@@ -123,3 +130,47 @@ def test_every_option_reaches_the_spec(capsys: Any) -> None:
 )
 def test_a_time_has_a_unit(text: str, expected: float) -> None:
     assert seconds(text) == expected
+
+
+class WarmTraining(Training):
+    warmup: int = Field(3, ge=1, description="Epochs before the rate is full. More is told elsewhere.")
+
+
+class WarmSpec(SearchSpec):
+    training: WarmTraining = WarmTraining()
+
+
+def test_a_new_option_is_one_row_and_one_field(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(options, "SearchSpec", WarmSpec)
+    monkeypatch.setitem(options.OPTIONS, "training", (Option("--warmup", "N", "training.warmup"),))
+    assert "--warmup N            epochs before the rate is full (3)" in parser().format_help()
+    base = made_spec().model_dump()
+    spec = with_options(base, parser().parse(["--warmup", "5"]))
+    assert isinstance(spec, WarmSpec)
+    assert spec.training.warmup == 5
+    with pytest.raises(UserError, match=r"^--warmup: Input should be greater than or equal to 1, but got '0'$"):
+        with_options(base, {"warmup": "0"})
+    with pytest.raises(UserError, match=r"^--warmup: cannot be changed by --resume$"):
+        refuse_changes({"warmup": "5"}, "by --resume")
+
+
+def test_every_option_has_help_and_a_place_that_no_other_has() -> None:
+    known = list(all_options())
+    places = [option.place for option in known if option.place]
+    assert len({option.flag for option in known}) == len(known)
+    assert len(set(places)) == len(places)
+    for option in known:
+        assert option.help or options.field_at(option.place or "").description
+
+
+def test_help_says_what_is_so() -> None:
+    text, optimizers = " ".join(parser().format_help().split()), list(OPTIMIZERS)
+    assert "cmaes, random, qmc, grid, nsga2 (auto)" in text
+    assert f"{', '.join(optimizers[:-1])} or {optimizers[-1]}; several with commas" in text
+    assert f"each winner is trained on ({Comparison.model_fields['seeds'].default})" in text
+
+
+def test_a_comparison_that_goes_on_keeps_its_budget() -> None:
+    refuse_changes({"trials": "9", "resume": "c"}, "now")
+    with pytest.raises(UserError, match=r"^--trials: cannot be changed now$"):
+        refuse_changes({"trials": "9", "resume": "c"}, "now", budget=False)

@@ -1,5 +1,9 @@
 """A search from the command line: what is refused, what is searched, what is said at its end."""
 
+import os
+import shutil
+import signal
+import time
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +14,11 @@ import run_search
 from recmodels.training import STRATEGIES
 from tests.tuning.cli.helpers import NEW, refused, resolved
 from tests.tuning.factories import end_trial, made_folder, made_spec, made_trial
+from tuning.cli import search as cli_search
 from tuning.cli.search import show
 from tuning.proposals.queue import planned_trials
 from tuning.records.folder import SearchFolder
-from tuning.search import Outcome
+from tuning.search import Outcome, Search
 from tuning.spec import SearchSpec
 from tuning.yaml_document import parse_yaml
 
@@ -262,3 +267,27 @@ def test_the_end_of_a_search(capsys: Any, here: Path, winner: bool, interrupted:
     (row,) = [line.split() for line in out.splitlines() if line.startswith("popularity")]
     assert row[-2:] == ["0.5", "0.25"]
     assert ("warning: the items with most training interactions are a better ranking" in out) == winner
+
+
+@pytest.mark.usefixtures("board")
+def test_a_polite_kill_ends_a_search_as_ctrl_c_does(capsys: Any, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def killed(search: Search) -> Outcome:
+        search.folder.write_spec(search.spec)
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(900)
+        raise AssertionError("the signal was not seen")
+
+    monkeypatch.setattr(Search, "run", killed)
+    assert run_search.main([*NEW, "--name", "s"]) == 130
+    assert "interrupted; go on with: python run_search.py --resume s" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("board")
+def test_a_copied_search_goes_on_in_its_own_folder(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made_folder(here)
+    shutil.copytree(here / "searches" / "made", here / "searches" / "copy")
+    ran = []
+    monkeypatch.setattr(cli_search, "check_data", lambda *_: None)
+    monkeypatch.setattr(cli_search, "search", lambda spec, *_: ran.append(SearchFolder.of(spec).path) or 0)
+    assert run_search.main(["--resume", "copy"]) == 0
+    assert ran == [here / "searches" / "copy"]

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from recmodels.errors import UserError
+from tests.tuning.factories import ENVIRONMENT
 from tuning.export import Export, export_best, export_name, read_trainable, to_mmrec
 from tuning.records.folder import SearchFolder
 from tuning.records.trials import BASELINE, TrialRecord
@@ -18,6 +19,7 @@ from tuning.yaml_document import parse_yaml, to_yaml
 
 WINNER = TrialRecord(
     trial="0003",
+    role="search",
     status="finished",
     reason=None,
     params={
@@ -35,10 +37,6 @@ WINNER = TrialRecord(
     valid={"recall@20": math.nextafter(0.08, 1), "ndcg@20": 5e-324},
     test={"recall@20": 1 / 7},
 )
-ENVIRONMENT: dict[str, Any] = {
-    "data": {"fingerprint": "f00d"},
-    "versions": {"python": "3.11.9", "torch": "2.13.0"},
-}
 
 
 def a_spec(**fields: Any) -> SearchSpec:
@@ -47,7 +45,9 @@ def a_spec(**fields: Any) -> SearchSpec:
 
 def exported(tmp_path: Path, spec: SearchSpec, record: TrialRecord = WINNER) -> Path:
     spec = spec.model_copy(update={"export_dir": str(tmp_path / "best_configs")})
-    return export_best(spec, record, ENVIRONMENT, tmp_path / "searches" / spec.name)
+    folder = SearchFolder(tmp_path / "searches" / spec.name)
+    folder.write_environment(ENVIRONMENT)
+    return export_best(spec, record, folder)
 
 
 def test_every_value_comes_back_exactly(tmp_path):
@@ -62,20 +62,20 @@ def test_every_value_comes_back_exactly(tmp_path):
     assert (export.seed, export.training.epochs, export.training.best_epoch) == (999, 57, 36)
     assert (export.training.metric, export.training.ks) == ("ndcg@7", (5, 7, 20))
     assert (export.training.max_epochs, export.training.patience) == (1000, 4)
-    assert (export.data_fingerprint, export.versions) == ("f00d", ENVIRONMENT["versions"])
+    assert (export.data_fingerprint, export.versions) == (ENVIRONMENT.data.fingerprint, ENVIRONMENT.versions)
     assert (export.threads, export.device) == (2, "cpu")
 
 
 def test_popularity_comes_along_where_it_was_measured(tmp_path):
     scores = {"valid": {"recall@20": 1 / 3}, "test": {"recall@20": 1 / 7}}
-    spec = a_spec(export_dir=str(tmp_path / "best_configs"))
-    path = export_best(spec, WINNER, ENVIRONMENT | {"popularity": scores}, tmp_path / "searches" / "s")
+    assert Export.read(exported(tmp_path, a_spec())).popularity is None
+    SearchFolder(tmp_path / "searches" / "s").write_popularity(scores)
+    path = exported(tmp_path, a_spec())
     assert Export.read(path).popularity.model_dump() == scores
     older = parse_yaml(path.read_text(), "text").data
     del older["popularity"]
     path.write_text(to_yaml(older))
     assert Export.read(path).popularity is None
-    assert Export.read(exported(tmp_path, a_spec())).popularity is None
 
 
 def test_both_files_say_the_same_and_how_to_replay_themselves(tmp_path):
@@ -91,7 +91,9 @@ def test_counts_trials_by_status_without_the_baseline(tmp_path):
     folder = SearchFolder(tmp_path / "searches" / "s")
     folder.path.mkdir(parents=True)
     for name, status in (("0000", "finished"), ("0001", "pruned"), ("0002", "pruned"), (BASELINE, "finished")):
-        folder.append_record(replace(WINNER, trial=name, status=status))
+        folder.append_record(
+            replace(WINNER, trial=name, role="baseline" if name == BASELINE else "search", status=status)
+        )
     search = Export.read(exported(tmp_path, a_spec())).search
     assert search.trials == {"finished": 1, "pruned": 2, "failed": 0}
     assert (search.name, search.sampler, search.scheduler) == ("s", "auto", "asha")

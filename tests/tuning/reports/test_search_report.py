@@ -8,41 +8,29 @@ import pytest
 from rich.console import Console
 from rich.table import Table
 
-from tuning.records.folder import BASELINE, TrialRecord
+from tests.tuning.reports.factories import METRIC, POPULARITY, record
+from tuning.records.environment import DataFacts, Environment
+from tuning.records.trials import BASELINE
 from tuning.reports.search_report import baseline_gain, below_popularity, best_table, summary_markdown
 from tuning.spec import SearchSpec
 
-METRIC = "recall@20"
-POPULARITY = {"valid": {METRIC: 0.375}, "test": {METRIC: 0.1875}}
-ENVIRONMENT: dict[str, Any] = {
-    "versions": {"python": "3.11.9"},
-    "cpu": {"name": "Some CPU", "cores": 4},
-    "gpus": [{"name": "Some GPU", "driver": "1"}],
-    "git": {"commit": "0123456789abcdef", "dirty": True},
-    "data": {"users": 9319, "items": 6710, "train": 5, "valid": 3, "test": 2, "fingerprint": "f00df00df00df00d"},
-}
-
-
-def record(trial: str, value: float | None, status: Any = "finished", **more: Any) -> TrialRecord:
-    params = {"strategy": {"alpha": 1.0, "beta": 0.2, "interval": 3}, "train": {"lr": 0.1}, "model": {"reg": 0.5}}
-    test = {METRIC: value / 2} if value is not None and status == "finished" else {}
-    fields = {
-        "reason": None,
-        "params": params,
-        "point": {},
-        "seed": 7,
-        "threads": 1,
-        "device": "cpu",
-        "epochs": 9,
-        "best_epoch": 5,
-        "test": test,
-    }
-    valid = {} if value is None else {METRIC: value}
-    return TrialRecord(**fields | {"trial": trial, "status": status, "value": value, "valid": valid} | more)
+ENVIRONMENT = Environment(
+    versions={"python": "3.11.9"},
+    platform="Linux",
+    cpu={"name": "Some CPU", "cores": 4},
+    gpus=[{"name": "Some GPU", "driver": "1"}],
+    git={"commit": "0123456789abcdef", "dirty": True},
+    data=DataFacts("tiktok", "f00df00df00df00d", users=9319, items=6710, train=5, valid=3, test=2),
+    starts=[],
+)
 
 
 def a_spec(**fields: Any) -> SearchSpec:
     return SearchSpec(**{"name": "s", "model": "GRCN", "dataset": "tiktok", "space": {}} | fields)
+
+
+KNOBS = {"alpha": 1.0, "beta": 0.2, "interval": 3}
+SPEC = a_spec(space={"strategy": KNOBS, "train": {"lr": 0.1}, "model": {"reg": 0.5}})
 
 
 def printed(table: Table) -> list[list[str]]:
@@ -53,10 +41,6 @@ def printed(table: Table) -> list[list[str]]:
     return [words for line in lines if (words := line.split()) and words[0][0].isalnum()]
 
 
-def header(records: list[TrialRecord]) -> list[str]:
-    return [str(column.header) for column in best_table(records, METRIC).columns]
-
-
 def test_best_first_test_only_where_known_baseline_below():
     records = [
         record("0000", 0.25),
@@ -65,18 +49,18 @@ def test_best_first_test_only_where_known_baseline_below():
         record("0003", None, "failed", best_epoch=None),
         record(BASELINE, 0.4375, params={"strategy": {}, "train": {"lr": 0.1}, "model": {}}),
     ]
-    assert printed(best_table(records, METRIC, n=3))[1:] == [
+    assert printed(best_table(SPEC, records, n=3))[1:] == [
         ["0002", "finished", "9", "5", "1", "0.2", "3", "0.5", "0.25"],
         ["0000", "finished", "9", "5", "1", "0.2", "3", "0.25", "0.125"],
         ["0001", "pruned", "9", "5", "1", "0.2", "3", "0.125", "-"],
         ["baseline", "finished", "9", "5", "-", "-", "-", "0.4375", "0.2188"],
     ]
-    assert ["0003", "failed", "9", "-", "1", "0.2", "3", "-", "-"] in printed(best_table(records, METRIC))
+    assert ["0003", "failed", "9", "-", "1", "0.2", "3", "-", "-"] in printed(best_table(SPEC, records))
 
 
 def test_popularity_is_the_last_row():
     records = [record("0000", 0.25), record(BASELINE, 0.125, params={"strategy": {}, "train": {}, "model": {}})]
-    lines = printed(best_table(records, METRIC, POPULARITY))
+    lines = printed(best_table(SPEC, records, POPULARITY))
     assert lines[-1] == ["popularity", *["-"] * 6, "0.375", "0.1875"]
     assert [line[0] for line in lines[1:]] == ["0000", "baseline", "popularity"]
 
@@ -96,21 +80,8 @@ def test_a_model_below_popularity_is_called_so():
     assert below_popularity(record("0000", below).scores, None, METRIC) is None
 
 
-def test_shows_the_knobs_the_sampled_and_the_varying_parameters():
-    always = ["trial", "status", "epochs", "best epoch", "alpha", "beta", "interval"]
-    scores = [f"valid {METRIC}", f"test {METRIC}"]
-    one, two = record("0000", 0.1), record("0001", 0.2)
-    assert header([one, two]) == [*always, *scores]
-    sampled = replace(one, point={"lr/reg": 0.2})
-    assert header([sampled, two]) == [*always, "lr", *scores]
-    varied = replace(two, params=two.params | {"model": {"reg": 0.25}})
-    assert header([one, varied]) == [*always, "reg", *scores]
-    plain = replace(one, params={"strategy": {}, "train": {"lr": 0.1}, "model": {}}, trial=BASELINE)
-    assert header([one, two, plain]) == [*always, *scores]  # the baseline differs by design
-
-
 def test_an_empty_search_has_an_empty_table():
-    assert best_table([], METRIC).row_count == 0
+    assert best_table(SPEC, []).row_count == 0
 
 
 def test_the_gain_is_absolute_and_relative_on_both_splits():
@@ -143,12 +114,15 @@ def test_nothing_is_compared_with_half_a_training(best, plain):
 
 def test_the_page_has_counts_winner_metrics_gain_machine_and_commands():
     records = [record("0000", 0.25), record("0001", 0.5), record("0002", 0.1, "pruned"), record(BASELINE, 0.4)]
-    page = summary_markdown(a_spec(), records, ENVIRONMENT)
+    page = summary_markdown(SPEC, records, ENVIRONMENT, None)
     assert page.startswith("## GRCN on tiktok, strategy mg\n")
     assert "3 trials ended (2 finished, 1 pruned, 0 failed)" in page
     assert "### Winner: trial 0001\n\nBest epoch 5 of 9, seed 7.\n" in page
     assert "| parameter | value |\n| --- | --- |\n| strategy.alpha | 1 |\n| strategy.beta | 0.2 |" in page
     assert "| metric | validation | test |\n| --- | --- | --- |\n| recall@20 | 0.5 | 0.25 |" in page
+    assert "| epochs | best epoch | alpha | beta | interval | valid recall@20 | test recall@20 |" in page
+    assert "| 0001 | finished | 9 | 5 | 1 | 0.2 | 3 | 0.5 | 0.25 |\n| 0000 | finished |" in page
+    assert page.count("| baseline | finished |") == 1
     assert "on validation 0.5 instead of 0.4, +0.1 (+25.0%)" in page
     assert "9,319 users, 6,710 items, 5 / 3 / 2 interactions, fingerprint `f00df00df00d`" in page
     assert "Some CPU, 4 cores, Some GPU" in page
@@ -158,16 +132,17 @@ def test_the_page_has_counts_winner_metrics_gain_machine_and_commands():
 
 
 def test_the_page_has_popularity_beside_the_winner():
-    measured = ENVIRONMENT | {"popularity": POPULARITY}
-    page = summary_markdown(a_spec(), [record("0000", 0.5)], measured)
+    page = summary_markdown(a_spec(), [record("0000", 0.5)], ENVIRONMENT, POPULARITY)
     assert "| metric | validation | test | popularity, validation | popularity, test |" in page
     assert "| recall@20 | 0.5 | 0.25 | 0.375 | 0.1875 |" in page
     assert "warning" not in page
-    assert "**warning: the items with most" in summary_markdown(a_spec(), [record("0000", 0.25)], measured)
+    assert "**warning: the items with most" in summary_markdown(
+        a_spec(), [record("0000", 0.25)], ENVIRONMENT, POPULARITY
+    )
 
 
 def test_a_page_before_any_result_offers_no_replay():
-    page = summary_markdown(a_spec(), [], {})
+    page = summary_markdown(a_spec(), [], None, None)
     assert "No trial has a result yet." in page
     assert "--replay" not in page
     assert "### Ran on" not in page
@@ -175,7 +150,7 @@ def test_a_page_before_any_result_offers_no_replay():
 
 def test_a_pruned_winner_is_called_so_and_bars_are_escaped():
     odd = record("0000", 0.5, "pruned", params={"model": {"kind": "a|b"}})
-    page = summary_markdown(a_spec(), [odd], ENVIRONMENT | {"git": None, "gpus": []})
+    page = summary_markdown(a_spec(), [odd], replace(ENVIRONMENT, git=None, gpus=[]), None)
     assert "No trial finished: this one had been stopped early." in page
     assert r"| model.kind | a\|b |" in page
     assert "| recall@20 | 0.5 | - |" in page
