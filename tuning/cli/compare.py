@@ -8,7 +8,7 @@ from rich.console import Console
 
 from recmodels.errors import UserError
 from recmodels.training.strategies import CONTROLS, knobs
-from tuning.cli.main import check_data, download, load
+from tuning.cli.datasets import check_data, download, load
 from tuning.cli.options import Given, flag, refuse_changes, with_options
 from tuning.cli.search import dry_run, file_name, new_spec, run_search, stamped
 from tuning.commandlines import resume_command

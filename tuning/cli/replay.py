@@ -3,7 +3,7 @@
 from rich.console import Console
 
 from recmodels.errors import UserError
-from tuning.cli.main import load_data
+from tuning.cli.datasets import load_data
 from tuning.cli.options import Given, flag
 from tuning.export.model import read_trainable
 from tuning.export.replay import replay

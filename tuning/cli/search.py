@@ -15,7 +15,7 @@ from recmodels.data.dataset import RecDataset
 from recmodels.errors import UserError, did_you_mean
 from recmodels.models import MODELS
 from recmodels.training import STRATEGIES
-from tuning.cli.main import check_data, download, load
+from tuning.cli.datasets import check_data, download, load
 from tuning.cli.options import Given, refuse_changes, with_options
 from tuning.commandlines import next_steps, resume_command
 from tuning.execution.ray_tune.settings import prepare

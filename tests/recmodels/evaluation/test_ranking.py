@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from recmodels.data.dataset import Interactions, RecDataset
-from recmodels.data.formats.amr import load_amr_folder
+from recmodels.data.formats.amr import load_amr
 from recmodels.data.synthetic import synthetic
 from recmodels.evaluation import METRICS, Evaluator, evaluate, ranking
 from recmodels.metric import NAMES, Metric
@@ -136,7 +136,7 @@ def test_an_amr_folder_is_ranked_by_its_own_lists(tmp_path: Path) -> None:
     """As in the README's example: the data set's protocol without a word about it."""
     made = synthetic("made", n_users=120, n_items=80, n_interactions=600, dims={"image": 6})
     amr_folders.write(tmp_path / "pins", made, n_negatives=30)
-    data = load_amr_folder(tmp_path / "pins")
+    data = load_amr(tmp_path / "pins")
     final = torch.randn(data.n_users, 4), torch.randn(data.n_items, 4)
     in_full = {split: Evaluator(replace(data, candidates=None), split, (31,)) for split in ("valid", "test")}
     for split, whole in in_full.items():

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from recmodels.data import RecDataset
-from recmodels.data.formats.amr import load_amr_folder
+from recmodels.data.formats.amr import load_amr
 from recmodels.data.synthetic import synthetic
 from recmodels.evaluation import popularity_scores
 from recmodels.training.strategies.amr import AMR
@@ -27,7 +27,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> RecDataset:
     path = tmp_path_factory.mktemp("amr") / "pins"
     made = synthetic("made", n_users=120, n_items=80, n_interactions=600, dims={"image": 6})
     amr_folders.write(path, made, n_negatives=30)
-    return load_amr_folder(path)
+    return load_amr(path)
 
 
 def resolved(*overrides: str) -> dict[str, Any]:
