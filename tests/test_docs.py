@@ -13,12 +13,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-import yaml
+from ruamel.yaml import YAML
 
 import run_search
 from recmodels.models import MODELS
 from recmodels.training.strategies import STRATEGIES
-from tests.benchmarks import epochs, strategies
 from tuning.spec import Tracking
 
 ROOT = Path(__file__).parents[1]
@@ -26,14 +25,11 @@ DOCUMENTS = sorted(path.relative_to(ROOT).as_posix() for path in (*ROOT.glob("*.
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 PINNED = dict(line.split("==") for line in (ROOT / "constraints.txt").read_text().splitlines() if "==" in line)
 COMMANDS = ("", "prepare", "inspect", "recommend")
-BENCHMARKS = {"tests.benchmarks.epochs": epochs, "tests.benchmarks.strategies": strategies}
 UNPINNED = {"pre-commit"}
 """Packages that are installed without an exact version, since nothing is computed with them."""
 COMING = {
-    "recmodels/testing.py",
+    "check_strategy",
     "recmodels/training/strategies/names.py",
-    "tuning/reports/columns.py",
-    "tuning/tracking/store.py",
     "FORMATS",
     "docs/python.md",
 }
@@ -108,12 +104,12 @@ def parses_search(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
 
 def parses_benchmark(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     """All options exist, so that the program asks for a data set that is not here."""
-    assert BENCHMARKS[words[0]].main([*words[1:], "--threads", "0"]) == 2
+    assert importlib.import_module(words[0]).main([*words[1:], "--threads", "0"]) == 2
     assert "--threads: expected at least 1" in capsys.readouterr().err
 
 
 def is_python_module(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    if words[0] in BENCHMARKS:
+    if words[0].startswith("tests.benchmarks."):
         return parses_benchmark(words, capsys)
     if words[0] == "venv":
         return None
@@ -271,7 +267,7 @@ def test_a_file_that_is_mentioned_exists(path: str) -> None:
 
 
 DEFINITIONS = re.findall(
-    r"`(\w+)(?:\([^`]*\))?`(?: of| in) `([\w/]+\.py)`",
+    r"`(\w+)(?:\([^`]*\))?`(?: of| in) `(\w+/[\w/]+(?:\.py)?)`",
     " ".join(prose_of("CONTRIBUTING.md").split()),
 )
 
@@ -281,7 +277,11 @@ DEFINITIONS = re.findall(
     [if_there(path if path in COMING else name, name, path) for name, path in DEFINITIONS],
 )
 def test_a_name_is_defined_where_it_is_said_to_be(name: str, path: str) -> None:
-    assert re.search(rf"^ *(def |class )?{name}\b", (ROOT / path).read_text(), re.MULTILINE)
+    """In the file, or among the names of the package."""
+    if path.endswith(".py"):
+        assert re.search(rf"^ *(def |class )?{name}\b", (ROOT / path).read_text(), re.MULTILINE)
+    else:
+        assert name in importlib.import_module(path.replace("/", ".")).__all__
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)
@@ -340,7 +340,7 @@ def test_the_examples_of_docstrings_run(module: str) -> None:
 
 def test_the_workflow_tests_what_the_project_promises() -> None:
     """The matrix has the versions of the classifiers; the jobs run the README's commands and exist elsewhere."""
-    jobs = yaml.safe_load((ROOT / ".github/workflows/test.yml").read_text())["jobs"]
+    jobs = YAML(typ="safe").load(ROOT / ".github/workflows/test.yml")["jobs"]
     classifiers = PROJECT["project"]["classifiers"]
     prefix = "Programming Language :: Python :: 3."
     promised = [f"3.{name.removeprefix(prefix)}" for name in classifiers if name.startswith(prefix)]
@@ -354,7 +354,7 @@ def test_the_workflow_tests_what_the_project_promises() -> None:
 
 
 def test_the_hooks_are_the_tools_of_make_test() -> None:
-    (repository,) = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
+    (repository,) = YAML(typ="safe").load(ROOT / ".pre-commit-config.yaml")["repos"]
     makefile = (ROOT / "Makefile").read_text().replace("$(BIN)", ".venv/bin")
     for hook in repository["hooks"]:
         assert hook["entry"].removesuffix(" --force-exclude").removesuffix(" check") in makefile
