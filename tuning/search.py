@@ -8,11 +8,12 @@ import torch
 
 from recmodels.data.dataset import RecDataset
 from recmodels.errors import UserError
+from recmodels.evaluation import evaluate, popularity_scores
 from recmodels.training.checkpoint import load_weights
 from tuning.execution.observer import Observer
 from tuning.execution.ray_tune import tuner
 from tuning.execution.ray_tune.cluster import cluster, trial_resources
-from tuning.execution.trial import build, popularity, test_metrics
+from tuning.execution.trial import build
 from tuning.export.winner import check_mmrec, export_best
 from tuning.proposals.queue import choose_sampler, remaining
 from tuning.proposals.study import Study
@@ -77,7 +78,7 @@ class Search:
         resources = trial_resources(self.spec)
         before = self.folder.environment()
         if self.folder.popularity() is None:
-            self.folder.write_popularity(popularity(self.data, self.spec.training))
+            self.folder.write_popularity(popularity_scores(self.data, self.spec.training.cutoffs))
         self.folder.write_environment(Environment.now(self.data, self.argv, resources.cpus, before))
         study = Study(self.folder, self.spec.space, self.spec.sampler, self.spec.training.seed)
         recover(self.folder, study)
@@ -124,7 +125,7 @@ class Search:
             return record
         state = build(trial.plan(), self.spec.model, self.data, torch.device("cpu"))
         weights = load_weights(trial.best_weights(record.best_epoch))
-        return replace(record, test=test_metrics(state.model, weights, self.data, self.spec.training))
+        return replace(record, test=evaluate(state.model, self.data, "test", self.spec.training.cutoffs, weights))
 
 
 class _ObserverAndTracker(Observer):

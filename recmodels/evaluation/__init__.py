@@ -1,5 +1,7 @@
-"""Ranking and its metrics."""
+"""Ranking and its metrics. `paired_tests` and `recommend`, which load scipy and pandas, are imported by their names."""
 
-from recmodels.evaluation.ranking import Evaluator
+from recmodels.evaluation.metrics import METRICS
+from recmodels.evaluation.ranking import Evaluator, PerUser
+from recmodels.evaluation.score import evaluate, popularity_scores
 
-__all__ = ["Evaluator"]
+__all__ = ["METRICS", "Evaluator", "PerUser", "evaluate", "popularity_scores"]

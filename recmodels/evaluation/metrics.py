@@ -44,3 +44,4 @@ METRICS: dict[str, Callable[[Tensor, Tensor, int], Tensor]] = {
     "ndcg": ndcg,
     "hit": hit,
 }
+"""The functions by the names in `recmodels.metric.NAMES`."""

@@ -1,6 +1,7 @@
-"""Ranking for the users of a split, in blocks of users, so that memory stays bounded: of all items, or of a list."""
+"""Rankings of all items, or of candidates, for the users of a split, in blocks of users that bound the memory."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -9,83 +10,102 @@ from torch import Tensor
 
 from recmodels.data.dataset import Interactions, RecDataset, Split
 from recmodels.evaluation.metrics import METRICS
-from recmodels.ops import shared_tensor as constant
+from recmodels.metric import Metric
+from recmodels.ops import shared_tensor
 
 BLOCK_SCORES = 2**21
 """Scores held at a time on the CPU, 8 MiB: they stay in its cache, which makes ranking a third faster. GPUs: 32 times
 as many."""
 
 
+@dataclass(frozen=True, eq=False)
+class PerUser:
+    """The ranking's hits for each evaluated user, users ascending.
+
+    `users` (B,) int; `hits` (B, K) bool: the item at that rank is a positive of the user; `n_positives` (B,) int.
+    """
+
+    users: Tensor
+    hits: Tensor
+    n_positives: Tensor
+
+    def values(self, metric: Metric) -> Tensor:
+        """The metric of each user, (B,) float64."""
+        return METRICS[metric.name](self.hits, self.n_positives, metric.k)
+
+    def mean(self, ks: Sequence[int]) -> dict[str, float]:
+        """Every metric at every k, such as "recall@20": the mean over the users, each with equal weight."""
+        names = [Metric(f"{name}@{k}") for name in METRICS for k in ks]
+        return {name: float(self.values(name).mean()) for name in names}
+
+
 class Evaluator:
-    """Ranks one split by full ranking with the training items masked; every metric at every k.
+    """Ranks one split of a data set by the set's protocol; every metric at every k of `ks`.
 
-    Averages over the users that have positives in the split, each with equal weight (the benchmark's protocol).
+    All items but the user's training items are ranked (the benchmark's protocol), or the one positive of each user
+    among the candidates that the data set names, if it does. Users without a positive in the split are left out.
+
+    >>> from recmodels.data import load_dataset
+    >>> from recmodels.models import MODELS
+    >>> data = load_dataset("demo")
+    >>> evaluator = Evaluator(data, "valid", ks=(5, 20))
+    >>> users, items = MODELS["Popularity"](data).embed()
+    >>> 0 < evaluator(users, items)["recall@20"] < 1
+    True
+    >>> by_user = evaluator.per_user(users, items)
+    >>> len(by_user.users) == len(by_user.values(Metric("ndcg@5")))
+    True
     """
 
-    def __init__(self, train: Interactions, split: Interactions, n_items: int, ks: Sequence[int]):
-        self.train, self.split, self.n_items, self.ks = train, split, n_items, tuple(ks)
+    def __init__(self, data: RecDataset, split: Split, ks: Sequence[int]):
+        self.data, self.ks = data, tuple(ks)
+        self.positives = data.valid if split == "valid" else data.test
+        self.candidates = None if data.candidates is None else data.candidates[split]
 
-    @classmethod
-    def of(cls, data: RecDataset, split: Split, ks: Sequence[int]) -> "Evaluator":
-        """What ranks a split of the data set by the protocol of the set."""
-        part = data.valid if split == "valid" else data.test
-        if data.candidates is not None:
-            return CandidateEvaluator(part, data.candidates[split], data.n_items, ks)
-        return cls(data.train, part, data.n_items, ks)
-
-    @torch.no_grad()
     def __call__(self, users: Tensor, items: Tensor) -> dict[str, float]:
-        """Metrics such as "recall@20" from final embeddings (U, D) and (I, D)."""
-        hits, n_positives = self.hits(users, items)
-        return {
-            f"{name}@{k}": float(metric(hits, n_positives, k).mean())
-            for name, metric in METRICS.items()
-            for k in self.ks
-        }
+        """Metrics such as "recall@20" from final embeddings (U, D) and (I, D): means over the evaluated users."""
+        return self.per_user(users, items).mean(self.ks)
 
     @torch.no_grad()
-    def hits(self, users: Tensor, items: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, K) bool hits by rank and (B,) number of positives, for the users evaluated, K = min(max k, items)."""
-        device = users.device
-        counts = constant(self.split.counts)
-        evaluated = counts.nonzero().squeeze(1).to(device)  # (B,)
-        positives = torch.from_numpy(self.split.users * self.n_items + self.split.items).to(device)  # ascending
-        found = []
-        for block in evaluated.split(block_size(self.n_items, device)):
-            ranked = self.top(users, items, block)
-            keys = block.unsqueeze(1) * self.n_items + ranked
-            place = torch.searchsorted(positives, keys).clamp_(max=len(positives) - 1)
-            found.append(positives[place] == keys)
-        return torch.cat(found), counts.to(device)[evaluated]
-
-    def top(self, users: Tensor, items: Tensor, block: Tensor) -> Tensor:
-        """The best unseen items of the users in `block` (b,), best first, (b, K)."""
-        return top_items(users, items, block, max(self.ks), self.train)[1]
+    def per_user(self, users: Tensor, items: Tensor) -> PerUser:
+        """The hits of each evaluated user from final embeddings (U, D) and (I, D), up to the largest k."""
+        if self.candidates is None:
+            return rank_all(users, items, self.positives, self.data.train, max(self.ks))
+        return rank_candidates(users, items, self.positives, self.candidates, max(self.ks))
 
 
-class CandidateEvaluator(Evaluator):
-    """Ranks each user's one positive among negatives that the data set names, as AMR's reference code does.
+def rank_all(users: Tensor, items: Tensor, positives: Interactions, seen: Interactions, k: int) -> PerUser:
+    """The best min(k, items) of all items but the `seen` ones, for each user with `positives`."""
+    device, n_items = users.device, len(items)
+    counts = shared_tensor(positives.counts).to(device)
+    evaluated = counts.nonzero().squeeze(1)  # (B,)
+    keys_of_positives = torch.from_numpy(positives.users * n_items + positives.items).to(device)  # ascending
+    hits = []
+    for block in evaluated.split(block_size(n_items, device)):
+        keys = block.unsqueeze(1) * n_items + top_items(users, items, block, k, seen)[1]
+        place = torch.searchsorted(keys_of_positives, keys).clamp_(max=len(keys_of_positives) - 1)
+        hits.append(keys_of_positives[place] == keys)
+    return PerUser(evaluated, torch.cat(hits), counts[evaluated])
 
-    `negatives` (B, N): a row for each user of the split, ascending; items that a row repeats count as often. What
-    scores the same as the positive ranks above it.
+
+def rank_candidates(
+    users: Tensor, items: Tensor, positives: Interactions, negatives: NDArray[np.int64], k: int
+) -> PerUser:
+    """The first k ranks of each user's one positive among `negatives` (B, N), as AMR's reference code ranks.
+
+    `negatives`: a row for each user with a positive, ascending; an item that a row repeats counts as often. An item
+    with the positive's score ranks above it.
     """
-
-    def __init__(self, split: Interactions, negatives: NDArray[np.int64], n_items: int, ks: Sequence[int]):
-        self.split, self.negatives, self.n_items, self.ks = split, negatives, n_items, tuple(ks)
-
-    @torch.no_grad()
-    def hits(self, users: Tensor, items: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, K) bool hits by rank and (B,) number of positives, which is 1, for the users evaluated."""
-        evaluated, positives, negatives = (
-            constant(array).to(users.device) for array in (self.split.users, self.split.items, self.negatives)
-        )
-        ranks = []
-        for block in torch.arange(len(evaluated), device=users.device).split(block_size(self.n_items, users.device)):
-            scores = users.index_select(0, evaluated[block]) @ items.t()
-            positive = scores.gather(1, positives[block].unsqueeze(1))
-            ranks.append((~(scores.gather(1, negatives[block]) < positive)).sum(1))
-        ranks_from_0 = torch.arange(max(self.ks), device=users.device)
-        return torch.cat(ranks).unsqueeze(1) == ranks_from_0, torch.ones_like(evaluated)
+    evaluated, of_users, against = (
+        shared_tensor(array).to(users.device) for array in (positives.users, positives.items, negatives)
+    )
+    ranks = []
+    for block in torch.arange(len(evaluated), device=users.device).split(block_size(len(items), users.device)):
+        scores = users.index_select(0, evaluated[block]) @ items.t()
+        positive = scores.gather(1, of_users[block].unsqueeze(1))
+        ranks.append((~(scores.gather(1, against[block]) < positive)).sum(1))
+    ranks_from_0 = torch.arange(k, device=users.device)
+    return PerUser(evaluated, torch.cat(ranks).unsqueeze(1) == ranks_from_0, torch.ones_like(evaluated))
 
 
 def top_items(
@@ -93,15 +113,15 @@ def top_items(
 ) -> tuple[Tensor, Tensor]:
     """Scores and numbers of the best items of the users in `block` (b,), best first, (b, min(k, items)) each.
 
-    What is `seen` has a score of minus infinity, and so comes last.
+    Items that are `seen` have a score of minus infinity, and so come last.
     """
     scores = users.index_select(0, block) @ items.t()
     if seen is not None:
-        indptr = constant(seen.indptr).to(block.device)
+        indptr = shared_tensor(seen.indptr).to(block.device)
         start, count = indptr[block], indptr[block + 1] - indptr[block]
         row = torch.repeat_interleave(torch.arange(len(block), device=block.device), count)
         within = torch.arange(len(row), device=block.device) - (count.cumsum(0) - count)[row]
-        columns = constant(seen.items).to(block.device)[start[row] + within]
+        columns = shared_tensor(seen.items).to(block.device)[start[row] + within]
         scores[row, columns] = -torch.inf
     best = scores.topk(min(k, len(items)), dim=1)
     return best.values, best.indices

@@ -1,6 +1,5 @@
-"""Every user's best items from final embeddings, written to a table in the data's own ids."""
+"""Every user's best items from final embeddings, written to a table in the original ids of the data."""
 
-import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,8 +14,8 @@ from torch import Tensor
 
 from recmodels.data.dataset import Interactions, RecDataset
 from recmodels.data.ids import IdMaps
-from recmodels.errors import UserError
 from recmodels.evaluation.ranking import block_size, top_items
+from recmodels.files import replacing
 
 SUFFIXES = (".csv", ".parquet")
 
@@ -25,7 +24,7 @@ Ints = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Block:
-    """Some users' items, best first: user, rank from 1, item and score, (n,) each."""
+    """The best items of some users, best first: user, rank from 1, item and score, (n,) each."""
 
     users: Ints
     ranks: Ints
@@ -33,7 +32,7 @@ class Block:
     scores: NDArray[np.float32]
 
     def frame(self, ids: IdMaps) -> pd.DataFrame:
-        """The same in the data's own ids."""
+        """The rows in the original ids of the data."""
         return pd.DataFrame(
             {
                 "user": [ids.users[user] for user in self.users],
@@ -45,7 +44,8 @@ class Block:
 
 
 def known_items(data: RecDataset, which: str) -> Interactions | None:
-    """What is not recommended: a user's items in training (train), in all splits (all), nothing (none)."""
+    """The items of each user that are not recommended: of training ("train"), of all splits ("all"), or no items
+    ("none": None)."""
     if which == "none":
         return None
     splits = (data.train, data.valid, data.test) if which == "all" else (data.train,)
@@ -54,34 +54,29 @@ def known_items(data: RecDataset, which: str) -> Interactions | None:
 
 
 @torch.no_grad()
-def ranked(final: tuple[Tensor, Tensor], wanted: Ints, top: int, known: Interactions | None) -> Iterator[Block]:
-    """The `top` items of the `wanted` users, or fewer where a user knows the rest, in blocks that bound the memory.
+def best_items(embedded: tuple[Tensor, Tensor], chosen: Ints, top: int, known: Interactions | None) -> Iterator[Block]:
+    """The `top` items of the `chosen` users (n,), or fewer if a user knows the rest, in blocks that bound the memory.
 
-    `final`: users (U, D) and items (I, D), whose inner product ranks.
+    `embedded`: final users (U, D) and items (I, D); their inner products are the scores.
     """
-    users, items = final
-    for block in torch.from_numpy(wanted).to(users.device).split(block_size(len(items), users.device)):
+    users, items = embedded
+    for block in torch.from_numpy(chosen).to(users.device).split(block_size(len(items), users.device)):
         scores, best = (each.cpu().numpy() for each in top_items(users, items, block, top, known))
         row, place = np.nonzero(scores > -np.inf)
         yield Block(block.cpu().numpy()[row], place + 1, best[row, place], scores[row, place])
 
 
 def write_table(path: Path, frames: Iterator[pd.DataFrame]) -> int:
-    """Write the frames, one below the other, as .csv or .parquet, whole or not at all; returns the number of rows."""
-    temporary = path.with_name(f".{path.name}-{uuid.uuid4().hex}")
+    """Write the frames, one below the other, as .csv or .parquet, whole or not at all; returns the number of rows.
+
+    OSError if the file cannot be written.
+    """
     n_rows = 0
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with (_parquet if path.suffix == ".parquet" else _csv)(temporary) as write:
-                for frame in frames:
-                    write(frame)
-                    n_rows += len(frame)
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
-    except OSError as error:
-        raise UserError(f"--output {path}: cannot be written ({error.strerror or error})") from None
+    opened = _parquet if path.suffix == ".parquet" else _csv
+    with replacing(path) as temporary, opened(temporary) as write:
+        for frame in frames:
+            write(frame)
+            n_rows += len(frame)
     return n_rows
 
 

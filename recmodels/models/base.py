@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from recmodels.data.dataset import RecDataset
 from recmodels.models.parts.tables import IdTable, Rows
-from recmodels.signatures import check_choices
+from recmodels.signatures import check_values
 
 Variant = Literal["benchmark", "paper"]
 """The form of a model that the field's reference code computes (the published tables come from it), or the paper's."""
@@ -28,9 +28,9 @@ class Recommender(nn.Module, ABC):
     """Whether the loss reads item features."""
 
     def __init__(self, data: RecDataset, **chosen: Any) -> None:
-        """Keep the sizes. ValueError if one of the hyper-parameters `chosen` is none of its type hint's choices."""
+        """Keep the sizes. ValueError if one of the hyper-parameters `chosen` does not fit its type hint."""
         super().__init__()
-        check_choices(type(self), chosen)
+        check_values(type(self), chosen)
         self.n_users, self.n_items = data.n_users, data.n_items
 
     @abstractmethod

@@ -1,10 +1,10 @@
-"""The loss of one batch as strategies see it: something to be called at one set of weights after another."""
+"""The loss of one batch as strategies see it: called at one set of weights after another."""
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -16,12 +16,12 @@ Terms = Mapping[str, Tensor]
 
 
 class BadStep(Exception):
-    """A loss or a gradient is not finite; the message says which, and where."""
+    """A loss or a gradient is not finite; the message says which, and in which batch."""
 
 
 @dataclass
 class Counts:
-    """What training has cost: forward and backward passes over a batch, steps of the optimiser; batches skipped.
+    """The cost of training: forward and backward passes over a batch, steps of the optimiser; batches skipped.
 
     One forward and one backward pass together are a cost unit.
     """
@@ -31,8 +31,13 @@ class Counts:
     steps: int = 0
     skipped: int = 0
 
-    def since(self, before: "Counts") -> "Counts":
-        return Counts(*(getattr(self, name) - getattr(before, name) for name in vars(self)))
+    def __sub__(self, before: "Counts") -> "Counts":
+        return Counts(
+            self.forward - before.forward,
+            self.backward - before.backward,
+            self.steps - before.steps,
+            self.skipped - before.skipped,
+        )
 
 
 def total(terms: Terms) -> Tensor:
@@ -40,14 +45,20 @@ def total(terms: Terms) -> Tensor:
     return torch.stack(list(terms.values())).sum()
 
 
+class Transform(Protocol):
+    """Adds the gradient of the loss that is trained to the parameters; returns the model's loss, a scalar."""
+
+    def __call__(self, loss: "BatchLoss", *, replay: bool) -> Tensor: ...
+
+
 class BatchLoss:
     """Calling it clears the gradients, evaluates the batch's loss at the current weights and runs the backward pass.
 
-    `rows`: users, positives and negatives (3, B), the same in every call. `epoch` from 1; `number`: the batch's place
-    in its epoch, from 0; `step`: in the whole training, from 1. `transform` turns the model's loss into the one that is
-    trained.
+    `rows`: users, positives and negatives (3, B), the same in every call. `epoch`, `batch_index` and `step` count from
+    0: the epoch, the batch in its epoch, the batch in the whole training. `transform` turns the model's loss into the
+    one that is trained; None: they are the same.
     `value`, `terms`: the model's loss and its named terms in the first call, the one at the weights before the step;
-    `value` is None as long as there was none, or if it was not finite.
+    `value` is None before that call, and stays None if it was not finite.
     """
 
     def __init__(
@@ -55,16 +66,15 @@ class BatchLoss:
         model: Recommender,
         rows: Tensor,
         *,
-        epoch: int = 1,
-        number: int = 0,
-        step: int = 1,
+        epoch: int = 0,
+        batch_index: int = 0,
+        step: int = 0,
         counts: Counts | None = None,
-        transform: "Transform | None" = None,
+        transform: Transform | None = None,
     ):
         self.model, self.rows = model, rows
-        self.epoch, self.number, self.step = epoch, number, step
-        self.counts = counts or Counts()
-        self.transform = transform or BatchLoss.accumulate
+        self.epoch, self.batch_index, self.step = epoch, batch_index, step
+        self.counts, self.transform = counts or Counts(), transform
         self.value: float | None = None
         self.terms: dict[str, Tensor] = {}
         self.gradient_norm = 0.0
@@ -74,45 +84,40 @@ class BatchLoss:
         """The loss of the model. `replay`: with the random draws of the last call without it, as if there had been no
         other. BadStep unless the loss and the norm of its gradient are finite."""
         self.model.zero_grad()
-        loss = self.transform(self, replay=replay)
+        loss = self.transform(self, replay=replay) if self.transform else self.accumulate(replay=replay)
         gradients = [gradient for _, gradient in self.gradients()]
         value, self.gradient_norm = torch.stack([loss, get_total_norm(gradients).to(loss)]).tolist()
         for what, found in (("loss", value), ("gradient", self.gradient_norm)):
             if not math.isfinite(found):
-                raise BadStep(f"the {what} became {found} in batch {self.number + 1} of epoch {self.epoch}")
+                raise BadStep(f"the {what} became {found} in batch {self.batch_index + 1} of epoch {self.epoch + 1}")
         self.value = value if self.value is None else self.value
         return value
 
     def accumulate(self, objective: Callable[[Terms], Tensor] = total, *, replay: bool = False) -> Tensor:
-        """One forward pass, and one backward pass of `objective`, added to the gradients; the sum of the terms."""
+        """Run one forward pass, and one backward pass of `objective`, added to the gradients; returns the sum of the
+        terms. Running statistics follow the first pass over the batch only: the others are at weights that come and
+        go."""
+        draws: AbstractContextManager[None] = nullcontext()
         if replay and self._generators:
-            with self._generators.replayed():
-                return self._accumulate(objective)
-        self._generators = _Generators(self.rows.device)
-        return self._accumulate(objective)
-
-    def gradients(self) -> Iterator[tuple[nn.Parameter, Tensor]]:
-        """Each parameter that has a gradient, and that. Sparse ones are made dense, as all that follows wants them."""
-        for parameter in self.model.parameters():
-            if parameter.grad is not None:
-                if parameter.grad.is_sparse:
-                    parameter.grad = parameter.grad.to_dense()
-                yield parameter, parameter.grad
-
-    def _accumulate(self, objective: Callable[[Terms], Tensor]) -> Tensor:
-        # Running statistics follow the first pass over a batch only: the others are at weights that come and go.
-        with _frozen_statistics(self.model) if self.terms else nullcontext():
+            draws = self._generators.replayed()
+        else:
+            self._generators = _Generators(self.rows.device)
+        with draws, _frozen_statistics(self.model) if self.terms else nullcontext():
             terms = self.model.loss(self.rows)
-        objective(terms).backward()
+            objective(terms).backward()
         self.counts.forward += 1
         self.counts.backward += 1
         terms = {name: term.detach() for name, term in terms.items()}
         self.terms = self.terms or terms
         return total(terms)
 
-
-Transform = Callable[..., Tensor]
-"""(BatchLoss, *, replay) -> the model's loss; adds the gradient of the loss that is trained."""
+    def gradients(self) -> Iterator[tuple[nn.Parameter, Tensor]]:
+        """Each parameter that has a gradient, with it. Sparse gradients are made dense, as all layers expect them."""
+        for parameter in self.model.parameters():
+            if parameter.grad is not None:
+                if parameter.grad.is_sparse:
+                    parameter.grad = parameter.grad.to_dense()
+                yield parameter, parameter.grad
 
 
 class _Generators:
@@ -124,7 +129,7 @@ class _Generators:
 
     @contextmanager
     def replayed(self) -> Iterator[None]:
-        """Draw what was drawn from these states on; afterwards go on from where the generators are now."""
+        """Draw again what was drawn from these states on; afterwards the generators are where they were before."""
         with torch.random.fork_rng(self.devices):
             torch.set_rng_state(self.cpu)
             for device, state in zip(self.devices, self.cuda, strict=True):
@@ -133,8 +138,8 @@ class _Generators:
 
 
 @contextmanager
-def apart(model: nn.Module) -> Iterator[None]:
-    """Passes made here leave no trace in training: neither its random draws nor running statistics change."""
+def without_side_effects(model: nn.Module) -> Iterator[None]:
+    """Passes made inside leave no trace in training: neither its random draws nor running statistics change."""
     devices = {parameter.device for parameter in model.parameters() if parameter.is_cuda}
     with torch.random.fork_rng(devices), _frozen_statistics(model):
         yield

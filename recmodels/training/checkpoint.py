@@ -1,6 +1,5 @@
 """Checkpoints, written whole or not at all and read without executing anything from the file."""
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -8,16 +7,17 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from recmodels.files import replacing
+
 
 def save_state(path: Path, state: dict[str, Any]) -> None:
-    """Write `TrainingState.state_dict()` and whatever plain values the caller adds."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    torch.save(state, temporary)
-    os.replace(temporary, path)
+    """Write `TrainingState.state_dict()`, with any plain values that the caller adds."""
+    with replacing(path) as temporary:
+        torch.save(state, temporary)
 
 
 def load_state(path: Path, device: torch.device) -> dict[str, Any]:
-    """What `save_state` wrote. Generator states stay on the CPU, where torch wants them."""
+    """Read a file that `save_state` wrote. Generator states stay on the CPU, as torch expects them."""
     state = torch.load(path, map_location="cpu", weights_only=True)
     state["model"] = {name: tensor.to(device) for name, tensor in state["model"].items()}
     return state
@@ -25,10 +25,10 @@ def load_state(path: Path, device: torch.device) -> dict[str, Any]:
 
 def save_weights(path: Path, weights: dict[str, Tensor]) -> None:
     """Write a model's state dict as safetensors."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    save_file({name: tensor.contiguous() for name, tensor in weights.items()}, temporary)
-    os.replace(temporary, path)
+    with replacing(path) as temporary:
+        save_file({name: tensor.contiguous() for name, tensor in weights.items()}, temporary)
 
 
 def load_weights(path: Path) -> dict[str, Tensor]:
+    """Read a file that `save_weights` wrote."""
     return load_file(path)

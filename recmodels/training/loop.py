@@ -1,10 +1,11 @@
-"""The only training loop: a generator of one report per epoch. Stopping, saving and showing are the caller's."""
+"""The only training loop: a generator of one report per epoch. Stopping, saving, showing and measuring are the
+caller's."""
 
 import math
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,17 +20,14 @@ from recmodels.models import Recommender
 from recmodels.training.batch_loss import BatchLoss, Counts
 from recmodels.training.strategies import Strategy
 
-if TYPE_CHECKING:
-    from recmodels.analysis.sharpness import Probe
-
 
 @dataclass(frozen=True)
 class EpochReport:
     """One epoch, counted from 1.
 
     `loss`: mean over the batches of the model's loss before each step; `terms`: the same by named term. `valid`:
-    metrics after the epoch. `seconds`, `valid_seconds`: wall-clock time of training and of evaluation. `counts`: what
-    the training cost. `flatness`: what the probe found, where it looked.
+    metrics after the epoch. `seconds`, `valid_seconds`: wall-clock time of training and of evaluation. `counts`: the
+    cost of the epoch's training.
     """
 
     epoch: int
@@ -39,12 +37,12 @@ class EpochReport:
     seconds: float
     valid_seconds: float
     counts: Counts
-    flatness: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass
 class TrainingState:
-    """Everything that training changes. `epoch`: epochs done. `rng`: orders batches and draws negatives."""
+    """Everything that training changes. `epoch`: the next epoch, counted from 0, which is the number of epochs done.
+    `rng`: orders batches and draws negatives."""
 
     model: Recommender
     optimizer: Optimizer
@@ -65,6 +63,7 @@ class TrainingState:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore the state that `state_dict` returned."""
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.strategy.load_state_dict(state["strategy"])
@@ -76,18 +75,26 @@ class TrainingState:
 
 
 def train(
-    state: TrainingState,
-    data: RecDataset,
-    *,
-    batch_size: int,
-    max_epochs: int,
-    evaluator: Evaluator,
-    probe: "Probe | None" = None,
+    state: TrainingState, data: RecDataset, *, batch_size: int, max_epochs: int, evaluator: Evaluator
 ) -> Iterator[EpochReport]:
-    """Train from the epoch after `state.epoch` to `max_epochs`, evaluating after each.
+    """Train from epoch `state.epoch` on until `max_epochs` are done; yields a report after each, with its evaluation.
 
     A model without parameters has one epoch, of no batches. TrainingDiverged if losses or gradients keep being NaN or
     infinite.
+
+    >>> import numpy as np
+    >>> from recmodels.data import load_dataset
+    >>> from recmodels.models import MODELS
+    >>> from recmodels.training import make_optimizer, make_strategy
+    >>> data = load_dataset("demo")
+    >>> model = MODELS["BPR"](data, embedding_size=8)
+    >>> optimizer = make_optimizer("adam", model.parameters(), learning_rate=0.01)
+    >>> state = TrainingState(model, optimizer, make_strategy("mg", model), np.random.default_rng(0))
+    >>> evaluator = Evaluator(data, "valid", ks=(20,))
+    >>> for report in train(state, data, batch_size=512, max_epochs=2, evaluator=evaluator):
+    ...     print(report.epoch, report.loss > 0, 0 <= report.valid["recall@20"] <= 1)
+    1 True True
+    2 True True
     """
     sampler = BatchSampler(data, batch_size, negatives=state.model.needs_negatives)
     weight = next(state.model.parameters(), None)
@@ -96,25 +103,17 @@ def train(
         loss, terms = _train_epoch(state, sampler, weight.device) if weight is not None else (0.0, {})
         trained = time.perf_counter()
         state.model.eval()
-        with state.strategy.evaluated(), torch.no_grad():
+        with state.strategy.evaluation_weights(), torch.no_grad():
             valid = evaluator(*state.model.embed())
         evaluated = time.perf_counter()
         state.epoch += 1
-        flatness = probe(state, sampler) if probe and weight is not None else {}
-        yield EpochReport(
-            state.epoch,
-            loss,
-            terms,
-            valid,
-            trained - start,
-            evaluated - trained,
-            state.strategy.counts.since(before),
-            flatness,
-        )
+        counts = state.strategy.counts - before
+        yield EpochReport(state.epoch, loss, terms, valid, trained - start, evaluated - trained, counts)
 
 
 def _train_epoch(state: TrainingState, sampler: BatchSampler, device: torch.device) -> tuple[float, dict[str, float]]:
-    epoch, strategy = state.epoch + 1, state.strategy
+    """The means over the epoch's batches of the loss and of its named terms."""
+    epoch, strategy = state.epoch, state.strategy
 
     def batches(rng: np.random.Generator) -> Iterator[BatchLoss]:
         while True:
@@ -122,12 +121,12 @@ def _train_epoch(state: TrainingState, sampler: BatchSampler, device: torch.devi
 
     state.model.train()
     state.model.new_epoch()
-    strategy.new_epoch(state.epoch, batches)
+    strategy.new_epoch(epoch, batches)
     losses: list[float] = []
     sums: dict[str, Tensor] = {}
-    for number, rows in enumerate(sampler.epoch(state.rng)):
-        step = state.epoch * len(sampler) + number + 1
-        loss = strategy.loss(torch.from_numpy(rows).to(device), epoch=epoch, number=number, step=step)
+    for batch_index, rows in enumerate(sampler.epoch(state.rng)):
+        step = epoch * len(sampler) + batch_index
+        loss = strategy.loss(torch.from_numpy(rows).to(device), epoch=epoch, batch_index=batch_index, step=step)
         strategy.step(loss, state.optimizer)
         if loss.value is not None:
             losses.append(loss.value)

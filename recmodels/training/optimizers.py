@@ -5,6 +5,8 @@ from functools import partial
 
 from torch import nn, optim
 
+from recmodels.signatures import check_choice, check_values, keywords, require
+
 # The fused kernels do the same arithmetic in one pass (Adam on 1.0 M numbers, one core: 0.65 ms against 2.2 ms).
 OPTIMIZERS: dict[str, Callable[..., optim.Optimizer]] = {
     "adam": partial(optim.Adam, fused=True),
@@ -17,28 +19,38 @@ OPTIMIZERS: dict[str, Callable[..., optim.Optimizer]] = {
 def make_optimizer(
     name: str,
     parameters: Iterable[nn.Parameter],
+    rate_factors: Mapping[nn.Parameter, float] | None = None,
     *,
     learning_rate: float,
     weight_decay: float = 0.0,
     momentum: float = 0.0,
     initial_accumulator: float = 0.0,
-    rate_factors: Mapping[nn.Parameter, float] | None = None,
 ) -> optim.Optimizer:
-    """`initial_accumulator`: what Adagrad's sums of squares start from. `rate_factors`: parameters that learn at a
-    multiple of the learning rate.
+    """The optimiser of this name. `initial_accumulator`: the start of Adagrad's sums of squares. `rate_factors`:
+    parameters that learn at a multiple of the learning rate.
 
-    ValueError for a name that is not in OPTIMIZERS, and for a setting of another optimiser.
+    ValueError for a name that is not in OPTIMIZERS, for a setting of another optimiser, and unless learning_rate > 0,
+    weight_decay >= 0, 0 <= momentum < 1 and initial_accumulator >= 0.
     """
-    if name not in OPTIMIZERS:
-        raise ValueError(f"optimizer must be one of {', '.join(OPTIMIZERS)}, but got {name!r}")
+    check_choice("optimizer", name, OPTIMIZERS)
+    given = {"learning_rate": learning_rate, "weight_decay": weight_decay, "momentum": momentum}
+    check_values(make_optimizer, given | {"initial_accumulator": initial_accumulator})
+    require(learning_rate > 0, "learning_rate > 0", learning_rate=learning_rate)
+    require(weight_decay >= 0, "weight_decay >= 0", weight_decay=weight_decay)
+    require(0 <= momentum < 1, "0 <= momentum < 1", momentum=momentum)
+    require(initial_accumulator >= 0, "initial_accumulator >= 0", initial_accumulator=initial_accumulator)
     if momentum and name != "sgd":
         raise ValueError(f"momentum is for sgd alone, but the optimizer is {name}")
     if initial_accumulator and name != "adagrad":
         raise ValueError(f"initial_accumulator is for adagrad alone, but the optimizer is {name}")
-    own = {"momentum": momentum} if momentum else {}
-    own |= {"initial_accumulator_value": initial_accumulator} if initial_accumulator else {}
+    special = {"momentum": momentum} if momentum else {}
+    special |= {"initial_accumulator_value": initial_accumulator} if initial_accumulator else {}
     by_factor: dict[float, list[nn.Parameter]] = {1.0: []}  # torch takes an empty group, but no empty list
     for parameter in parameters:
         by_factor.setdefault((rate_factors or {}).get(parameter, 1.0), []).append(parameter)
     groups = [{"params": group, "lr": learning_rate * factor} for factor, group in by_factor.items()]
-    return OPTIMIZERS[name](groups, lr=learning_rate, weight_decay=weight_decay, **own)
+    return OPTIMIZERS[name](groups, lr=learning_rate, weight_decay=weight_decay, **special)
+
+
+SETTINGS = tuple(keywords(make_optimizer))
+"""The names of the settings, in the order of the signature."""

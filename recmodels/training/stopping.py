@@ -9,5 +9,5 @@ def best_evaluation(scores: Sequence[float]) -> int:
 
 
 def should_stop(scores: Sequence[float], patience: int) -> bool:
-    """Whether more than `patience` evaluations in a row brought no improvement (the benchmark's rule)."""
+    """True after more than `patience` evaluations in a row without improvement (the benchmark's rule)."""
     return len(scores) > 0 and len(scores) - 1 - best_evaluation(scores) > patience

@@ -87,7 +87,7 @@ def reached(model: str, run: Run, data: RecDataset, seed: int) -> tuple[float, .
     made = MODELS[model](data, **run.hyper)
     optimizer = make_optimizer("adam", made.parameters(), learning_rate=1e-3, weight_decay=run.weight_decay)
     state = TrainingState(made, optimizer, make_strategy("plain", made), np.random.default_rng(seed))
-    valid, test = (Evaluator.of(data, split, KS) for split in ("valid", "test"))
+    valid, test = (Evaluator(data, split, KS) for split in ("valid", "test"))
     scores: list[float] = []
     best: dict[str, float] = {}
     for report in train(state, data, batch_size=2048, max_epochs=run.max_epochs, evaluator=valid):

@@ -147,7 +147,7 @@ def _epochs(
         data if n_steps == n_batches else thinned(data, n_steps * batch_size),
         batch_size=batch_size,
         max_epochs=len(turns) * (job.epochs + 1),
-        evaluator=Evaluator.of(data, "valid", CUTOFFS),
+        evaluator=Evaluator(data, "valid", CUTOFFS),
     )
     validations = []
     for turn in [*turns.values()] * (job.epochs + 1):

@@ -76,10 +76,14 @@ def kept_warnings() -> Iterator[list[str]]:
 def gather(data: "RecDataset") -> Facts:
     """All that is known of the data, as plain JSON. `as_published`: None where no published set has the name."""
     from recmodels.data.inspection import inspect_data
-    from tuning.execution.trial import popularity
+    from recmodels.evaluation import popularity_scores
     from tuning.spec import Training
 
-    return {**inspect_data(data), "as_published": as_published(data), "popularity": popularity(data, Training())}
+    return {
+        **inspect_data(data),
+        "as_published": as_published(data),
+        "popularity": popularity_scores(data, Training().cutoffs),
+    }
 
 
 def as_published(data: "RecDataset") -> bool | None:

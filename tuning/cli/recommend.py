@@ -30,7 +30,7 @@ log = logging.getLogger("mirrortune")
 def main(argv: Sequence[str], console: Console) -> int:
     """0; UserError for bad input."""
     from recmodels.data import load_dataset
-    from recmodels.evaluation.recommend import known_items, ranked, write_table
+    from recmodels.evaluation.recommend import best_items, known_items, write_table
     from tuning.export.winner import read_trainable
 
     given = parser().parse(argv)
@@ -43,9 +43,12 @@ def main(argv: Sequence[str], console: Console) -> int:
     if data.fingerprint != export.data_fingerprint:
         log.warning("warning: %s is not the data of the export", export.dataset)
     model = trained(export, data, given.get("weights"), console)
-    blocks = ranked(embedded(model), wanted, given["top"], known_items(data, given["leave_out"]))
+    blocks = best_items(embedded(model), wanted, given["top"], known_items(data, given["leave_out"]))
     path = Path(given.get("output") or f"{Path(given['export']).stem}-top{given['top']}.csv")
-    n_rows = write_table(path, (block.frame(ids) for block in blocks))
+    try:
+        n_rows = write_table(path, (block.frame(ids) for block in blocks))
+    except OSError as error:
+        raise UserError(f"--output {path}: cannot be written ({error.strerror or error})") from None
     console.print(f"{n_rows:,} rows for {len(wanted):,} users: {path}", markup=False, highlight=False, soft_wrap=True)
     return 0
 
@@ -131,9 +134,9 @@ def trained(export: "Export", data: "RecDataset", weights: Path | None, console:
 
 
 def validation(model: "Recommender", data: "RecDataset", export: "Export") -> dict[str, float]:
-    from recmodels.evaluation import Evaluator
+    from recmodels.evaluation import evaluate
 
-    return Evaluator.of(data, "valid", export.training.ks)(*embedded(model))
+    return evaluate(model, data, "valid", export.training.ks)
 
 
 def embedded(model: "Recommender") -> tuple["Tensor", "Tensor"]:

@@ -9,23 +9,21 @@ import torch
 from filelock import FileLock
 from torch import Tensor
 
-from recmodels.analysis.sharpness import Probe
+from recmodels.analysis import sharpness
 from recmodels.data.dataset import RecDataset
 from recmodels.errors import TrainingDiverged
-from recmodels.evaluation import Evaluator
-from recmodels.models import MODELS, Recommender
-from recmodels.models.popularity import Popularity
+from recmodels.evaluation import Evaluator, evaluate
+from recmodels.models import MODELS
 from recmodels.training import EpochReport, TrainingState, make_optimizer, make_strategy, train
 from recmodels.training.checkpoint import load_state, load_weights, save_state, save_weights
+from recmodels.training.optimizers import SETTINGS
 from recmodels.training.stopping import best_evaluation, should_stop
 from tuning.records.folder import TrialFolder
 from tuning.records.trials import EpochRow, TrialPlan, TrialResult
-from tuning.spec import Scores, Training
+from tuning.spec import Training
 
 CHECKPOINT_SECONDS = 5.0
 """At most this much training is done again after a kill. A trial that Ray stops saves itself first."""
-
-OPTIMIZER_SETTINGS = ("learning_rate", "weight_decay", "momentum", "initial_accumulator")
 
 Report = Callable[[EpochRow], None]
 
@@ -35,7 +33,7 @@ def build(plan: TrialPlan, model: str, data: RecDataset, device: torch.device) -
     params, seed = plan.params, plan.seed
     torch.manual_seed(seed)
     made = MODELS[model](data, **params["model"]).to(device)
-    base = {key: value for key, value in params["train"].items() if key in OPTIMIZER_SETTINGS}
+    base = {key: value for key, value in params["train"].items() if key in SETTINGS}
     factors = made.rate_factors()
     optimizer = make_optimizer(params["train"]["optimizer"], made.parameters(), rate_factors=factors, **base)
     clip_norm = params["train"].get("clip_norm")
@@ -106,7 +104,7 @@ class _Run:
     def finish(self, report: Report) -> None:
         reason = self._train(report)
         self._save()
-        test = test_metrics(self.state.model, self.best_weights, self.data, self.training)
+        test = evaluate(self.state.model, self.data, "test", self.training.cutoffs, self.best_weights)
         self.folder.write_result(TrialResult("finished", reason, test))
 
     def _train(self, report: Report) -> str:
@@ -120,8 +118,7 @@ class _Run:
             self.data,
             batch_size=self.batch_size,
             max_epochs=self.training.max_epochs,
-            evaluator=Evaluator.of(self.data, "valid", self.training.cutoffs),
-            probe=Probe(self.training.flatness_every) if self.training.flatness_every else None,
+            evaluator=Evaluator(self.data, "valid", self.training.cutoffs),
         ):
             row = self._record(epoch)
             if time.monotonic() - saved > CHECKPOINT_SECONDS:
@@ -137,6 +134,7 @@ class _Run:
         return f"all {self.training.max_epochs} epochs" if self.state.model.trains else "nothing to train"
 
     def _record(self, epoch: EpochReport) -> EpochRow:
+        flatness = self._flatness(epoch.epoch)
         self.scores.append(epoch.valid[self.training.metric])
         if self.best_epoch == epoch.epoch:
             self.best_weights = self.state.strategy.weights()
@@ -153,10 +151,15 @@ class _Run:
             skipped=epoch.counts.skipped,
             best=max(self.scores),
             best_epoch=self.best_epoch,
-            flatness=epoch.flatness,
+            flatness=flatness,
         )
         self.folder.append_epoch(row)
         return row
+
+    def _flatness(self, epoch: int) -> dict[str, float]:
+        """The sharpness of the loss in every `flatness_every`-th epoch; else empty."""
+        every = self.training.flatness_every
+        return sharpness(self.state, self.data, batch_size=self.batch_size) if every and epoch % every == 0 else {}
 
     def _save(self) -> None:
         # The weights first: last.pt never names a best epoch whose weights are not on disk.
@@ -166,20 +169,3 @@ class _Run:
         save_state(self.folder.path / "last.pt", {**self.state.state_dict(), "scores": self.scores})
         for old in set(self.folder.path.glob("best-*.safetensors")) - {best}:
             old.unlink()
-
-
-def test_metrics(
-    model: Recommender, weights: dict[str, Tensor], data: RecDataset, training: Training
-) -> dict[str, float]:
-    """All metrics on the test split at the given weights, which the model keeps."""
-    model.load_state_dict(weights)
-    model.eval()
-    evaluator = Evaluator.of(data, "test", training.cutoffs)
-    with torch.no_grad():
-        return evaluator(*model.embed())
-
-
-def popularity(data: RecDataset, training: Training) -> Scores:
-    """What the items with most training interactions reach, without any learning."""
-    users, items = Popularity(data).embed()
-    return {name: Evaluator.of(data, name, training.cutoffs)(users, items) for name in ("valid", "test")}

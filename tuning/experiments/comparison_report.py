@@ -11,7 +11,7 @@ from typing import Any
 
 from rich.table import Table
 
-from recmodels.evaluation.contrast import LEVEL, Contrast
+from recmodels.evaluation.paired_tests import LEVEL, PairedTest
 from recmodels.files import write_whole
 from tuning.experiments.comparison import REFERENCE, Comparison
 from tuning.experiments.results import StrategyResult
@@ -138,6 +138,6 @@ def _verdict(result: StrategyResult) -> str:
     return f"{size} on test; " + ", ".join(_decision(what, test) for what, test in tests.items())
 
 
-def _decision(what: str, test: Contrast) -> str:
+def _decision(what: str, test: PairedTest) -> str:
     verdict = "survives" if test.survives else "does not survive"
     return f"{verdict} the test over {test.n} {what} (p {test.p:.2g})"

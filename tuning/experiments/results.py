@@ -8,8 +8,7 @@ import torch
 
 from recmodels.data.dataset import RecDataset
 from recmodels.evaluation import Evaluator
-from recmodels.evaluation.contrast import Contrast, Pair, Values, contrasts
-from recmodels.evaluation.metrics import METRICS
+from recmodels.evaluation.paired_tests import Pair, PairedTest, pair_by_key, paired_tests
 from recmodels.training.checkpoint import load_weights
 from recmodels.training.strategies import is_reconstruction
 from tuning.execution.trial import build
@@ -35,8 +34,8 @@ class StrategyResult:
     passes: int
     best: TrialRecord | None
     tested: list[TrialRecord]
-    users: Contrast | None
-    seeds: Contrast | None
+    users: PairedTest | None
+    seeds: PairedTest | None
 
     @property
     def reconstruction(self) -> bool:
@@ -64,8 +63,8 @@ def read_results(comparison: Comparison, data: RecDataset) -> list[StrategyResul
     runs = {spec.strategy: TestedRuns(comparison, spec, data) for spec in comparison.searches}
     reference = runs[REFERENCE]
     rivals = {name: run for name, run in runs.items() if name != REFERENCE}
-    by_user = contrasts({name: run.pair_users(reference) for name, run in rivals.items()})
-    by_seed = contrasts({name: run.pair_seeds(reference) for name, run in rivals.items()})
+    by_user = paired_tests({name: run.pair_users(reference) for name, run in rivals.items()})
+    by_seed = paired_tests({name: run.pair_seeds(reference) for name, run in rivals.items()})
     return [
         StrategyResult(
             strategy=name,
@@ -95,27 +94,34 @@ class TestedRuns:
         self.tested = {record.seed: record for record in records if self.metric in record.test}
 
     @cached_property
-    def by_user(self) -> dict[int, Values]:
-        """Seed -> the test metric of each user."""
+    def by_user(self) -> dict[int, dict[int, float]]:
+        """Seed -> user -> the user's test metric."""
         return {seed: self._by_user(record) for seed, record in self.tested.items()}
 
     def pair_users(self, other: "TestedRuns") -> Pair:
-        """Return each user's mean over the seeds that both have."""
+        """Return the mean of each user over the seeds that both have."""
         seeds = sorted(self.by_user.keys() & other.by_user.keys())
-        if not seeds:
-            return Pair(np.array([]), np.array([]))
-        return Pair(*(np.mean([runs.by_user[seed] for seed in seeds], axis=0) for runs in (self, other)))
+        return pair_by_key(self._user_means(seeds), other._user_means(seeds))
 
     def pair_seeds(self, other: "TestedRuns") -> Pair:
         """Return the test metric of each seed that both have."""
-        seeds = sorted(self.tested.keys() & other.tested.keys())
-        return Pair(*(np.array([runs.tested[seed].test[self.metric] for seed in seeds]) for runs in (self, other)))
+        ours, theirs = (
+            {seed: record.test[self.metric] for seed, record in runs.tested.items()} for runs in (self, other)
+        )
+        return pair_by_key(ours, theirs)
 
-    def _by_user(self, record: TrialRecord) -> Values:
+    def _user_means(self, seeds: list[int]) -> dict[int, float]:
+        """User -> the mean of the test metric over these seeds."""
+        runs = [self.by_user[seed] for seed in seeds]
+        if not runs:
+            return {}
+        users = sorted(set(runs[0]).intersection(*runs))
+        return dict(zip(users, np.mean([[run[user] for user in users] for run in runs], axis=0), strict=True))
+
+    def _by_user(self, record: TrialRecord) -> dict[int, float]:
         trial = SearchFolder.of(self.spec).trial(record.trial)
         model = build(trial.plan(), self.spec.model, self.data, torch.device("cpu")).model
         model.load_state_dict(load_weights(trial.best_weights(record.best_epoch or 0)))
-        evaluator = Evaluator.of(self.data, "test", (self.metric.k,))
         with torch.no_grad():
-            hits, n_positives = evaluator.hits(*model.eval().embed())
-        return METRICS[self.metric.name](hits, n_positives, self.metric.k).numpy()
+            found = Evaluator(self.data, "test", (self.metric.k,)).per_user(*model.eval().embed())
+        return dict(zip(found.users.tolist(), found.values(self.metric).tolist(), strict=True))

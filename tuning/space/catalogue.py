@@ -34,8 +34,9 @@ def known_strategy(name: str, option: str = "--strategy") -> str:
 
 def check_fit(model: str, strategy: str) -> None:
     """UserError for a strategy that moves item features with a model that reads none."""
-    if "amr" in part_names(strategy) and not MODELS[model].reads_features:
-        raise UserError(f"--strategy {strategy}: amr moves item features, but {model} reads none")
+    for name, part in zip(part_names(strategy), parts_of(strategy).values(), strict=True):
+        if part.needs_features and not MODELS[model].reads_features:
+            raise UserError(f"--strategy {strategy}: {name} moves item features, but {model} reads none")
 
 
 def check_training(space: Space) -> None:

@@ -2,7 +2,8 @@
 32(5), 2020, arXiv 1809.07062."""
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor
 
 from recmodels.models.base import Recommender
 from recmodels.models.parts.item_features import feature_tables, shifted
+from recmodels.signatures import require
 from recmodels.training.batch_loss import BatchLoss, Terms, total
 from recmodels.training.strategies.base import Batches, LossTransform
 
@@ -17,8 +19,9 @@ TINY = 1e-12
 """Gradients of a mean loss are small, so the authors' 1e-6 would let the adversary fade."""
 
 
+@dataclass(kw_only=True, eq=False)
 class AMR(LossTransform):
-    """J = L + adv_weight * L_adv: the same loss once more, with the features of the batch's items moved to its harm.
+    """J = L + adv_weight * L_adv: the same loss once more, with the features of the batch's items perturbed against it.
 
     Delta_i = adv_eps * Gamma_i / ||Gamma_i||, Gamma_i = dL/dc_i, over the modalities of item i together, and taken as
     constant; the pass that gives the gradient of L, penalties and all, gives Gamma too. Both passes see the same random
@@ -27,46 +30,45 @@ class AMR(LossTransform):
 
     `adv_eps_mode`: adv_eps is a length, or with "relative" a share of the median length of the items' features.
     `adv_type`: "grad" as above; "sign", adv_eps * sign(Gamma_i); "rand", a random direction, as a control.
-    `adv_warmup`: epochs of plain training before. `adv_freeze`: further gradients on a batch, as Mirror Gradient's
-    second, keep the adversary of the first.
+    `adv_warmup`: epochs of plain training before. `adv_freeze`: further gradients on a batch, such as Mirror Gradient's
+    second, keep the perturbation of the first.
     ValueError unless adv_eps, adv_weight and adv_warmup >= 0, and for a model whose loss reads no features.
     """
 
-    def __init__(
-        self,
-        *,
-        adv_eps: float = 0.1,
-        adv_eps_mode: Literal["absolute", "relative"] = "absolute",
-        adv_weight: float = 1.0,
-        adv_type: Literal["grad", "sign", "rand"] = "grad",
-        adv_warmup: int = 0,
-        adv_freeze: bool = False,
-    ):
-        for name, value in (("adv_eps", adv_eps), ("adv_weight", adv_weight), ("adv_warmup", adv_warmup)):
-            if not value >= 0:
-                raise ValueError(f"{name} >= 0 must hold, but got {name}={value}")
-        self.eps, self.relative, self.weight = adv_eps, adv_eps_mode == "relative", adv_weight
-        self.type, self.warmup, self.freeze = adv_type, adv_warmup, adv_freeze
+    needs_features: ClassVar = True
+    off: ClassVar = {"adv_weight": 0.0}
+    adv_eps: float = 0.1
+    adv_eps_mode: Literal["absolute", "relative"] = "absolute"
+    adv_weight: float = 1.0
+    adv_type: Literal["grad", "sign", "rand"] = "grad"
+    adv_warmup: int = 0
+    adv_freeze: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(self.adv_eps >= 0, "adv_eps >= 0", adv_eps=self.adv_eps)
+        require(self.adv_weight >= 0, "adv_weight >= 0", adv_weight=self.adv_weight)
+        require(self.adv_warmup >= 0, "adv_warmup >= 0", adv_warmup=self.adv_warmup)
 
     def attach(self, model: Recommender, rng: np.random.Generator) -> None:
         self.tables, self.rng, self.epoch = feature_tables(model), rng, 0
         if not self.tables:
             raise ValueError(f"amr moves item features, but the loss of {type(model).__name__} reads none")
-        self.length = self.eps * (self._median_length() if self.relative else 1.0)
+        self.length = self.adv_eps * (self._median_length() if self.adv_eps_mode == "relative" else 1.0)
         self.deltas: list[Tensor] = []
 
     def new_epoch(self, epoch: int, batches: Batches) -> None:
         self.epoch = epoch
 
     def __call__(self, loss: BatchLoss, *, replay: bool) -> Tensor:
-        if self.weight == 0 or self.epoch < self.warmup:
+        if self.adv_weight == 0 or self.epoch < self.adv_warmup:
             return loss.accumulate(replay=replay)
         items = loss.rows[1:].unique()
-        keep = bool(loss.terms) and (self.freeze or (self.type == "rand" and replay))
-        if keep:
-            value = loss.accumulate(replay=replay)
+        is_first_gradient = not loss.terms
+        if is_first_gradient or not (self.adv_freeze or (self.adv_type == "rand" and replay)):
+            value, self.deltas = self._first_pass(loss, items, replay=replay)
         else:
-            value, self.deltas = self._adversary(loss, items, replay=replay)
+            value = loss.accumulate(replay=replay)
         with shifted(self.tables, items, self.deltas):
             loss.accumulate(self._adversarial, replay=True)
         return value
@@ -77,12 +79,12 @@ class AMR(LossTransform):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.rng.bit_generator.state = state["rng"]
 
-    def _adversary(self, loss: BatchLoss, items: Tensor, *, replay: bool) -> tuple[Tensor, list[Tensor]]:
-        """The loss of the model, whose gradient is added, and how the features of `items` (n,) are moved to harm it,
+    def _first_pass(self, loss: BatchLoss, items: Tensor, *, replay: bool) -> tuple[Tensor, list[Tensor]]:
+        """The loss of the model, whose gradient is added, and the perturbations of the features of `items` (n,),
         (n, F) for each table."""
         shapes = [(len(items), table.table.shape[1]) for table in self.tables]
         like = self.tables[0].table
-        if self.type == "rand":
+        if self.adv_type == "rand":
             noise = [torch.from_numpy(self.rng.standard_normal(shape, dtype=np.float32)).to(like) for shape in shapes]
             return loss.accumulate(replay=replay), self._scaled(noise)
         leaves = [like.new_zeros(shape, requires_grad=True) for shape in shapes]
@@ -91,7 +93,7 @@ class AMR(LossTransform):
         return value, self._scaled([torch.zeros_like(leaf) if leaf.grad is None else leaf.grad for leaf in leaves])
 
     def _scaled(self, directions: list[Tensor]) -> list[Tensor]:
-        if self.type == "sign":
+        if self.adv_type == "sign":
             return [direction.sign() * self.length for direction in directions]
         scale = self.length / _lengths(directions).clamp(min=TINY)
         return [direction * scale.unsqueeze(1) for direction in directions]
@@ -101,7 +103,7 @@ class AMR(LossTransform):
             return float(_lengths([table.table for table in self.tables]).median())
 
     def _adversarial(self, terms: Terms) -> Tensor:
-        return self.weight * total({name: term for name, term in terms.items() if name != "reg"})
+        return self.adv_weight * total({name: term for name, term in terms.items() if name != "reg"})
 
 
 def _lengths(parts: Sequence[Tensor]) -> Tensor:

@@ -1,17 +1,20 @@
-"""Averages of the weights over training; they rank, the weights themselves train on."""
+"""Averages of the weights over training: models are evaluated with them, the weights themselves train on."""
 
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from recmodels.models.base import Recommender
+from recmodels.signatures import require
 from recmodels.training.strategies.base import Averaging
 
 
+@dataclass(kw_only=True, eq=False)
 class _RunningMean(Averaging):
-    """A weighted mean of the trainable weights: each new term is mixed in with a share of its own."""
+    """A weighted mean of the trainable weights over time."""
 
     def attach(self, model: Recommender, rng: np.random.Generator) -> None:
         self.parameters = {name: each for name, each in model.named_parameters() if each.requires_grad}
@@ -28,15 +31,17 @@ class _RunningMean(Averaging):
         self.means = {name: mean.to(self.parameters[name].device, copy=True) for name, mean in state["means"].items()}
         self.terms = state["terms"]
 
-    def mix(self, share: float) -> None:
+    def mix_in(self, weight: float) -> None:
+        """mean <- (1 - weight) mean + weight * the current weights; the first term is the mean itself."""
         self.terms += 1
         weights = {name: each.detach() for name, each in self.parameters.items()}
         if not self.means:
             self.means = {name: each.clone() for name, each in weights.items()}
         else:
-            torch._foreach_lerp_(list(self.means.values()), list(weights.values()), share)
+            torch._foreach_lerp_(list(self.means.values()), list(weights.values()), weight)
 
 
+@dataclass(kw_only=True, eq=False)
 class EMA(_RunningMean):
     """The exponential moving average after each batch, with the weights of the first t batches brought to sum 1.
 
@@ -44,16 +49,19 @@ class EMA(_RunningMean):
     0 <= decay < 1.
     """
 
-    def __init__(self, *, decay: float = 0.999):
-        if not 0 <= decay < 1:
-            raise ValueError(f"0 <= decay < 1 must hold, but got decay={decay}")
-        self.decay = decay
+    off: ClassVar = {"decay": 0.0}
+    decay: float = 0.999
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(0 <= self.decay < 1, "0 <= decay < 1", decay=self.decay)
 
     def after_step(self) -> None:
         if self.decay:
-            self.mix((1 - self.decay) / (1 - self.decay ** (self.terms + 1)))
+            self.mix_in((1 - self.decay) / (1 - self.decay ** (self.terms + 1)))
 
 
+@dataclass(kw_only=True, eq=False)
 class SWA(_RunningMean):
     """The mean of the weights after each epoch from `swa_start` on, counted from 1; until then the last weights.
 
@@ -61,15 +69,21 @@ class SWA(_RunningMean):
     swa_start >= 1.
     """
 
-    def __init__(self, *, swa_start: int = 10):
-        if swa_start < 1:
-            raise ValueError(f"swa_start >= 1 must hold, but got swa_start={swa_start}")
-        self.swa_start, self.epochs = swa_start, 0
+    off: ClassVar = {"swa_start": 10**9}
+    swa_start: int = 10
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(self.swa_start >= 1, "swa_start >= 1", swa_start=self.swa_start)
+
+    def attach(self, model: Recommender, rng: np.random.Generator) -> None:
+        super().attach(model, rng)
+        self.epochs = 0
 
     def after_epoch(self) -> None:
         self.epochs += 1
         if self.epochs >= self.swa_start:
-            self.mix(1 / (self.terms + 1))
+            self.mix_in(1 / (self.terms + 1))
 
     def state_dict(self) -> dict[str, Any]:
         return {**super().state_dict(), "epochs": self.epochs}

@@ -1,15 +1,16 @@
-"""What a strategy is made of: four layers, each a `Part` that knows nothing of the others.
+"""The parts of a strategy: four layers, each a `Part` that knows nothing of the others.
 
 loss transform   the model's loss -> the loss that is trained
 oracle           the loss of a batch -> a direction in parameter space
 rule             direction and optimiser -> new weights
-averaging        the weights of many steps -> the weights that rank
+averaging        the weights of many steps -> the evaluation weights
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 import torch
@@ -18,17 +19,30 @@ from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 from torch.optim import Optimizer
 
 from recmodels.models.base import Recommender
+from recmodels.signatures import check_values
 from recmodels.training.batch_loss import BatchLoss, Counts
 
 Batches = Callable[[np.random.Generator], Iterator[BatchLoss]]
-"""Batches of an own random order, without end: for parts that look at the loss beside the training."""
+"""Batches without end in the order that the generator draws, for parts that measure the loss beside the training."""
 
 
+@dataclass(kw_only=True, eq=False)
 class Part:
-    """One layer's method. The keywords of the constructor are its knobs; ValueError for what they cannot be."""
+    """One layer's method: a keyword dataclass whose fields are its knobs. ValueError for an invalid knob."""
+
+    needs_features: ClassVar[bool] = False
+    """Whether it trains only models whose loss reads item features."""
+    reconstruction: ClassVar[bool] = False
+    """Whether it was rebuilt from less than its paper's full text: its results are not those of the paper."""
+    off: ClassVar[Mapping[str, Any]] = {}
+    """Knobs with which the part leaves plain training as it is, bit for bit; empty if there are none."""
+
+    def __post_init__(self) -> None:
+        """Check the knobs against their types; a part with ranges checks these too."""
+        check_values(type(self), vars(self))
 
     def attach(self, model: Recommender, rng: np.random.Generator) -> None:
-        """Called once, before training. `rng` is the part's own."""
+        """Called once, before training. `rng` belongs to this part alone."""
 
     def new_epoch(self, epoch: int, batches: Batches) -> None:
         """Called before each epoch, counted from 0."""
@@ -38,21 +52,21 @@ class Part:
         return {}
 
     def state_dict(self) -> dict[str, Any]:
-        """What a restored run needs between epochs."""
+        """The state that a restored run needs between epochs."""
         return {}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take up what `state_dict` gave."""
+        """Restore the state that `state_dict` returned."""
 
 
 class LossTransform(Part, ABC):
     @abstractmethod
     def __call__(self, loss: BatchLoss, *, replay: bool) -> Tensor:
-        """Add the gradient of the transformed loss; returns the loss as the model has it."""
+        """Add the gradient of the transformed loss; returns the model's loss, a scalar."""
 
 
 class Oracle(Part):
-    """The plain one: the gradient at the weights as they are."""
+    """The plain one: the gradient at the current weights."""
 
     def gradient(self, loss: BatchLoss, *, replay: bool = False) -> float:
         """Leave a direction in the parameters' `grad`; returns the loss at the weights, which are as before."""
@@ -60,7 +74,7 @@ class Oracle(Part):
 
 
 class Update:
-    """One step of the optimiser with the gradients at hand.
+    """One step of the optimiser with the current gradients.
 
     They are scaled, then clipped to a total norm of `clip_norm`; weight decay is added by the optimiser, neither scaled
     nor clipped.
@@ -89,6 +103,7 @@ class Update:
 
     @contextmanager
     def learning_rate_times(self, factor: float) -> Iterator[None]:
+        """The optimiser with its learning rates multiplied by `factor`; afterwards they are as before."""
         rates = [group["lr"] for group in self.optimizer.param_groups]
         for group in self.optimizer.param_groups:
             group["lr"] *= factor
@@ -99,24 +114,27 @@ class Update:
                 group["lr"] = rate
 
 
-Gradient = Callable[..., float]
-"""(*, replay=False) -> loss: the oracle on the current batch."""
+class Gradient(Protocol):
+    """The oracle on the current batch: leaves a direction in the parameters' `grad` and returns the loss."""
+
+    def __call__(self, *, replay: bool = False) -> float: ...
 
 
 class Rule(Part):
-    """The plain one: theta <- theta - lr * direction, or what the optimiser makes of that."""
+    """The plain one: theta <- theta - lr * direction, or the optimiser's own use of the direction."""
 
     def step(self, gradient: Gradient, update: Update, loss: BatchLoss) -> None:
+        """Train on one batch: `gradient` gives a direction at the current weights, `update` steps along it."""
         gradient()
         update()
 
     def penalty(self, learning_rate: float, squared_norm: float) -> dict[str, float]:
-        """What the rule adds to the loss, to first order, where the squared norm of the gradient is this."""
+        """What the rule adds to the loss, to first order, by name; `squared_norm`: of the gradient."""
         return {}
 
 
 class Averaging(Part):
-    """The plain one: the weights that rank are the last."""
+    """The plain one: the evaluation weights are the last weights."""
 
     def after_step(self) -> None:
         """Called after each batch."""
@@ -130,8 +148,8 @@ class Averaging(Part):
 
 
 @contextmanager
-def kept(parameters: Sequence[nn.Parameter]) -> Iterator[None]:
-    """Whatever happens to the parameters here, afterwards they are what they were, bit for bit and in place."""
+def restoring(parameters: Sequence[nn.Parameter]) -> Iterator[None]:
+    """Afterwards the parameters have the values that they had before, bit for bit and in place."""
     before = [parameter.detach().clone() for parameter in parameters]
     try:
         yield

@@ -5,35 +5,33 @@ aware minimisation "focused on batch data" and of BSAM+ as a mixed loss. What fo
 are no results of the paper's method.
 """
 
-from typing import Literal
+from dataclasses import dataclass
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
 
+from recmodels.signatures import require
 from recmodels.training.batch_loss import BatchLoss
-from recmodels.training.strategies.perturbed import norm, share
-from recmodels.training.strategies.sam import SAM, FirstGradient, mix
+from recmodels.training.strategies.perturbed import FirstGradient, Perturbation, Perturbed, blend
 
 
-class BSAM(SAM):
+@dataclass(kw_only=True, eq=False)
+class BSAM(Perturbed):
     """Reconstruction: SAM whose perturbation moves only the batch's rows of tables with a row per user or item, and
     all of the other parameters. `bsam_scope="all"` moves every row, which is SAM."""
 
-    def __init__(self, *, rho: float = 0.05, bsam_scope: Literal["batch", "all"] = "batch", every: int = 1):
-        super().__init__(rho=rho, every=every)
-        self.by_batch = bsam_scope == "batch"
+    reconstruction: ClassVar = True
+    bsam_scope: Literal["batch", "all"] = "batch"
 
-    def epsilon(
-        self, parameters: list[nn.Parameter], gradients: list[Tensor], loss: BatchLoss
-    ) -> tuple[list[Tensor], float] | None:
-        if self.by_batch:
+    def epsilon(self, parameters: list[nn.Parameter], gradients: list[Tensor], loss: BatchLoss) -> Perturbation:
+        if self.bsam_scope == "batch":
             rows = self._rows(loss)
             gradients = [
                 _only(gradient, rows[parameter]) if parameter in rows else gradient
                 for parameter, gradient in zip(parameters, gradients, strict=True)
             ]
-        scale = share(self.rho, norm(gradients))
-        return None if scale is None else (gradients, scale)
+        return super().epsilon(parameters, gradients, loss)
 
     def _rows(self, loss: BatchLoss) -> dict[nn.Parameter, Tensor]:
         """The batch's rows of each table."""
@@ -43,37 +41,32 @@ class BSAM(SAM):
         return {self.parameters[name]: rows[kind] for name, kind in loss.model.id_tables().items()}
 
 
+@dataclass(kw_only=True, eq=False)
 class BSAMPlus(BSAM):
     """Reconstruction: the gradient of (1 - lam) L(theta) + lam L(theta + eps), eps held fixed; `mix="sum"`: of
     L(theta) + L(theta + eps). lam=0 is plain training, lam=1 BSAM. ValueError unless 0 <= lam <= 1."""
 
-    def __init__(
-        self,
-        *,
-        rho: float = 0.05,
-        lam: float = 0.5,
-        mix: Literal["convex", "sum"] = "convex",
-        bsam_scope: Literal["batch", "all"] = "batch",
-        every: int = 1,
-    ):
-        if not 0 <= lam <= 1:
-            raise ValueError(f"0 <= lam <= 1 must hold, but got lam={lam}")
-        super().__init__(rho=rho, bsam_scope=bsam_scope, every=every)
-        self.lam, self.summed = lam, mix == "sum"
+    lam: float = 0.5
+    mix: Literal["convex", "sum"] = "convex"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(0 <= self.lam <= 1, "0 <= lam <= 1", lam=self.lam)
 
     @property
     def neutral(self) -> bool:
-        return super().neutral or (self.lam == 0 and not self.summed)
+        return super().neutral or (self.lam == 0 and self.mix == "convex")
 
-    def first(self, loss: BatchLoss) -> FirstGradient:
-        return dict(loss.gradients()) if self.summed or self.lam < 1 else {}
+    @property
+    def mixes(self) -> bool:
+        return self.mix == "sum" or self.lam < 1
 
-    def second(self, loss: BatchLoss, first: FirstGradient) -> None:
-        if self.summed:
-            for parameter, second in loss.gradients():
-                second.add_(first[parameter])
-        elif first:
-            mix(loss, first, self.lam)
+    def combine(self, loss: BatchLoss, first: FirstGradient) -> None:
+        if self.mix == "convex":
+            blend(loss, first, self.lam)
+            return
+        for parameter, second in loss.gradients():
+            second.add_(first[parameter])
 
 
 def _only(gradient: Tensor, rows: Tensor) -> Tensor:

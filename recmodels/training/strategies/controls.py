@@ -1,9 +1,14 @@
-"""Plain training with a budget or a learning rate as another strategy has it: what that has to beat."""
+"""Plain training with the budget or the learning rate of another strategy, which that has to beat."""
 
+from dataclasses import dataclass
+from typing import ClassVar
+
+from recmodels.signatures import require
 from recmodels.training.batch_loss import BatchLoss
 from recmodels.training.strategies.base import Gradient, Rule, Update
 
 
+@dataclass(kw_only=True, eq=False)
 class ScaledRate(Rule):
     """Plain training at `lr_scale` times the learning rate.
 
@@ -12,10 +17,12 @@ class ScaledRate(Rule):
     Q = alpha^2 + beta^2 + k - 1. ValueError unless lr_scale > 0.
     """
 
-    def __init__(self, *, lr_scale: float = 1.0):
-        if not lr_scale > 0:
-            raise ValueError(f"lr_scale > 0 must hold, but got lr_scale={lr_scale}")
-        self.lr_scale = lr_scale
+    off: ClassVar = {"lr_scale": 1.0}
+    lr_scale: float = 1.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(self.lr_scale > 0, "lr_scale > 0", lr_scale=self.lr_scale)
 
     def step(self, gradient: Gradient, update: Update, loss: BatchLoss) -> None:
         gradient()
@@ -23,20 +30,21 @@ class ScaledRate(Rule):
             update()
 
 
+@dataclass(kw_only=True, eq=False)
 class Repeated(Rule):
     """In one batch of every `interval` a second plain step on the same batch: Mirror Gradient's cost and number of
     steps without its ascent. ValueError unless interval >= 1."""
 
-    shown = ("interval",)
+    shown: ClassVar = ("interval",)
+    interval: int = 3
 
-    def __init__(self, *, interval: int = 3):
-        if interval < 1:
-            raise ValueError(f"interval >= 1 must hold, but got interval={interval}")
-        self.interval = interval
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(self.interval >= 1, "interval >= 1", interval=self.interval)
 
     def step(self, gradient: Gradient, update: Update, loss: BatchLoss) -> None:
         gradient()
         update()
-        if loss.number % self.interval == 0:
+        if loss.batch_index % self.interval == 0:
             gradient()
             update()

@@ -1,11 +1,14 @@
 """Mirror Gradient: Zhong, Huang, Li, Wen, Qin, Lin, WWW 2024, arXiv 2402.11262, Algorithm 1."""
 
-from typing import Literal
+from dataclasses import dataclass
+from typing import ClassVar, Literal
 
+from recmodels.signatures import require
 from recmodels.training.batch_loss import BatchLoss
-from recmodels.training.strategies.base import Gradient, Rule, Update, kept
+from recmodels.training.strategies.base import Gradient, Rule, Update, restoring
 
 
+@dataclass(kw_only=True, eq=False)
 class MirrorGradient(Rule):
     """In one batch of every `interval`: a step down scaled by `alpha`, then one up scaled by `beta` at the new point.
 
@@ -20,29 +23,25 @@ class MirrorGradient(Rule):
     ValueError unless 0 <= beta < alpha and interval >= 1.
     """
 
-    shown = ("alpha", "beta", "interval")
+    off: ClassVar = {"alpha": 1.0, "beta": 0.0}
+    shown: ClassVar = ("alpha", "beta", "interval")
+    alpha: float = 1.0
+    beta: float = 0.2
+    interval: int = 3
+    compose: Literal["two_step", "combined"] = "two_step"
+    phase: Literal["epoch_first", "global"] = "epoch_first"
+    clip_first: bool = True
+    sync_rng: bool = False
 
-    def __init__(
-        self,
-        *,
-        alpha: float = 1.0,
-        beta: float = 0.2,
-        interval: int = 3,
-        compose: Literal["two_step", "combined"] = "two_step",
-        phase: Literal["epoch_first", "global"] = "epoch_first",
-        clip_first: bool = True,
-        sync_rng: bool = False,
-    ):
-        if not 0 <= beta < alpha:
-            raise ValueError(f"0 <= beta < alpha must hold, but got alpha={alpha}, beta={beta}")
-        if interval < 1:
-            raise ValueError(f"interval >= 1 must hold, but got interval={interval}")
-        self.alpha, self.beta, self.interval = alpha, beta, interval
-        self.compose, self.phase, self.clip_first, self.sync_rng = compose, phase, clip_first, sync_rng
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(0 <= self.beta < self.alpha, "0 <= beta < alpha", alpha=self.alpha, beta=self.beta)
+        require(self.interval >= 1, "interval >= 1", interval=self.interval)
 
     def step(self, gradient: Gradient, update: Update, loss: BatchLoss) -> None:
         gradient()  # at theta
-        mirror = (loss.number if self.phase == "epoch_first" else loss.step) % self.interval == 0
+        place = loss.batch_index if self.phase == "epoch_first" else loss.step + 1  # Algorithm 1 counts from 1
+        mirror = place % self.interval == 0
         if not mirror or self.beta == 0:  # under Adam even a zero gradient moves, so beta=0 skips the second step
             update(self.alpha if mirror else 1.0)
         elif self.compose == "two_step":
@@ -59,7 +58,7 @@ class MirrorGradient(Rule):
 
     def _combined(self, gradient: Gradient, update: Update, loss: BatchLoss) -> None:
         first = {parameter: direction.clone() for parameter, direction in loss.gradients()}
-        with kept(list(first)):
+        with restoring(list(first)):
             update.descend(self.alpha)
             gradient(replay=self.sync_rng)
         for parameter, second in loss.gradients():

@@ -1,8 +1,8 @@
-"""What gradients at perturbed weights share: which weights, how far, and the way back."""
+"""Gradients at perturbed weights: which weights are perturbed, how far, and the way back."""
 
 import math
-from abc import abstractmethod
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import ClassVar, Literal
 
 import numpy as np
 import torch
@@ -10,71 +10,74 @@ from torch import Tensor, nn
 from torch.nn.utils import get_total_norm
 
 from recmodels.models.base import Recommender
+from recmodels.signatures import require
 from recmodels.training.batch_loss import BatchLoss
-from recmodels.training.strategies.base import Oracle, kept
+from recmodels.training.strategies.base import Oracle, restoring
 
 Scope = Literal["all", "embeddings", "dense"]
+Perturbation = tuple[list[Tensor], float] | None
+"""A direction for each parameter and one scale for all; None for no perturbation."""
+FirstGradient = dict[nn.Parameter, Tensor]
 TINY = 1e-12
 """Added to norms that divide."""
 
 
+@dataclass(kw_only=True, eq=False)
 class Perturbed(Oracle):
     """A gradient at theta + eps in one batch of every `every`, the plain gradient in the others.
 
-    The perturbation `eps` follows from the first gradient; the second answers the loss that it was computed from: the
-    same batch, the same random draws. Weights are put back bit for bit before the optimiser's step.
-    `every` counts as Mirror Gradient does: from each epoch's first batch. `scope`: which parameters are perturbed,
-    those with a row per user or item ("embeddings"), the others ("dense") or "all", but none whose name begins with
-    one of `exclude` (names with commas between them). A zero gradient leads to no perturbation.
-    ValueError unless every >= 1 and rho >= 0.
+    The perturbation `eps` follows from the first gradient, by itself eps = rho g / ||g||; the second gradient is of the
+    same batch with the same random draws. Weights are put back bit for bit before the optimiser's step. `every` counts
+    as Mirror Gradient does: from each epoch's first batch. A zero gradient leads to no perturbation.
+    ValueError unless rho >= 0 and every >= 1.
     """
 
-    def __init__(self, *, rho: float, every: int = 1, scope: Scope = "all", exclude: str = ""):
-        if every < 1:
-            raise ValueError(f"every >= 1 must hold, but got every={every}")
-        if not rho >= 0:
-            raise ValueError(f"rho >= 0 must hold, but got rho={rho}")
-        self.rho, self.every, self.scope = rho, every, scope
-        self.exclude = tuple(name.strip() for name in exclude.split(",") if name.strip())
+    off: ClassVar = {"rho": 0.0}
+    rho: float = 0.05
+    every: int = 1
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(self.rho >= 0, "rho >= 0", rho=self.rho)
+        require(self.every >= 1, "every >= 1", every=self.every)
 
     def attach(self, model: Recommender, rng: np.random.Generator) -> None:
-        """ValueError for an `exclude` that excludes nothing."""
-        names = {name: each for name, each in model.named_parameters() if each.requires_grad}
-        for start in self.exclude:
-            if not any(name.startswith(start) for name in names):
-                raise ValueError(f"exclude: no parameter begins with {start!r}; there are {', '.join(names)}")
-        tables = model.id_tables()
-        self.parameters = {
-            name: each
-            for name, each in names.items()
-            if (self.scope == "all" or (name in tables) == (self.scope == "embeddings"))
-            and not name.startswith(self.exclude)
-        }
+        self.parameters = self.perturbable(model)
         self.shares: dict[str, float] = {}
+
+    def perturbable(self, model: Recommender) -> dict[str, nn.Parameter]:
+        """The parameters that are perturbed, by name."""
+        return {name: each for name, each in model.named_parameters() if each.requires_grad}
 
     @property
     def neutral(self) -> bool:
         """Whether no weight would move: then there is no second pass."""
         return self.rho == 0
 
+    @property
+    def mixes(self) -> bool:
+        """Whether `combine` needs the first gradient: only then is it kept."""
+        return False
+
     def gradient(self, loss: BatchLoss, *, replay: bool = False) -> float:
         value = loss(replay=replay)
         moved = [each for each in self.parameters.values() if each.grad is not None]
-        if self.neutral or loss.number % self.every or not moved:
+        if self.neutral or loss.batch_index % self.every or not moved:
             return value
-        first = self.first(loss)
+        first = dict(loss.gradients()) if self.mixes else {}
         eps = self.epsilon(moved, [each.grad for each in moved if each.grad is not None], loss)
         if eps is None:
             return value
         directions, scale = eps
-        if loss.number == 0:
+        if loss.batch_index == 0:
             self._note_shares(moved, directions)
-        with kept(moved):
+        with restoring(moved):
             with torch.no_grad():
                 torch._foreach_add_(tuple(moved), directions, alpha=scale)
             del directions, eps
             loss(replay=True)
-        self.second(loss, first)
+        if first:
+            self.combine(loss, first)
         return value
 
     def report(self) -> dict[str, float]:
@@ -82,17 +85,12 @@ class Perturbed(Oracle):
         batch."""
         return {"perturbed_weights": float(sum(each.numel() for each in self.parameters.values())), **self.shares}
 
-    @abstractmethod
-    def epsilon(
-        self, parameters: list[nn.Parameter], gradients: list[Tensor], loss: BatchLoss
-    ) -> tuple[list[Tensor], float] | None:
-        """The perturbation of each parameter, as directions and one scale; None if there is none."""
+    def epsilon(self, parameters: list[nn.Parameter], gradients: list[Tensor], loss: BatchLoss) -> Perturbation:
+        """The perturbation of the parameters whose first gradients are given."""
+        return along(gradients, self.rho)
 
-    def first(self, loss: BatchLoss) -> Any:
-        """What `second` will need of the first gradient."""
-
-    def second(self, loss: BatchLoss, first: Any) -> None:
-        """Make the direction of the two gradients; by itself it is the second one."""
+    def combine(self, loss: BatchLoss, first: FirstGradient) -> None:
+        """Turn the second gradient, in place, into the direction of the two."""
 
     def _note_shares(self, moved: list[nn.Parameter], directions: list[Tensor]) -> None:
         squares = torch.stack([direction.square().sum() for direction in directions])
@@ -101,11 +99,44 @@ class Perturbed(Oracle):
         self.shares = {f"eps_share/{name}": shares[each] for name, each in self.parameters.items() if each in shares}
 
 
+@dataclass(kw_only=True, eq=False)
+class Scoped(Perturbed):
+    """Perturbs a chosen part of the model.
+
+    `scope`: the parameters with a row per user or item ("embeddings"), the others ("dense") or "all", but none whose
+    name begins with one of `exclude` (names with commas between them).
+    """
+
+    scope: Scope = "all"
+    exclude: str = ""
+
+    def perturbable(self, model: Recommender) -> dict[str, nn.Parameter]:
+        """ValueError for an `exclude` that excludes nothing."""
+        parameters, tables = super().perturbable(model), model.id_tables()
+        starts = tuple(name.strip() for name in self.exclude.split(",") if name.strip())
+        for start in starts:
+            if not any(name.startswith(start) for name in parameters):
+                raise ValueError(f"exclude: no parameter begins with {start!r}; there are {', '.join(parameters)}")
+        return {
+            name: each
+            for name, each in parameters.items()
+            if (self.scope == "all" or (name in tables) == (self.scope == "embeddings")) and not name.startswith(starts)
+        }
+
+
+def along(directions: list[Tensor], rho: float, length: float | None = None) -> Perturbation:
+    """The directions, scaled from `length`, by default their own, to `rho`; None if the length is zero or not
+    finite."""
+    length = norm(directions) if length is None else length
+    return None if length <= 1e-30 or not math.isfinite(length) else (directions, rho / (length + TINY))
+
+
 def norm(tensors: list[Tensor]) -> float:
     """The length of the tensors as one vector."""
     return float(get_total_norm(tensors))
 
 
-def share(rho: float, length: float) -> float | None:
-    """What brings a vector of this length to `rho`; None if it has none."""
-    return None if length <= 1e-30 or not math.isfinite(length) else rho / (length + TINY)
+def blend(loss: BatchLoss, first: FirstGradient, weight_of_second: float) -> None:
+    """Turn the second gradient, in place, into (1 - w) first + w second."""
+    for parameter, second in loss.gradients():
+        second.mul_(weight_of_second).add_(first[parameter], alpha=1 - weight_of_second)

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Literal
 
@@ -11,65 +12,55 @@ import torch
 from torch import Tensor, nn
 
 from recmodels.models.base import Recommender
-from recmodels.training.batch_loss import BadStep, BatchLoss, apart
+from recmodels.signatures import require
+from recmodels.training.batch_loss import BadStep, BatchLoss, without_side_effects
 from recmodels.training.strategies.base import Batches
-from recmodels.training.strategies.perturbed import Perturbed, Scope, norm, share
+from recmodels.training.strategies.perturbed import Perturbation, Scoped, along, norm
 
 Score = Literal["gradient", "weight", "random"]
 
 
-class SparseSAM(Perturbed):
+@dataclass(kw_only=True, eq=False)
+class SparseSAM(Scoped):
     """eps = rho g / ||g|| * mask: the length is that of the whole gradient, so masking shortens eps (`renorm`: it is
     rho again). A share `sparsity` of the weights is masked out; the mask is renewed every `mask_every` epochs.
 
     sparsity=0 is SAM, sparsity=1 plain training. ValueError unless 0 <= sparsity <= 1 and mask_every >= 1.
     """
 
-    def __init__(
-        self,
-        *,
-        rho: float,
-        sparsity: float,
-        mask_every: int,
-        renorm: bool,
-        every: int,
-        scope: Scope,
-        exclude: str,
-    ):
-        super().__init__(rho=rho, every=every, scope=scope, exclude=exclude)
-        if not 0 <= sparsity <= 1:
-            raise ValueError(f"0 <= sparsity <= 1 must hold, but got sparsity={sparsity}")
-        if mask_every < 1:
-            raise ValueError(f"mask_every >= 1 must hold, but got mask_every={mask_every}")
-        self.sparsity, self.mask_every, self.renorm = sparsity, mask_every, renorm
+    sparsity: float = 0.5
+    mask_every: int = 1
+    renorm: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(0 <= self.sparsity <= 1, "0 <= sparsity <= 1", sparsity=self.sparsity)
+        require(self.mask_every >= 1, "mask_every >= 1", mask_every=self.mask_every)
 
     def attach(self, model: Recommender, rng: np.random.Generator) -> None:
         super().attach(model, rng)
         self.model, self.rng = model, rng
         self.size = sum(each.numel() for each in self.parameters.values())
-        self.n_kept = self.size - math.ceil(self.sparsity * self.size)
+        self.n_perturbed = self.size - math.ceil(self.sparsity * self.size)
         self.masks: dict[str, Tensor] = {}
 
     @property
     def neutral(self) -> bool:
-        return super().neutral or self.n_kept == 0
+        return super().neutral or self.n_perturbed == 0
 
     @property
     def _masked(self) -> bool:
         """Whether there is anything to choose."""
-        return not super().neutral and 0 < self.n_kept < self.size
+        return not super().neutral and 0 < self.n_perturbed < self.size
 
-    def epsilon(
-        self, parameters: list[nn.Parameter], gradients: list[Tensor], loss: BatchLoss
-    ) -> tuple[list[Tensor], float] | None:
+    def epsilon(self, parameters: list[nn.Parameter], gradients: list[Tensor], loss: BatchLoss) -> Perturbation:
         whole = norm(gradients)
         if self._masked:
             by_parameter = {self.parameters[name]: mask for name, mask in self.masks.items()}
             gradients = [
                 gradient * by_parameter[parameter] for parameter, gradient in zip(parameters, gradients, strict=True)
             ]
-        scale = share(self.rho, norm(gradients) if self.renorm else whole)
-        return None if scale is None else (gradients, scale)
+        return along(gradients, self.rho, None if self.renorm else whole)
 
     def state_dict(self) -> dict[str, Any]:
         return {"masks": self.masks, "rng": self.rng.bit_generator.state}
@@ -78,14 +69,15 @@ class SparseSAM(Perturbed):
         self.masks = {name: mask.to(self.parameters[name].device) for name, mask in state["masks"].items()}
         self.rng.bit_generator.state = state["rng"]
 
-    def _keep(self, scores: Tensor) -> None:
-        """The mask of the `n_kept` largest of the scores (N,), over all parameters together."""
-        kept = torch.zeros_like(scores, dtype=torch.bool)
-        kept[scores.topk(self.n_kept, sorted=False).indices] = True
-        self._set(kept)
+    def _perturb_largest(self, scores: Tensor) -> None:
+        """Mask all but the `n_perturbed` largest of the scores (N,), over all parameters together."""
+        chosen = torch.zeros_like(scores, dtype=torch.bool)
+        chosen[scores.topk(self.n_perturbed, sorted=False).indices] = True
+        self._perturb(chosen)
 
-    def _set(self, kept: Tensor) -> None:
-        parts = kept.split([each.numel() for each in self.parameters.values()])
+    def _perturb(self, chosen: Tensor) -> None:
+        """Mask all weights but the chosen ones, (N,) bool."""
+        parts = chosen.split([each.numel() for each in self.parameters.values()])
         self.masks = {
             name: part.view_as(each) for (name, each), part in zip(self.parameters.items(), parts, strict=True)
         }
@@ -96,53 +88,40 @@ class SparseSAM(Perturbed):
         return draws.to(next(iter(self.parameters.values())).device)
 
 
+@dataclass(kw_only=True, eq=False)
 class FisherSAM(SparseSAM):
     """SSAM-F: perturbed are the weights with the largest empirical Fisher information, the mean of the squared
-    gradients of `n_fisher` batches of their own, of `fisher_batch` interactions (0: as many as in training).
+    gradients of `n_fisher` extra batches, of `fisher_batch` interactions (0: as many as in training).
 
     The first mask is there before the first step, and ties at zero are broken at random (the reference's first step is
     plain, its samples are single: fisher_batch=1). `report`: the share of weights that no sample touched.
+    ValueError unless n_fisher >= 1 and fisher_batch >= 0.
     """
 
-    def __init__(
-        self,
-        *,
-        rho: float = 0.05,
-        sparsity: float = 0.5,
-        mask_every: int = 1,
-        n_fisher: int = 16,
-        fisher_batch: int = 0,
-        renorm: bool = False,
-        every: int = 1,
-        scope: Scope = "all",
-        exclude: str = "",
-    ):
-        super().__init__(
-            rho=rho,
-            sparsity=sparsity,
-            mask_every=mask_every,
-            renorm=renorm,
-            every=every,
-            scope=scope,
-            exclude=exclude,
-        )
-        if n_fisher < 1 or fisher_batch < 0:
-            raise ValueError(f"n_fisher >= 1 and fisher_batch >= 0 must hold, but got {n_fisher} and {fisher_batch}")
-        self.n_fisher, self.fisher_batch = n_fisher, fisher_batch
+    n_fisher: int = 16
+    fisher_batch: int = 0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(self.n_fisher >= 1, "n_fisher >= 1", n_fisher=self.n_fisher)
+        require(self.fisher_batch >= 0, "fisher_batch >= 0", fisher_batch=self.fisher_batch)
+
+    def attach(self, model: Recommender, rng: np.random.Generator) -> None:
+        super().attach(model, rng)
         self.untouched = 0.0
 
     def new_epoch(self, epoch: int, batches: Batches) -> None:
         if not self._masked or epoch % self.mask_every:
             return
         information = torch.cat([torch.zeros_like(each).flatten() for each in self.parameters.values()])
-        with apart(self.model):
+        with without_side_effects(self.model):
             for loss in islice(self._samples(batches), self.n_fisher):
                 with suppress(BadStep):  # what cannot be measured counts as zero
                     loss()
                     information += torch.cat([_gradient(each).square().flatten() for each in self.parameters.values()])
         untouched = information == 0
         self.untouched = float(untouched.float().mean())
-        self._keep(torch.where(untouched, -1 - self._random(), information))
+        self._perturb_largest(torch.where(untouched, -1 - self._random(), information))
 
     def report(self) -> dict[str, float]:
         return {**super().report(), "fisher_untouched": self.untouched}
@@ -156,6 +135,7 @@ class FisherSAM(SparseSAM):
                 yield BatchLoss(loss.model, rows, counts=loss.counts, transform=loss.transform)
 
 
+@dataclass(kw_only=True, eq=False)
 class DynamicSAM(SparseSAM):
     """SSAM-D: the mask starts at random; at a renewal, in the epoch's first batch, the n perturbed weights with the
     least score of `drop` are exchanged for the n others with the largest of `grow`.
@@ -165,46 +145,26 @@ class DynamicSAM(SparseSAM):
     same (in the reference it shrinks at times). ValueError unless 0 <= d0 <= 1 and horizon >= 1.
     """
 
-    def __init__(
-        self,
-        *,
-        rho: float = 0.05,
-        sparsity: float = 0.5,
-        mask_every: int = 1,
-        d0: float = 0.5,
-        horizon: int = 200,
-        drop: Score = "gradient",
-        grow: Score = "random",
-        renorm: bool = False,
-        every: int = 1,
-        scope: Scope = "all",
-        exclude: str = "",
-    ):
-        super().__init__(
-            rho=rho,
-            sparsity=sparsity,
-            mask_every=mask_every,
-            renorm=renorm,
-            every=every,
-            scope=scope,
-            exclude=exclude,
-        )
-        if not 0 <= d0 <= 1 or horizon < 1:
-            raise ValueError(f"0 <= d0 <= 1 and horizon >= 1 must hold, but got {d0} and {horizon}")
-        self.d0, self.horizon, self.drop, self.grow = d0, horizon, drop, grow
-        self.epoch, self.due = 0, False
+    d0: float = 0.5
+    horizon: int = 200
+    drop: Score = "gradient"
+    grow: Score = "random"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(0 <= self.d0 <= 1, "0 <= d0 <= 1", d0=self.d0)
+        require(self.horizon >= 1, "horizon >= 1", horizon=self.horizon)
 
     def attach(self, model: Recommender, rng: np.random.Generator) -> None:
         super().attach(model, rng)
+        self.epoch, self.due = 0, False
         if self._masked:
-            self._keep(self._random())
+            self._perturb_largest(self._random())
 
     def new_epoch(self, epoch: int, batches: Batches) -> None:
         self.epoch, self.due = epoch, self._masked and epoch % self.mask_every == 0
 
-    def epsilon(
-        self, parameters: list[nn.Parameter], gradients: list[Tensor], loss: BatchLoss
-    ) -> tuple[list[Tensor], float] | None:
+    def epsilon(self, parameters: list[nn.Parameter], gradients: list[Tensor], loss: BatchLoss) -> Perturbation:
         if self.due:  # in the epoch's first gradient, not in the second of a mirrored batch
             self.due = False
             self._renew()
@@ -213,12 +173,12 @@ class DynamicSAM(SparseSAM):
     def _renew(self) -> None:
         progress = min(self.epoch / self.horizon, 1.0)
         share_dropped = self.d0 * (1 + math.cos(math.pi * progress)) / 2
-        n = math.floor(min(share_dropped * self.n_kept, self.size - self.n_kept))
-        kept = torch.cat([self.masks[name].flatten() for name in self.parameters])
-        dropped = torch.where(kept, -self._scores(self.drop), -math.inf).topk(n, sorted=False).indices
-        grown = torch.where(kept, -math.inf, self._scores(self.grow)).topk(n, sorted=False).indices
-        kept[dropped], kept[grown] = False, True
-        self._set(kept)
+        n = math.floor(min(share_dropped * self.n_perturbed, self.size - self.n_perturbed))
+        chosen = torch.cat([self.masks[name].flatten() for name in self.parameters])
+        dropped = torch.where(chosen, -self._scores(self.drop), -math.inf).topk(n, sorted=False).indices
+        grown = torch.where(chosen, -math.inf, self._scores(self.grow)).topk(n, sorted=False).indices
+        chosen[dropped], chosen[grown] = False, True
+        self._perturb(chosen)
 
     def _scores(self, kind: Score) -> Tensor:
         if kind == "random":

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,6 +12,7 @@ from torch.optim import Optimizer
 
 from recmodels.errors import TrainingDiverged
 from recmodels.models.base import Recommender
+from recmodels.signatures import check_values, require
 from recmodels.training.batch_loss import BadStep, BatchLoss, Counts
 from recmodels.training.strategies.base import (
     Averaging,
@@ -20,7 +23,7 @@ from recmodels.training.strategies.base import (
     Rule,
     Update,
     assign,
-    kept,
+    restoring,
 )
 
 MAX_BAD_STEPS = 3
@@ -29,8 +32,10 @@ MAX_BAD_STEPS = 3
 class Strategy:
     """Loss transform, oracle, rule and averaging on one model.
 
-    A batch whose loss or gradient is not finite is skipped, with the weights as they were or, in the second step of
-    Mirror Gradient, as they are; MAX_BAD_STEPS of them in a row end the training. `seed` is for what parts draw.
+    A batch whose loss or gradient is not finite is skipped; the weights stay as they were before it or, if only the
+    second step of Mirror Gradient failed, as the first step left them. MAX_BAD_STEPS such batches in a row end the
+    training. `clip_norm`: the total norm to which the gradients of every step are clipped, None for no clipping.
+    `seed`: of the random draws of the parts. ValueError unless clip_norm > 0.
     """
 
     def __init__(
@@ -44,6 +49,8 @@ class Strategy:
         clip_norm: float | None = None,
         seed: int = 0,
     ):
+        if clip_norm is not None:
+            check_clip_norm(clip_norm=clip_norm)
         self.model, self.clip_norm = model, clip_norm
         self.transform, self.oracle = transform, oracle or Oracle()
         self.rule, self.averaging = rule or Rule(), averaging or Averaging()
@@ -51,21 +58,28 @@ class Strategy:
         for layer, part in self._parts().items():  # what one layer draws does not depend on the others
             part.attach(model, np.random.default_rng([seed, *layer.encode()]))
 
-    def loss(self, rows: Tensor, *, epoch: int = 1, number: int = 0, step: int = 1) -> BatchLoss:
-        """The loss of a batch as this strategy trains it."""
+    def loss(self, rows: Tensor, *, epoch: int = 0, batch_index: int = 0, step: int = 0) -> BatchLoss:
+        """The loss of a batch (3, B) as this strategy trains it; `BatchLoss` explains the numbers."""
         return BatchLoss(
-            self.model, rows, epoch=epoch, number=number, step=step, counts=self.counts, transform=self.transform
+            self.model,
+            rows,
+            epoch=epoch,
+            batch_index=batch_index,
+            step=step,
+            counts=self.counts,
+            transform=self.transform,
         )
 
     def new_epoch(self, epoch: int, batches: Batches) -> None:
+        """Called before each epoch, counted from 0."""
         for part in self._parts().values():
             part.new_epoch(epoch, batches)
 
     def step(self, loss: BatchLoss, optimizer: Optimizer) -> None:
-        """Train on one batch. TrainingDiverged after too many that could not be used."""
+        """Train on one batch. TrainingDiverged after MAX_BAD_STEPS skipped batches in a row."""
         update = Update(optimizer, self.clip_norm, self.counts)
         try:
-            self.rule.step(lambda **how: self.oracle.gradient(loss, **how), update, loss)
+            self.rule.step(partial(self.oracle.gradient, loss), update, loss)
         except BadStep as bad:
             self.model.zero_grad()
             self.last_fault = str(bad)
@@ -82,34 +96,34 @@ class Strategy:
         self.averaging.after_epoch()
 
     @contextmanager
-    def evaluated(self) -> Iterator[None]:
-        """The model with the weights that rank."""
+    def evaluation_weights(self) -> Iterator[None]:
+        """Inside, the model has the evaluation weights: its own or their average, as the averaging says."""
         means = self.averaging.weights()
         parameters = dict(self.model.named_parameters())
         averaged = [parameters[name] for name in means]
-        with kept(averaged):
+        with restoring(averaged):
             assign(averaged, list(means.values()))
             yield
 
     def weights(self) -> dict[str, Tensor]:
-        """The state dict of the model as it is evaluated, a copy."""
+        """A copy of the model's state dict with the evaluation weights."""
         weights = self.model.state_dict() | self.averaging.weights()
         return {name: tensor.detach().clone() for name, tensor in weights.items()}
 
     def report(self) -> dict[str, float]:
-        """Figures of the parts worth a curve."""
+        """The parts' figures that are worth a curve, by name."""
         return {name: value for part in self._parts().values() for name, value in part.report().items()}
 
     def state_dict(self) -> dict[str, Any]:
-        """What a restored run needs between epochs."""
+        """The state that a restored run needs between epochs."""
         parts = {name: part.state_dict() for name, part in self._parts().items()}
-        return {"parts": parts, "counts": vars(self.counts).copy(), "bad_in_a_row": self.bad_in_a_row}
+        return {"parts": parts, "counts": asdict(self.counts), "bad_in_a_row": self.bad_in_a_row}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore the state that `state_dict` returned."""
         for name, part in self._parts().items():
             part.load_state_dict(state["parts"][name])
-        vars(self.counts).update(state["counts"])
-        self.bad_in_a_row = state["bad_in_a_row"]
+        self.counts, self.bad_in_a_row = Counts(**state["counts"]), state["bad_in_a_row"]
 
     def _parts(self) -> dict[str, Part]:
         parts = {
@@ -119,3 +133,9 @@ class Strategy:
             "averaging": self.averaging,
         }
         return {name: part for name, part in parts.items() if part is not None}
+
+
+def check_clip_norm(*, clip_norm: float) -> None:
+    """ValueError unless it is a finite number above 0."""
+    check_values(check_clip_norm, {"clip_norm": clip_norm})
+    require(clip_norm > 0, "clip_norm > 0", clip_norm=clip_norm)

@@ -1,4 +1,4 @@
-"""The probe of flatness: known values, and that training does not notice it."""
+"""Sharpness: known values, and that training does not notice the measurement."""
 
 from typing import Any
 
@@ -7,16 +7,17 @@ import pytest
 import torch
 from torch.linalg import vector_norm
 
-from recmodels.analysis.sharpness import Probe
+from recmodels.analysis import sharpness
 from recmodels.data.sampling import BatchSampler
 from recmodels.evaluation import Evaluator
 from recmodels.models import MODELS
+from recmodels.models.popularity import Popularity
 from recmodels.training import TrainingState, make_optimizer, make_strategy, train
 from recmodels.training.batch_loss import BatchLoss
 from tests.recmodels.factories import checkerboard
 from tests.recmodels.training.strategies.toys import MF, Failing, Quadratic, flat, optimizer_of
 
-SAMPLER = BatchSampler(checkerboard(), 16)
+BOARD = checkerboard()
 
 
 def state_of(model: Any, name: str = "plain", **knobs: Any) -> TrainingState:
@@ -29,7 +30,7 @@ def test_known_values_on_a_quadratic() -> None:
     model = Quadratic()
     start, a = flat(model), model.matrix
     g = a @ start
-    found = Probe(every=2, rho=0.2)(state_of(model, "mg", alpha=0.9, beta=0.4), SAMPLER)
+    found = sharpness(state_of(model, "mg", alpha=0.9, beta=0.4), BOARD, batch_size=16, rho=0.2)
     rise = 0.2 * vector_norm(g) + 0.02 * (g @ a @ g) / (g @ g)
     assert found == pytest.approx(
         {
@@ -42,37 +43,36 @@ def test_known_values_on_a_quadratic() -> None:
     assert torch.equal(flat(model), start)
 
 
-def test_looks_every_few_epochs_and_at_what_the_strategy_reports() -> None:
+def test_the_strategys_own_report_is_part_of_it() -> None:
     state = state_of(Quadratic(), "sam", rho=0.1)
-    assert Probe(every=3)(state, SAMPLER) == {}
-    assert Probe(every=4)(state, SAMPLER).keys() == {"gradient_norm", "sharpness", "perturbed_weights"}
+    assert sharpness(state, BOARD, batch_size=16).keys() == {"gradient_norm", "sharpness", "perturbed_weights"}
 
 
-def test_looks_are_of_the_same_batches_and_draws() -> None:
+def test_every_call_measures_the_same_batches_and_draws() -> None:
     """Means over the first batches of an order of their own, whatever the training's generators are at."""
-    board = BatchSampler(checkerboard(8), 5)
+    data = checkerboard(8)
     state = state_of(MF(dropout=0.5))
     found = []
     for seed in (1, 2):
         torch.manual_seed(seed)
         state.rng = np.random.default_rng(seed)
-        found.append(Probe(every=1, n_batches=3)(state, board))
+        found.append(sharpness(state, data, batch_size=5, n_batches=3))
     assert found[0] == found[1]
     torch.manual_seed(0)
     norms = []
-    for rows in list(board.epoch(np.random.default_rng(0)))[:3]:
+    for rows in list(BatchSampler(data, 5).epoch(np.random.default_rng(0)))[:3]:
         loss = BatchLoss(state.model.train(), torch.from_numpy(rows))
         loss()
         norms.append(loss.gradient_norm)
     assert found[0]["gradient_norm"] == pytest.approx(np.mean(norms), rel=1e-12)
 
 
-def test_looks_at_the_weights_that_rank() -> None:
-    """Those of an average, where there is one."""
+def test_measures_the_evaluation_weights() -> None:
+    """These are the averages, if the strategy averages."""
     state = state_of(Quadratic(), "ema", decay=0.9)
     other = Quadratic(seed=3)
     state.strategy.averaging.means = dict(other.named_parameters())
-    found = Probe(every=1)(state, SAMPLER)
+    found = sharpness(state, BOARD, batch_size=16)
     assert found["gradient_norm"] == pytest.approx(vector_norm(state.model.matrix @ flat(other)).item(), rel=1e-9)
 
 
@@ -81,7 +81,7 @@ def test_a_minimum_is_flat() -> None:
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.zero_()
-    assert Probe(every=1)(state_of(model), SAMPLER) == {"gradient_norm": 0.0, "sharpness": 0.0}
+    assert sharpness(state_of(model), BOARD, batch_size=16) == {"gradient_norm": 0.0, "sharpness": 0.0}
 
 
 @pytest.mark.parametrize("call", [0, 1])
@@ -89,7 +89,7 @@ def test_says_nothing_where_the_loss_is_not_finite(call: int) -> None:
     """Training goes on, and from the same weights."""
     model = Failing({call: "inf"})
     before = flat(model)
-    assert Probe(every=1)(state_of(model), SAMPLER) == {}
+    assert sharpness(state_of(model), BOARD, batch_size=16) == {}
     assert torch.equal(flat(model), before)
     assert not model.training
 
@@ -101,24 +101,30 @@ def test_says_nothing_where_the_loss_is_not_finite(call: int) -> None:
 def test_training_does_not_notice(model: str, name: str) -> None:
     """Models that draw in the loss, or at the start of an epoch; strategies with masks and averages."""
     data = checkerboard(10)
-    ends, looks = [], []
-    for probe in (None, Probe(every=1)):
+    ends, found = [], []
+    for measured in (False, True):
         torch.manual_seed(0)
         made = MODELS[model](data, embedding_size=4)
         base = make_optimizer("adam", made.parameters(), learning_rate=0.02)
         state = TrainingState(made, base, make_strategy(name, made), np.random.default_rng(0))
-        evaluator = Evaluator.of(data, "valid", (1,))
-        reports = list(train(state, data, batch_size=16, max_epochs=3, evaluator=evaluator, probe=probe))
-        figures = [(report.loss, report.terms, report.valid, report.counts) for report in reports]
+        evaluator = Evaluator(data, "valid", (1,))
+        figures = []
+        for report in train(state, data, batch_size=16, max_epochs=3, evaluator=evaluator):
+            figures.append((report.loss, report.terms, report.valid, report.counts))
+            if measured:
+                found.append(sharpness(state, data, batch_size=16))
         ends.append([figures, flat(made).tolist(), state.rng.bit_generator.state, torch.get_rng_state().tolist()])
-        looks.append([report.flatness for report in reports])
     assert ends[0] == ends[1]
-    assert looks[0] == [{}] * 3
-    assert all(look["gradient_norm"] > 0 and np.isfinite([*look.values()]).all() for look in looks[1])
+    assert len(found) == 3
+    assert all(each["gradient_norm"] > 0 and np.isfinite([*each.values()]).all() for each in found)
+
+
+def test_a_model_without_parameters_has_none() -> None:
+    assert sharpness(state_of(Popularity(BOARD)), BOARD, batch_size=16) == {}
 
 
 def test_statistics_of_a_layer_stay() -> None:
     model = MF(normalise=True)
     before = {key: value.clone() for key, value in model.normalise.named_buffers()}
-    Probe(every=1)(state_of(model), BatchSampler(checkerboard(8), 5))
+    sharpness(state_of(model), checkerboard(8), batch_size=5)
     assert all(torch.equal(before[key], value) for key, value in model.normalise.named_buffers())

@@ -239,7 +239,7 @@ def test_shift_keeps_lists_of_candidates_beside_their_positives(tmp_path: Path) 
     assert 0 < len(data.test) < len(clean.test)
     lists = dict(zip(clean.test.users.tolist(), clean.candidates["test"].tolist(), strict=True))
     assert data.candidates["test"].tolist() == [lists[user] for user in data.test.users.tolist()]
-    assert Evaluator.of(data, "test", (5,))(*Popularity(data).embed())["recall@5"] >= 0
+    assert Evaluator(data, "test", (5,))(*Popularity(data).embed())["recall@5"] >= 0
 
 
 def test_composed_from_left_to_right_with_draws_of_their_own(clean: RecDataset, make: Make) -> None:

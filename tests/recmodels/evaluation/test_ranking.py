@@ -1,21 +1,33 @@
 """Metrics and ranking against the reference evaluator's numbers, before rounding."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
 from recmodels.data.dataset import Interactions, RecDataset
-from recmodels.evaluation import Evaluator, ranking
-from recmodels.evaluation.metrics import METRICS
+from recmodels.data.formats.amr import load_amr_folder
+from recmodels.data.synthetic import synthetic
+from recmodels.evaluation import METRICS, Evaluator, evaluate, ranking
+from recmodels.metric import NAMES, Metric
+from recmodels.models import MODELS
 from tests.recmodels import reference as golden
+from tests.recmodels.data.formats import amr_folders
+from tests.recmodels.factories import checkerboard
 
 KS = (5, 10, 20, 50)
 
 
 def split(edges: np.ndarray, n_users: int) -> Interactions:
     return Interactions.from_pairs(edges[:, 0], edges[:, 1], n_users)
+
+
+def of_splits(train: np.ndarray, positives: np.ndarray, n_users: int, n_items: int) -> RecDataset:
+    """A data set whose validation and test split are the positives."""
+    part = split(positives, n_users)
+    return RecDataset("splits", n_users, n_items, split(train, n_users), part, part, {}, "splits")
 
 
 def as_embeddings(scores: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
@@ -27,16 +39,18 @@ def as_embeddings(scores: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
 def test_metrics_equal_the_reference(block_scores: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ranking, "BLOCK_SCORES", block_scores)
     z = golden.load("metrics")
-    evaluate = Evaluator(split(z["train_edges"], 50), split(z["true_edges"], 50), 200, KS)
+    data = of_splits(z["train_edges"], z["true_edges"], 50, 200)
+    evaluate = Evaluator(data, "valid", KS)
     users, items = as_embeddings(z["scores"])
-    hits, n_positives = evaluate.hits(users, items)
-    assert np.array_equal(evaluate.top(users, items, torch.arange(50)), z["top50"])
-    assert np.array_equal(hits, z["hits"])
-    assert np.array_equal(n_positives, z["n_pos"])
+    found_by_user = evaluate.per_user(users, items)
+    assert np.array_equal(ranking.top_items(users, items, torch.arange(50), 50, data.train)[1], z["top50"])
+    assert np.array_equal(found_by_user.users, np.unique(z["true_edges"][:, 0]))
+    assert np.array_equal(found_by_user.hits, z["hits"])
+    assert np.array_equal(found_by_user.n_positives, z["n_pos"])
     found = evaluate(users, items)
     for name in ("recall", "precision", "map", "ndcg"):
         for column, k in enumerate(KS):
-            per_user = METRICS[name](hits, n_positives, k)
+            per_user = found_by_user.values(Metric(f"{name}@{k}"))
             np.testing.assert_allclose(per_user, z[f"{name}_per_user"][:, column], atol=1e-9)
             assert found[f"{name}@{k}"] == pytest.approx(z[name][column], abs=1e-9)
 
@@ -45,7 +59,8 @@ def test_metrics_equal_the_reference(block_scores: int, monkeypatch: pytest.Monk
 def test_protocol_equals_the_reference(part: str) -> None:
     z = golden.load("protocol")
     n_users = int(z["n_users"])
-    evaluate = Evaluator(split(z["train_edges"], n_users), split(z[f"{part}_edges"], n_users), int(z["n_items"]), KS)
+    data = of_splits(z["train_edges"], z[f"{part}_edges"], n_users, int(z["n_items"]))
+    evaluate = Evaluator(data, part, KS)
     found = evaluate(*as_embeddings(z["scores"]))
     for name in ("recall", "precision", "map", "ndcg"):
         for column, k in enumerate(KS):
@@ -62,7 +77,7 @@ def test_hit_ratio_is_the_share_of_users_with_a_hit() -> None:
 def test_k_beyond_the_number_of_items() -> None:
     """Three items, one of them seen: the user's positive is found, precision still divides by k."""
     none = np.array([[0, 0]])
-    evaluate = Evaluator(split(none, 1), split(np.array([[0, 2]]), 1), 3, (5,))
+    evaluate = Evaluator(of_splits(none, np.array([[0, 2]]), 1, 3), "valid", (5,))
     found = evaluate(torch.ones(1, 1), torch.tensor([[3.0], [2.0], [1.0]]))
     assert found["recall@5"] == found["hit@5"] == 1.0
     assert found["precision@5"] == pytest.approx(1 / 5)
@@ -95,11 +110,12 @@ def test_ranks_one_positive_among_its_candidates(block_scores: int, name: str, m
         dtype=np.float32,
     )
     data = listed([1] * 5, [[2, 3, 4], [2, 3, 4], [2, 3, 4], [4, 3, 3], [2, 3, 4]], 5)
-    evaluate = Evaluator.of(data, name, (1, 2, 5))
+    evaluate = Evaluator(data, name, (1, 2, 5))
     ranks = np.array([0, 1, 3, 2, 3])
-    hits, n_positives = evaluate.hits(*as_embeddings(scores))
-    assert hits.int().argmax(1).tolist() == ranks.tolist()
-    assert hits.sum(1).tolist() == n_positives.tolist() == [1] * 5
+    by_user = evaluate.per_user(*as_embeddings(scores))
+    assert by_user.users.tolist() == [0, 1, 2, 3, 4]
+    assert by_user.hits.int().argmax(1).tolist() == ranks.tolist()
+    assert by_user.hits.sum(1).tolist() == by_user.n_positives.tolist() == [1] * 5
     found = evaluate(*as_embeddings(scores))
     for k in (1, 2, 5):
         assert found[f"hit@{k}"] == found[f"recall@{k}"] == (ranks < k).mean()
@@ -108,7 +124,37 @@ def test_ranks_one_positive_among_its_candidates(block_scores: int, name: str, m
 
 
 def test_a_data_set_without_candidates_is_ranked_in_full() -> None:
-    data = replace(listed([1, 2], [[3], [3]], 4), candidates=None)
-    evaluate, scores = Evaluator.of(data, "test", (1,)), np.array([[9, 2, 3, 1], [9, 3, 2, 1]], dtype=np.float32)
-    assert evaluate.top(*as_embeddings(scores), torch.arange(2)).tolist() == [[2], [1]]
-    assert evaluate(*as_embeddings(scores)) == Evaluator(data.train, data.test, 4, (1,))(*as_embeddings(scores))
+    """Item 0 is seen; of the others user 0 has item 2 first, user 1 item 1, and their positives are 1 and 2."""
+    data = listed([1, 2], [[3], [3]], 4)
+    final = as_embeddings(np.array([[9, 2, 3, 1], [9, 3, 2, 1]], dtype=np.float32))
+    assert Evaluator(replace(data, candidates=None), "test", (1, 2))(*final)["hit@1"] == 0.0
+    assert Evaluator(replace(data, candidates=None), "test", (1, 2))(*final)["hit@2"] == 1.0
+    assert Evaluator(data, "test", (1, 2))(*final)["hit@1"] == 1.0  # against item 3 alone
+
+
+def test_an_amr_folder_is_ranked_by_its_own_lists(tmp_path: Path) -> None:
+    """As in the README's example: the data set's protocol without a word about it."""
+    made = synthetic("made", n_users=120, n_items=80, n_interactions=600, dims={"image": 6})
+    amr_folders.write(tmp_path / "pins", made, n_negatives=30)
+    data = load_amr_folder(tmp_path / "pins")
+    final = torch.randn(data.n_users, 4), torch.randn(data.n_items, 4)
+    in_full = {split: Evaluator(replace(data, candidates=None), split, (31,)) for split in ("valid", "test")}
+    for split, whole in in_full.items():
+        assert Evaluator(data, split, (31,))(*final)["hit@31"] == 1.0  # nothing ranks below 31 candidates
+        assert whole(*final)["hit@31"] < 1.0
+
+
+def test_metrics_have_the_names_that_need_no_torch() -> None:
+    assert tuple(METRICS) == NAMES
+
+
+def test_scores_of_a_model_at_other_weights() -> None:
+    """The model keeps them; without any it is scored as it is, in evaluation mode."""
+    data = checkerboard()
+    model, other = (MODELS["BPR"](data, embedding_size=4) for _ in range(2))
+    own = evaluate(model.train(), data, "test", (1, 3))
+    assert not model.training
+    with torch.no_grad():
+        assert own == Evaluator(data, "test", (1, 3))(*model.embed())
+    assert evaluate(model, data, "test", (1, 3), other.state_dict()) == evaluate(other, data, "test", (1, 3))
+    assert torch.equal(model.user_emb, other.user_emb)

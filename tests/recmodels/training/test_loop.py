@@ -48,7 +48,7 @@ def fresh(
 
 
 def run(state: TrainingState, data: RecDataset, max_epochs: int, batch_size: int = BATCH) -> list[EpochReport]:
-    evaluator = Evaluator.of(data, "valid", (1, 5))
+    evaluator = Evaluator(data, "valid", (1, 5))
     return list(train(state, data, batch_size=batch_size, max_epochs=max_epochs, evaluator=evaluator))
 
 
@@ -62,8 +62,8 @@ def test_ranks_the_withheld_item_first(model: str, strategy: str) -> None:
     data = checkerboard()
     state = fresh(data, model, strategy, knobs=GENTLE.get(strategy))
     reports = run(state, data, EPOCHS.get(model, 10))
-    with state.strategy.evaluated():
-        test = Evaluator.of(data, "test", (1,))(*state.model.embed())
+    with state.strategy.evaluation_weights():
+        test = Evaluator(data, "test", (1,))(*state.model.embed())
     assert reports[-1].valid["recall@1"] == 1.0
     assert test["recall@1"] == 1.0
     assert reports[-1].loss < reports[0].loss
@@ -101,7 +101,7 @@ def test_every_strategy_sees_the_same_batches(strategy: str) -> None:
         seen, step = [], state.strategy.step
 
         def noted(loss: BatchLoss, optimizer: Optimizer, step: Any = step, seen: list[Any] = seen) -> None:
-            seen.append((loss.epoch, loss.number, loss.step, loss.rows.tolist()))
+            seen.append((loss.epoch, loss.batch_index, loss.step, loss.rows.tolist()))
             step(loss, optimizer)
 
         state.strategy.step = noted
@@ -109,7 +109,7 @@ def test_every_strategy_sees_the_same_batches(strategy: str) -> None:
         rows.append(seen)
         assert all(report.counts.forward * 3 == state.strategy.counts.forward for report in reports)
     assert rows[0] == rows[1]
-    assert [place[:3] for place in rows[0]] == [(e, n, 3 * e + n - 2) for e in (1, 2, 3) for n in (0, 1, 2)]
+    assert [place[:3] for place in rows[0]] == [(e, n, 3 * e + n) for e in (0, 1, 2) for n in (0, 1, 2)]
 
 
 @pytest.mark.parametrize("strategy", ["plain", "mg", "sam", "sam_mg"])
@@ -214,7 +214,7 @@ def test_popularity_counts_training_interactions() -> None:
     data = popular()
     users, items = Popularity(data).embed()
     assert (users @ items.t()).tolist() == [[2.0, 1.0, 3.0, 0.0]] * 4
-    ranking = Evaluator(data.train, data.valid, data.n_items, (1, 2))(users, items)
+    ranking = Evaluator(data, "valid", (1, 2))(users, items)
     assert (ranking["recall@1"], ranking["recall@2"]) == (0.5, 1.0)  # user 3 has seen item 2: items 0, 1, 3 are left
 
 

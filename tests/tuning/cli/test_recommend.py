@@ -13,8 +13,8 @@ from rich.console import Console
 
 import run_search
 from recmodels.data import load_dataset
-from recmodels.evaluation import Evaluator
-from recmodels.evaluation.recommend import known_items, ranked, write_table
+from recmodels.evaluation.ranking import top_items
+from recmodels.evaluation.recommend import best_items, known_items, write_table
 from recmodels.prepare.user_table import prepare_own
 from recmodels.training.checkpoint import save_weights
 from tests.tuning.test_end_to_end import door, finish
@@ -178,10 +178,10 @@ def test_ranks_in_blocks_as_the_evaluator_does(monkeypatch: pytest.MonkeyPatch) 
     torch.manual_seed(0)
     final = torch.randn(data.n_users, 8), torch.randn(data.n_items, 8)
     monkeypatch.setattr("recmodels.evaluation.ranking.BLOCK_SCORES", 70 * data.n_items)
-    blocks = list(ranked(final, np.arange(data.n_users), 7, known_items(data, "train")))
+    blocks = list(best_items(final, np.arange(data.n_users), 7, known_items(data, "train")))
     assert len(blocks) == 15
     items = np.concatenate([block.items for block in blocks]).reshape(-1, 7)
-    expected = Evaluator.of(data, "valid", [7]).top(*final, torch.arange(data.n_users))
+    _, expected = top_items(*final, torch.arange(data.n_users), 7, data.train)
     np.testing.assert_array_equal(items, expected)
 
 

@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 import torch
 
-from recmodels.data.dataset import Interactions, RecDataset
-from recmodels.evaluation import Evaluator
+from recmodels.data.dataset import Interactions, RecDataset, Split
+from recmodels.evaluation import Evaluator, popularity_scores, score
 from recmodels.models import MODELS
 from recmodels.models.lightgcn import LightGCN
 from recmodels.training.checkpoint import load_weights, save_weights
 from recmodels.training.strategies import LAYERS
 from recmodels.training.strategies.mg import MirrorGradient
 from tuning.execution import trial
-from tuning.execution.trial import popularity, run_trial
+from tuning.execution.trial import run_trial
 from tuning.records.folder import TrialFolder
 from tuning.records.trials import EpochRow, TrialPlan, TrialResult
 from tuning.spec import Training
@@ -84,13 +84,12 @@ def files(path: Path) -> set[str]:
     return {file.name for file in path.iterdir()} - {".lock"}
 
 
-def evaluate(path: Path, data: RecDataset, split: Interactions, model: str = "LightGCN") -> dict[str, float]:
+def evaluated(path: Path, data: RecDataset, split: Split, model: str = "LightGCN") -> dict[str, float]:
     """All metrics of the weights on disk, in a model made anew."""
     (weights,) = path.glob("best-*.safetensors")
     made = MODELS[model](data, embedding_size=4)
     made.load_state_dict(load_weights(weights))
-    with torch.no_grad():
-        return Evaluator(data.train, split, data.n_items, TRAINING.cutoffs)(*made.eval().embed())
+    return score.evaluate(made, data, split, TRAINING.cutoffs)
 
 
 def test_reports_and_rows_follow_validation_with_the_best_so_far(tmp_path: Path, data: RecDataset) -> None:
@@ -104,7 +103,7 @@ def test_reports_and_rows_follow_validation_with_the_best_so_far(tmp_path: Path,
         best = max(scores[:number])
         assert (row.epoch, row.passes, row.best, row.best_epoch) == (number, 3, best, scores.index(best) + 1)
         assert row.loss == pytest.approx(sum(row.terms.values()), rel=1e-5)
-        assert row.valid.keys() == result.test.keys() == evaluate(tmp_path, data, data.test).keys()
+        assert row.valid.keys() == result.test.keys() == evaluated(tmp_path, data, "test").keys()
     assert (result.status, result.reason) == ("finished", "all 8 epochs")
     assert files(tmp_path) == {
         "epochs.jsonl",
@@ -138,7 +137,8 @@ def test_the_weights_on_disk_are_those_of_the_best_epoch(
             seen.append((users.clone(), items.clone()))
             return super().__call__(users, items) | {"ndcg@5": 2.0 if len(seen) == 3 else 1.0 / len(seen)}
 
-    monkeypatch.setattr(trial, "Evaluator", ThirdIsBest)
+    for module in (trial, score):
+        monkeypatch.setattr(module, "Evaluator", ThirdIsBest)
     rows, result = run(tmp_path, data, model=model)
     assert rows[-1].best_epoch == 3
     (weights,) = tmp_path.glob("best-*.safetensors")
@@ -160,7 +160,7 @@ def test_weights_of_a_killed_start_are_not_taken_for_those_of_this_one(tmp_path:
     stale = TrialFolder(tmp_path / "b").best_weights(rows[-1].best_epoch)
     save_weights(stale, LightGCN(data, embedding_size=4).state_dict())
     run(tmp_path / "b", data)
-    assert evaluate(tmp_path / "b", data, data.valid) == rows[rows[-1].best_epoch - 1].valid
+    assert evaluated(tmp_path / "b", data, "valid") == rows[rows[-1].best_epoch - 1].valid
 
 
 @pytest.mark.parametrize("model", TRAINED)
@@ -183,7 +183,7 @@ def test_a_trial_that_is_stopped_and_goes_on_is_the_unbroken_one(tmp_path: Path,
     assert run(tmp_path / "b", data, stop, model=model) == unbroken
     assert reported == [1, 2, 3, 4, 5, 6, 7, 8]
     assert files(tmp_path / "b") == files(tmp_path / "a")
-    assert evaluate(tmp_path / "b", data, data.valid, model) == evaluate(tmp_path / "a", data, data.valid, model)
+    assert evaluated(tmp_path / "b", data, "valid", model) == evaluated(tmp_path / "a", data, "valid", model)
 
 
 @pytest.mark.parametrize("seconds", [-1.0, 1e9], ids=["saved each epoch", "never saved"])
@@ -193,7 +193,7 @@ def test_a_trial_that_is_stopped_and_goes_on_is_the_unbroken_one(tmp_path: Path,
         (TrialFolder, "append_epoch", 4),
         (trial, "save_weights", 3),
         (trial, "save_state", 7),
-        (trial, "test_metrics", 1),
+        (trial, "evaluate", 1),
         (TrialFolder, "write_result", 1),
         (None, "report", 5),
     ],
@@ -229,7 +229,7 @@ def test_a_kill_at_any_step_changes_nothing(
 def test_a_trial_without_anything_to_train_ends_after_one_evaluation(tmp_path: Path, data: RecDataset) -> None:
     nothing = plan()
     nothing.params["model"].clear()
-    scores = popularity(data, TRAINING)
+    scores = popularity_scores(data, TRAINING.cutoffs)
     for _ in range(2):  # the second run finds the first one's checkpoint
         rows, result = run(tmp_path, data, model="Popularity", plan=nothing)
         assert [(row.epoch, row.valid, row.terms) for row in rows] == [(1, scores["valid"], {})]
@@ -237,9 +237,9 @@ def test_a_trial_without_anything_to_train_ends_after_one_evaluation(tmp_path: P
 
 
 def test_popularity_is_measured_at_every_cutoff(data: RecDataset) -> None:
-    scores = popularity(data, Training(metric="ndcg@7", ks=(1,)))
+    scores = popularity_scores(data, Training(metric="ndcg@7", ks=(1,)).cutoffs)
     assert {name for split in scores.values() for name in split} >= {"ndcg@7", "recall@1"}
-    swapped = popularity(replace(data, valid=data.test, test=data.valid), Training(metric="ndcg@7", ks=(1,)))
+    swapped = popularity_scores(replace(data, valid=data.test, test=data.valid), (1, 7))
     assert (swapped["valid"], swapped["test"]) == (scores["test"], scores["valid"])
     assert scores["valid"] != scores["test"]
 
@@ -259,7 +259,7 @@ def test_patience_ends_a_trial(tmp_path: Path, data: RecDataset, patience: int) 
     assert len(rows) == rows[-1].best_epoch + patience + 1
     assert result.reason == f"no improvement for {patience + 1} epochs"
     assert result.status == "finished"
-    assert result.test == evaluate(tmp_path, data, data.test)
+    assert result.test == evaluated(tmp_path, data, "test")
 
 
 def test_a_trial_gets_its_plan(tmp_path: Path, data: RecDataset, monkeypatch: pytest.MonkeyPatch) -> None:

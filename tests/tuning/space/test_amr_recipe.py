@@ -11,10 +11,12 @@ import torch
 from recmodels.data import RecDataset
 from recmodels.data.formats.amr import load_amr_folder
 from recmodels.data.synthetic import synthetic
+from recmodels.evaluation import popularity_scores
 from recmodels.training.strategies.amr import AMR
 from tests.recmodels.data.formats import amr_folders
-from tuning.execution.trial import build, popularity, run_trial
+from tuning.execution.trial import build, run_trial
 from tuning.records.folder import TrialFolder
+from tuning.records.trials import TrialPlan
 from tuning.space.catalogue import check_training, check_words, known_parameters
 from tuning.space.layers import SpaceError, load_space
 from tuning.spec import Training
@@ -36,8 +38,8 @@ def resolved(*overrides: str) -> dict[str, Any]:
     return space.resolve(space.default_point() or {})
 
 
-def plan(params: dict[str, Any]) -> dict[str, Any]:
-    return {"strategy": "amr+mg", "params": params, "seed": 1, "threads": 1, "device": "cpu"}
+def plan(params: dict[str, Any]) -> TrialPlan:
+    return TrialPlan("0000", "search", "amr+mg", params, {}, seed=1, threads=1, device="cpu", time=0.0)
 
 
 def test_the_recipe_reaches_model_and_optimiser(data: RecDataset) -> None:
@@ -57,12 +59,12 @@ def test_a_trial_ranks_among_the_candidates(data: RecDataset, tmp_path: Path) ->
     folder, training = TrialFolder(tmp_path), Training(max_epochs=3, metric="ndcg@5", ks=(5, 50))
     run_trial(plan(resolved()), model="VBPR", data=data, training=training, folder=folder, report=lambda row: None)
     result, rows = folder.result(), folder.epochs()
-    assert [row["passes"] for row in rows] == [4, 4, 4]  # one mirrored batch, each gradient in two passes
-    for metrics in (rows[-1]["valid"], result["test"], *popularity(data, training).values()):
+    assert [row.passes for row in rows] == [4, 4, 4]  # one mirrored batch, each gradient in two passes
+    for metrics in (rows[-1].valid, result.test, *popularity_scores(data, training.cutoffs).values()):
         assert metrics["hit@50"] == metrics["recall@50"] == 1.0  # with 30 negatives nothing ranks below 31
         assert 0 < metrics["ndcg@50"] < 1
     n_valid = len(data.valid)
-    assert rows[-1]["valid"]["hit@5"] * n_valid == pytest.approx(np.round(rows[-1]["valid"]["hit@5"] * n_valid))
+    assert rows[-1].valid["hit@5"] * n_valid == pytest.approx(np.round(rows[-1].valid["hit@5"] * n_valid))
 
 
 def test_an_accumulator_is_adagrads() -> None:

@@ -246,8 +246,8 @@ def trained(
     torch.manual_seed(5)
     for epoch in range(epochs):
         made_strategy.new_epoch(epoch, lambda rng: iter(()))
-        for number in range(4):
-            made_strategy.step(made_strategy.loss(batch_of(model), epoch=epoch + 1, number=number), base)
+        for index in range(4):
+            made_strategy.step(made_strategy.loss(batch_of(model), epoch=epoch, batch_index=index), base)
     return flat(model), made_strategy
 
 
@@ -339,7 +339,7 @@ def state_of(name: str) -> TrainingState:
 @pytest.mark.parametrize("name", ["VBPR", "BM3"])
 def test_a_restored_run_goes_on_as_if_never_interrupted(name: str, tmp_path: Path) -> None:
     data = double("image", "text")
-    how = {"batch_size": 40, "max_epochs": 4, "evaluator": Evaluator.of(data, "valid", (5,))}
+    how = {"batch_size": 40, "max_epochs": 4, "evaluator": Evaluator(data, "valid", (5,))}
     torch.manual_seed(9)
     whole, part = state_of(name), state_of(name)
     torch.manual_seed(9)
@@ -365,7 +365,7 @@ def test_a_model_without_features_is_refused(name: str) -> None:
     ("knobs", "fault"),
     [
         ({"adv_eps": -0.1}, "adv_eps >= 0 must hold, but got adv_eps=-0.1"),
-        ({"adv_weight": math.nan}, "adv_weight >= 0 must hold, but got adv_weight=nan"),
+        ({"adv_weight": math.nan}, "adv_weight must be a finite number, but got nan"),
         ({"adv_warmup": -1}, "adv_warmup >= 0 must hold, but got adv_warmup=-1"),
         ({"adv_type": "fgsm"}, "adv_type must be one of grad, sign, rand, but got 'fgsm'"),
         ({"adv_eps_mode": "share"}, "adv_eps_mode must be one of absolute, relative, but got 'share'"),

@@ -12,7 +12,7 @@ from tests.recmodels.training.strategies.toys import MF, OPTIMIZERS, ROWS, Quadr
 
 
 def averaged(strategy: Strategy) -> Tensor:
-    with strategy.evaluated():
+    with strategy.evaluation_weights():
         return flat(strategy.model)
 
 
@@ -70,7 +70,7 @@ def test_evaluation_leaves_the_weights_as_they_are(name: str, knobs: dict[str, A
     run(strategy, optimizer_of("adam", model), triples(3), epochs=2)
     before, places = flat(model), [each.data_ptr() for each in model.parameters()]
     assert not torch.equal(averaged(strategy), before)
-    with suppress(ZeroDivisionError), strategy.evaluated():
+    with suppress(ZeroDivisionError), strategy.evaluation_weights():
         raise ZeroDivisionError
     assert torch.equal(flat(model), before)
     assert [each.data_ptr() for each in model.parameters()] == places
@@ -82,7 +82,7 @@ def test_the_weights_that_rank_are_a_copy_with_the_buffers() -> None:
     strategy = make_strategy("ema", model, {"decay": 0.9})
     optimizer = optimizer_of("adam", model)
     run(strategy, optimizer, triples(3))
-    with strategy.evaluated():
+    with strategy.evaluation_weights():
         expected = {name: each.clone() for name, each in model.state_dict().items()}
     weights = strategy.weights()
     run(strategy, optimizer, triples(3))

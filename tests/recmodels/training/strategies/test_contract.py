@@ -99,9 +99,9 @@ def test_all_passes_over_a_batch_see_the_same_rows(name: str) -> None:
     optimizer = optimizer_of("sgd", model)
     run(strategy, optimizer, batches)
     seen = watched(model)
-    for number, rows in enumerate(batches):
+    for index, rows in enumerate(batches):
         seen.clear()
-        strategy.step(strategy.loss(rows, number=number), optimizer)
+        strategy.step(strategy.loss(rows, batch_index=index), optimizer)
         assert len(seen) >= 1
         assert all(torch.equal(each, rows) for each, _ in seen)
 
@@ -134,7 +134,7 @@ def test_a_batch_that_is_not_finite_is_skipped(name: str, fault: str) -> None:
         run(strategy, optimizer)
         before, state = flat(model), copy.deepcopy(optimizer.state_dict())
         model.faults = {model.calls + 1 + call: fault}
-        loss = strategy.loss(ROWS, number=0)
+        loss = strategy.loss(ROWS)
         strategy.step(loss, optimizer)
         assert torch.equal(flat(model), before)
         assert same(optimizer.state_dict(), state)
@@ -173,20 +173,20 @@ def test_three_bad_batches_in_a_row_end_training(name: str) -> None:
     """C3: two in a row do not, however often."""
     model = Failing({})
     strategy, optimizer = make_strategy(name, model), optimizer_of("sgd", model, lr=0.01)
-    for number, fault in enumerate(["nan", "inf", "", "gradient", "nan", "", "nan", "gradient"], start=1):
+    for index, fault in enumerate(["nan", "inf", "", "gradient", "nan", "", "nan", "gradient"], start=1):
         model.faults = {model.calls + 1: fault}
-        strategy.step(strategy.loss(ROWS, number=number), optimizer)
+        strategy.step(strategy.loss(ROWS, batch_index=index), optimizer)
     assert strategy.counts.skipped == 6
     model.faults = {model.calls + 1: "inf"}
     message = "the loss became inf in batch 10 of epoch 1, the last of 3 such batches in a row"
     with pytest.raises(TrainingDiverged, match=message):
-        strategy.step(strategy.loss(ROWS, number=9), optimizer)
+        strategy.step(strategy.loss(ROWS, batch_index=9), optimizer)
 
 
 def test_a_gradient_that_is_not_finite_is_named() -> None:
     strategy = make_strategy("plain", Failing({0: "gradient"}))
     with pytest.raises(BadStep, match="the gradient became nan in batch 3 of epoch 2"):
-        strategy.loss(ROWS, epoch=2, number=2)()
+        strategy.loss(ROWS, epoch=1, batch_index=2)()
 
 
 @pytest.mark.parametrize("kind", OPTIMIZERS)
@@ -390,9 +390,9 @@ def epochs(strategy: Strategy, optimizer: torch.optim.Optimizer, numbers: range)
     for epoch in numbers:
         order = [batches[place] for place in np.random.default_rng(epoch).permutation(5)]
         strategy.new_epoch(epoch, lambda rng, order=order: map(strategy.loss, order * 3))
-        for number, rows in enumerate(order):
-            step = epoch * 5 + number + 1
-            strategy.step(strategy.loss(rows, epoch=epoch + 1, number=number, step=step), optimizer)
+        for index, rows in enumerate(order):
+            step = epoch * 5 + index
+            strategy.step(strategy.loss(rows, epoch=epoch, batch_index=index, step=step), optimizer)
         strategy.end_epoch()
 
 

@@ -107,7 +107,7 @@ def covered(name: str, knobs: dict[str, Any], kind: str) -> Tensor:
     ("name", "knobs", "message"),
     [
         ("plain_lr", {"lr_scale": 0.0}, "lr_scale > 0 must hold, but got lr_scale=0.0"),
-        ("plain_lr", {"lr_scale": float("nan")}, "lr_scale > 0 must hold, but got lr_scale=nan"),
+        ("plain_lr", {"lr_scale": float("nan")}, "lr_scale must be a finite number, but got nan"),
         ("plain_repeat", {"interval": 0}, "interval >= 1 must hold, but got interval=0"),
     ],
 )

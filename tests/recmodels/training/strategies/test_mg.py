@@ -68,13 +68,13 @@ def test_reproduces_the_reference_trajectory(tag: str) -> None:
     values = noted_values(model)
     first, second = np.full((2, 10), np.nan), np.full((2, 10), np.nan)
     for epoch in range(2):
-        for number, rows in enumerate(torch.from_numpy(z["batches"])):
+        for index, rows in enumerate(torch.from_numpy(z["batches"])):
             values.clear()
-            loss = strategy.loss(rows, epoch=epoch + 1, number=number)
+            loss = strategy.loss(rows, epoch=epoch, batch_index=index)
             strategy.step(loss, optimizer)
-            first[epoch, number] = loss.value
+            first[epoch, index] = loss.value
             if len(values) == 2:
-                second[epoch, number] = values[1]
+                second[epoch, index] = values[1]
     np.testing.assert_allclose(first, z[f"loss_first_{tag}"], rtol=1e-9)
     np.testing.assert_allclose(second, z[f"loss_second_{tag}"], rtol=1e-9)  # NaN where the batch is not a mirror batch
     np.testing.assert_allclose(first.sum(1), z[f"epoch_loss_{tag}"], rtol=1e-9)

@@ -228,7 +228,7 @@ def test_scope_and_exclude(name: str, knobs: dict[str, str], moved: set[str]) ->
     ("name", "knobs", "message"),
     [
         ("sam", {"rho": -0.1}, "rho >= 0 must hold, but got rho=-0.1"),
-        ("sam", {"rho": float("nan")}, "rho >= 0 must hold, but got rho=nan"),
+        ("sam", {"rho": float("nan")}, "rho must be a finite number, but got nan"),
         ("asam", {"every": 0}, "every >= 1 must hold, but got every=0"),
         ("gnp", {"c": 1.5}, "0 <= c <= 1 must hold, but got c=1.5"),
         ("gnp", {"r": -1.0}, "r >= 0 must hold, but got r=-1.0"),

@@ -159,9 +159,9 @@ def run(
     strategy.model.train()
     for epoch in range(epochs):
         strategy.new_epoch(epoch, lambda rng: map(strategy.loss, cycle(batches)))
-        for number, rows in enumerate(batches):
-            step = epoch * len(batches) + number + 1
-            losses.append(strategy.loss(rows, epoch=epoch + 1, number=number, step=step))
+        for index, rows in enumerate(batches):
+            step = epoch * len(batches) + index
+            losses.append(strategy.loss(rows, epoch=epoch, batch_index=index, step=step))
             strategy.step(losses[-1], optimizer)
         strategy.end_epoch()
     return losses

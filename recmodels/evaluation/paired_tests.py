@@ -1,4 +1,4 @@
-"""Whether a difference is more than chance: paired tests, of many users or of a few seeds."""
+"""Paired t tests over many users or a few seeds: is a difference more than chance?"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -14,14 +14,14 @@ Values = NDArray[np.float64]
 
 
 class Pair(NamedTuple):
-    """Values of a strategy and of the reference; those at one place belong to the same user, or to the same seed."""
+    """Values of a strategy and of the reference, (n,) each; those at one place belong to the same user or seed."""
 
     ours: Values
     theirs: Values
 
 
 @dataclass(frozen=True)
-class Contrast:
+class PairedTest:
     """`difference`: mean of ours - theirs, with its 95 % confidence interval; `p`: of a two-sided paired t test."""
 
     difference: float
@@ -35,9 +35,15 @@ class Contrast:
         return self.p < LEVEL
 
 
-def contrasts(pairs: Mapping[str, Pair]) -> dict[str, Contrast]:
-    """One per name, p after Holm's correction for their number. A pair of fewer than two values has none."""
-    found = {name: _contrast(pair) for name, pair in pairs.items() if len(pair.ours) > 1}
+def pair_by_key(ours: Mapping[int, float], theirs: Mapping[int, float]) -> Pair:
+    """The values of the keys, users or seeds, that both have, keys ascending."""
+    shared = sorted(ours.keys() & theirs.keys())
+    return Pair(*(np.array([values[key] for key in shared], dtype=np.float64) for values in (ours, theirs)))
+
+
+def paired_tests(pairs: Mapping[str, Pair]) -> dict[str, PairedTest]:
+    """A test per name, p after Holm's correction for their number. A pair of fewer than two values has none."""
+    found = {name: _paired_test(pair) for name, pair in pairs.items() if len(pair.ours) > 1}
     ordered = sorted(found, key=lambda name: found[name].p)
     highest = 0.0
     for place, name in enumerate(ordered):  # Holm, Scandinavian Journal of Statistics 6, 1979
@@ -46,11 +52,11 @@ def contrasts(pairs: Mapping[str, Pair]) -> dict[str, Contrast]:
     return found
 
 
-def _contrast(pair: Pair) -> Contrast:
+def _paired_test(pair: Pair) -> PairedTest:
     differences = pair.ours - pair.theirs
     mean = float(differences.mean())
     if np.ptp(differences) == 0:  # a test would divide by a spread of zero
-        return Contrast(mean, mean, mean, 0.0 if mean else 1.0, len(differences))
+        return PairedTest(mean, mean, mean, 0.0 if mean else 1.0, len(differences))
     test = stats.ttest_1samp(differences, 0.0)
     low, high = test.confidence_interval(1 - LEVEL)
-    return Contrast(mean, float(low), float(high), float(test.pvalue), len(differences))
+    return PairedTest(mean, float(low), float(high), float(test.pvalue), len(differences))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from recmodels.evaluation.contrast import Contrast, Pair, contrasts
+from recmodels.evaluation.paired_tests import Pair, PairedTest, pair_by_key, paired_tests
 
 RNG = np.random.default_rng(0)
 REFERENCE = RNG.random(200)
@@ -14,9 +14,9 @@ def pair(shift: float, noise: float = 0.1) -> Pair:
     return Pair(REFERENCE + shift + noise * RNG.standard_normal(200), REFERENCE)
 
 
-def test_one_contrast_is_the_paired_t_test() -> None:
+def test_one_test_is_the_paired_t_test() -> None:
     ours = pair(0.02)
-    found = contrasts({"mg": ours})["mg"]
+    found = paired_tests({"mg": ours})["mg"]
     test = stats.ttest_rel(ours.ours, ours.theirs)
     low, high = test.confidence_interval()
     assert found.p == pytest.approx(test.pvalue)
@@ -27,24 +27,33 @@ def test_one_contrast_is_the_paired_t_test() -> None:
 def test_pairing_finds_what_the_spread_of_users_hides() -> None:
     ours = pair(0.05)
     assert stats.ttest_ind(*ours).pvalue > 0.05
-    assert contrasts({"mg": ours})["mg"].survives
+    assert paired_tests({"mg": ours})["mg"].survives
 
 
 def test_holm_corrects_for_the_number_of_strategies() -> None:
     pairs = {"a": pair(0.05), "b": pair(0.015), "c": pair(0.0)}
-    raw = {name: contrasts({name: each})[name].p for name, each in pairs.items()}
+    raw = {name: paired_tests({name: each})[name].p for name, each in pairs.items()}
     first, second, third = sorted(raw.values())
     expected = [3 * first, max(3 * first, 2 * second), max(3 * first, 2 * second, third)]
-    assert sorted(each.p for each in contrasts(pairs).values()) == pytest.approx(np.minimum(expected, 1))
-    assert contrasts({str(n): pair(0.0) for n in range(5)}).keys() == {"0", "1", "2", "3", "4"}
+    assert sorted(each.p for each in paired_tests(pairs).values()) == pytest.approx(np.minimum(expected, 1))
+    assert paired_tests({str(n): pair(0.0) for n in range(5)}).keys() == {"0", "1", "2", "3", "4"}
 
 
 def test_no_spread_at_all() -> None:
     same, shifted = Pair(REFERENCE, REFERENCE), Pair(np.array([2.0, 2.0]), np.array([1.0, 1.0]))
-    assert contrasts({"same": same})["same"] == Contrast(0.0, 0.0, 0.0, 1.0, 200)
-    assert contrasts({"shifted": shifted})["shifted"] == Contrast(1.0, 1.0, 1.0, 0.0, 2)
+    assert paired_tests({"same": same})["same"] == PairedTest(0.0, 0.0, 0.0, 1.0, 200)
+    assert paired_tests({"shifted": shifted})["shifted"] == PairedTest(1.0, 1.0, 1.0, 0.0, 2)
 
 
 @pytest.mark.parametrize("n", [0, 1])
 def test_too_few_values_have_no_test(n: int) -> None:
-    assert contrasts({"mg": Pair(np.ones(n), np.zeros(n))}) == {}
+    assert paired_tests({"mg": Pair(np.ones(n), np.zeros(n))}) == {}
+
+
+def test_values_are_paired_by_their_keys() -> None:
+    """Whatever their order, and without the keys that only one side has."""
+    assert [each.tolist() for each in pair_by_key({4: 0.4, 2: 0.2, 9: 0.9}, {2: 1.2, 4: 1.4, 1: 1.1})] == [
+        [0.2, 0.4],
+        [1.2, 1.4],
+    ]
+    assert paired_tests({"none": pair_by_key({}, {1: 1.0})}) == {}
