@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from ruamel.yaml import YAML
 
 import run_search
 from recmodels.models import MODELS
@@ -29,9 +28,8 @@ UNPINNED = {"pre-commit"}
 """Packages that are installed without an exact version, since nothing is computed with them."""
 COMING = {
     "check_strategy",
-    "recmodels/training/strategies/names.py",
     "FORMATS",
-    "docs/python.md",
+    "Search",
 }
 """Described already, and not there yet. A test fails for each that has come: remove it here."""
 
@@ -310,7 +308,9 @@ def test_every_document_is_linked_from_the_readme() -> None:
 EXAMPLES = [block for block in BLOCKS if block.language == "python"]
 
 
-@pytest.mark.parametrize("block", [if_there(block.document, block) for block in EXAMPLES], ids=str)
+@pytest.mark.parametrize(
+    "block", [if_there("Search" if "import Search" in block.text else "", block) for block in EXAMPLES], ids=str
+)
 def test_an_example_runs(block: Block, capsys: pytest.CaptureFixture[str]) -> None:
     exec(compile(block.text, str(block), "exec"), {"__name__": "example"})
     assert capsys.readouterr().out
@@ -336,38 +336,3 @@ def test_the_examples_of_docstrings_run(module: str) -> None:
     failed, tried = doctest.testmod(importlib.import_module(module))
     assert tried > 0
     assert failed == 0
-
-
-def test_the_workflow_tests_what_the_project_promises() -> None:
-    """The matrix has the versions of the classifiers; the jobs run the README's commands and exist elsewhere."""
-    jobs = YAML(typ="safe").load(ROOT / ".github/workflows/test.yml")["jobs"]
-    classifiers = PROJECT["project"]["classifiers"]
-    prefix = "Programming Language :: Python :: 3."
-    promised = [f"3.{name.removeprefix(prefix)}" for name in classifiers if name.startswith(prefix)]
-    assert jobs["readme"]["strategy"]["matrix"]["python"] == promised
-    assert PROJECT["project"]["requires-python"] == f">={promised[0]}"
-    runs = [step["run"] for job in jobs.values() for step in job["steps"] if "run" in step]
-    assert {"make demo", "make test"} <= set(runs)
-    for command in runs:
-        if command.startswith("make "):
-            is_make_target([word for word in command.split()[1:] if "=" not in word], None)
-
-
-def test_the_hooks_are_the_tools_of_make_test() -> None:
-    (repository,) = YAML(typ="safe").load(ROOT / ".pre-commit-config.yaml")["repos"]
-    makefile = (ROOT / "Makefile").read_text().replace("$(BIN)", ".venv/bin")
-    for hook in repository["hooks"]:
-        assert hook["entry"].removesuffix(" --force-exclude").removesuffix(" check") in makefile
-
-
-def test_every_dependency_has_an_exact_version() -> None:
-    project = PROJECT["project"]
-    extras = [each for extra in project["optional-dependencies"].values() for each in extra]
-    named = {re.match(r"[\w-]+", each)[0].lower() for each in (*project["dependencies"], *extras)}
-    assert named <= {name.lower() for name in PINNED}
-
-
-def test_the_packages_are_typed() -> None:
-    for package in ("recmodels", "tuning"):
-        assert (ROOT / package / "py.typed").is_file()
-        assert "py.typed" in PROJECT["tool"]["setuptools"]["package-data"][package]
