@@ -14,7 +14,8 @@ from tuning.execution.observer import Observer
 from tuning.execution.ray_tune import tuner
 from tuning.execution.ray_tune.cluster import cluster, trial_resources
 from tuning.execution.trial import build
-from tuning.export.winner import check_mmrec, export_best
+from tuning.export.mmrec import check_mmrec
+from tuning.export.winner import export_best
 from tuning.proposals.queue import choose_sampler, remaining
 from tuning.proposals.study import Study
 from tuning.records.environment import Environment

@@ -30,8 +30,8 @@ from recmodels.models import MODELS
 from tests.benchmarks.machine import Calibration, calibrate
 from tests.benchmarks.measure import Figures, Job, measure
 from tuning.records.environment import Environment
-from tuning.space.catalogue import check_training, check_words, known_parameters
-from tuning.space.layers import load_space
+from tuning.space import load_space
+from tuning.space.catalogue import check_space, known_parameters
 
 # The field's reference toolbox on tiktok, 2 cores, batch 2048, plain training, medians of 5 epochs, in seconds; one
 # full validation; and the calibration of the machine it ran on.
@@ -218,8 +218,7 @@ def job_of(
 def _base(model: str, dataset: str, overrides: Sequence[str]) -> dict[str, dict[str, Any]]:
     """{"train", "model"} -> parameters."""
     space = load_space(model, "plain", dataset, overrides=overrides, known=known_parameters(model, "plain"))
-    check_training(space)
-    check_words(space, model, "plain")
+    check_space(space, model, "plain")
     if (base := space.base_defaults()) is None:
         raise UserError(f"{model} on {dataset}: a parameter has no default; expected --set with one value for it")
     return base

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from recmodels.data.dataset import RecDataset
     from recmodels.data.ids import IdMaps
     from recmodels.models import Recommender
-    from tuning.export.winner import Export
+    from tuning.export.model import Export
 
 KNOWN = ("train", "all", "none")
 
@@ -31,7 +31,7 @@ def main(argv: Sequence[str], console: Console) -> int:
     """0; UserError for bad input."""
     from recmodels.data import load_dataset
     from recmodels.evaluation.recommend import best_items, known_items, write_table
-    from tuning.export.winner import read_trainable
+    from tuning.export.model import read_trainable
 
     given = parser().parse(argv)
     check(given)

@@ -37,9 +37,9 @@ from tests.recmodels.data.formats import amr_folders
 from tests.tuning.export.test_winner import a_spec, exported
 from tuning.cli.compare import new_comparison
 from tuning.experiments.comparison import Comparison
-from tuning.export.winner import read_trainable
+from tuning.export import read_trainable
+from tuning.space import Space, load_space
 from tuning.space.catalogue import known_parameters
-from tuning.space.layers import Space, load_space
 from tuning.spec import SearchSpec
 
 DAMAGES = 200  # of each kind
@@ -405,7 +405,7 @@ def test_exported_configuration(tmp_path: Path) -> None:
 
 def test_spec_of_a_search(tmp_path: Path) -> None:
     path = tmp_path / "spec.yaml"
-    path.write_text(a_spec(space=Space.from_data({"model": {"n_layers": 2}}).to_data()).to_yaml())
+    path.write_text(a_spec(space={"model": {"n_layers": 2}}).to_yaml())
     assert 50 < refusals(Kind([path], lambda: SearchSpec.read(path))) < DAMAGES
 
 
@@ -414,4 +414,4 @@ def test_comparison(tmp_path: Path) -> None:
     comparison = new_comparison(options | {"name": "c"})
     comparison.write()
     path = comparison.folder / "comparison.yaml"
-    assert 50 < refusals(Kind([path], lambda: Comparison.read(path.parent))) < DAMAGES
+    assert 50 < refusals(Kind([path], lambda: Comparison.read(path))) < DAMAGES

@@ -26,7 +26,7 @@ pytestmark = pytest.mark.usefixtures("here")
         (("--resume", "maed"), "--resume maed: no such search in searches; did you mean 'made'?"),
         (("--resume", "made", "--output-dir", "else"), "--resume made: no such search in else"),
         (("--resume", "made", "--trials", "0"), "--trials: Input should be greater than or equal to 1"),
-        (("--resume", "torn"), "{here}/searches/torn/spec.yaml: not YAML"),
+        (("--resume", "torn"), "{here}/searches/torn/spec.yaml:1: not valid YAML"),
         (("--replay", "absent.yaml"), "absent.yaml: No such file or directory, expected an exported configuration"),
         (("--replay", "text.yaml"), "text.yaml: spec: Input should be"),
         (("--replay", "text.yaml", "--trials", "3"), "--trials: has no meaning with --replay"),

@@ -3,11 +3,11 @@
 from typing import Any
 
 import pytest
-import yaml
 
 import run_search
 from tests.tuning.cli.helpers import NEW, refused
 from tuning.cli.options import seconds
+from tuning.yaml_document import parse_yaml
 
 pytestmark = pytest.mark.usefixtures("here")
 
@@ -43,7 +43,11 @@ pytestmark = pytest.mark.usefixtures("here")
         (("--tune", "bse"), "--tune: there is no 'bse' to search; did you mean 'base'?"),
         (("--tune", "plian"), "--tune: there is no 'plian' to search; did you mean 'plain'?"),
         (("--tune", "mg", "--strategy", "plain"), "--tune mg: expected the strategy that --strategy names, plain"),
-        (("--set", "variant=papr"), "model.variant: expected one of benchmark, paper, but got 'papr'"),
+        (("--set", "variant=papr"), "--set variant=papr: variant must be one of benchmark, paper, but got 'papr'"),
+        (("--strategy", "sam", "--set", "rho=-1", "--dry-run"), "--set rho=-1: rho >= 0 must hold, but got rho=-1"),
+        (("--strategy", "swa", "--set", "swa_start=0", "--dry-run"), "--set swa_start=0: swa_start >= 1 must hold"),
+        (("--optimizer", "adam, adma"), "--optimizer adam, adma: optimizer must be one of adam, sgd, rmsprop, adagrad"),
+        (("--optimizer", "sgd,sgd"), "--optimizer sgd,sgd: optimizer: values must differ from each other"),
     ],
 )
 def test_a_value_that_is_wrong(capsys: Any, arguments: tuple[str, ...], message: str) -> None:
@@ -83,7 +87,7 @@ def test_every_option_reaches_the_spec(capsys: Any) -> None:
     }
     given = [part for pair in values.items() for part in pair]
     assert run_search.main([*given, "--baseline", "--dry-run"]) == 0
-    said = yaml.safe_load(capsys.readouterr().out.partition("section ")[0])
+    said = parse_yaml(capsys.readouterr().out.partition("section ")[0], "text").data
     said.pop("space")
     assert said == {
         "name": "n",
@@ -107,6 +111,7 @@ def test_every_option_reaches_the_spec(capsys: Any) -> None:
         "tracking": {"uri": "sqlite:///x.db", "experiment": "e"},
         "baseline": True,
         "role": "search",
+        "format": 1,
         "output_dir": "o",
         "export_dir": "x",
         "export_format": "mmrec",
