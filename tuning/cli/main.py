@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tuning.records.folder import SearchFolder
 
 MODES = ("resume", "replay", "list_models", "list_datasets", "list_strategies")
-"""The options that stand in place of a new search."""
+"""The options that ask for something else than a new search."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
