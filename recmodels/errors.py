@@ -10,7 +10,8 @@ class UserError(ValueError):
     """Bad input: the command line prints it as one line and exits with code 2.
 
     The message may quote what was found, whatever that is: other than printable characters are escaped, and the middle
-    of more than LONGEST characters is left out.
+    of more than LONGEST characters is left out. A parameter is named in backquotes, `data_dir`: a command line may show
+    the option that sets it instead.
     """
 
     def __init__(self, message: object):

@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from recmodels.errors import DataError
+
 
 @contextmanager
 def replacing(path: Path, *, sync: bool = False) -> Iterator[Path]:
@@ -25,6 +27,15 @@ def replacing(path: Path, *, sync: bool = False) -> Iterator[Path]:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Raise an OSError of the block as a DataError that says that `path` cannot be read."""
+    try:
+        yield
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror or error})") from None
 
 
 def write_whole(path: Path, text: str) -> None:

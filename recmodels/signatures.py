@@ -3,21 +3,35 @@
 import inspect
 import math
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Literal, get_args, get_origin
+from typing import Annotated, Any, Literal, NamedTuple, get_args, get_origin
 
-KINDS: dict[type, tuple[Any, str]] = {
+
+class Range(NamedTuple):
+    """Allowed numbers: a rule such as "{} >= 0", and the same as a function."""
+
+    rule: str
+    holds: Callable[[Any], bool]
+
+
+Positive = Annotated[float, Range("{} > 0", lambda value: value > 0)]
+NotNegative = Annotated[float, Range("{} >= 0", lambda value: value >= 0)]
+Share = Annotated[float, Range("0 <= {} <= 1", lambda value: 0 <= value <= 1)]
+ShareBelowOne = Annotated[float, Range("0 <= {} < 1", lambda value: 0 <= value < 1)]
+Count = Annotated[int, Range("{} >= 0", lambda value: value >= 0)]
+CountFromOne = Annotated[int, Range("{} >= 1", lambda value: value >= 1)]
+
+KINDS: dict[Any, tuple[Any, str]] = {
     float: ((int, float), "a finite number"),
-    int: ((int,), "a whole number"),
-    bool: ((bool,), "true or false"),
-    str: ((str,), "a text"),
+    int: (int, "a whole number"),
+    bool: (bool, "true or false"),
+    str: (str, "a text"),
 }
 """Type hint -> the types that its values may have, and how a message calls them."""
 
 
 def keywords(made_by: Callable[..., Any]) -> dict[str, Any]:
-    """Keyword-only argument of a class or function -> its type hint, in the order of the signature."""
-    parameters = inspect.signature(made_by, eval_str=True).parameters.values()
-    return {each.name: each.annotation for each in parameters if each.kind is each.KEYWORD_ONLY}
+    """Keyword-only argument of a class or function -> its type hint without a range, in the order of the signature."""
+    return {name: _hint_and_ranges(annotation)[0] for name, annotation in _annotations(made_by).items()}
 
 
 def choices(hint: Any) -> tuple[Any, ...]:
@@ -32,24 +46,35 @@ def check_choice(name: str, value: Any, allowed: Iterable[Any]) -> None:
         raise ValueError(f"{name} must be one of {', '.join(map(str, allowed))}, but got {value!r}")
 
 
+def check_value(name: str, value: Any, annotation: Any) -> None:
+    """ValueError unless the value fits the annotation: a choice of a Literal; or a finite number, a whole number, true
+    or false, a text, in the Range if there is one. Any other annotation allows everything."""
+    hint, *ranges = _hint_and_ranges(annotation)
+    if choices(hint):
+        check_choice(name, value, choices(hint))
+    if hint in KINDS:
+        types, kind = KINDS[hint]
+        wrong = not isinstance(value, types) or isinstance(value, bool) != (
+            hint is bool
+        )  # Python counts True as an int
+        if wrong or (hint is float and not math.isfinite(value)):
+            raise ValueError(f"{name} must be {kind}, but got {value!r}")
+    for each in ranges:
+        if not each.holds(value):
+            raise ValueError(f"{each.rule.format(name)} must hold, but got {name}={value}")
+
+
 def check_values(made_by: Callable[..., Any], values: Mapping[str, Any]) -> None:
-    """ValueError unless each of the `values` fits the type hint of its keyword: a choice of its Literal, or a finite
-    number, a whole number, true or false, a text. Other hints allow everything."""
-    for name, hint in keywords(made_by).items():
-        if name not in values:
-            continue
-        value = values[name]
-        if choices(hint):
-            check_choice(name, value, choices(hint))
-        elif hint in KINDS:
-            types, kind = KINDS[hint]
-            is_other_kind = isinstance(value, bool) and bool not in types  # Python counts True as an int
-            if is_other_kind or not isinstance(value, types) or (hint is float and not math.isfinite(value)):
-                raise ValueError(f"{name} must be {kind}, but got {value!r}")
+    """ValueError unless each of the `values` fits the annotation of its keyword, see `check_value`."""
+    for name, annotation in _annotations(made_by).items():
+        if name in values:
+            check_value(name, values[name], annotation)
 
 
-def require(holds: bool, rule: str, **values: Any) -> None:
-    """ValueError unless the `rule`, a text such as "0 <= c <= 1", `holds` for the named values."""
-    if not holds:
-        found = ", ".join(f"{name}={value}" for name, value in values.items())
-        raise ValueError(f"{rule} must hold, but got {found}")
+def _annotations(made_by: Callable[..., Any]) -> dict[str, Any]:
+    parameters = inspect.signature(made_by, eval_str=True).parameters.values()
+    return {each.name: each.annotation for each in parameters if each.kind is each.KEYWORD_ONLY}
+
+
+def _hint_and_ranges(annotation: Any) -> tuple[Any, ...]:
+    return get_args(annotation) if get_origin(annotation) is Annotated else (annotation,)

@@ -74,7 +74,7 @@ def test_a_process_that_fails_is_one_line(capsys: pytest.CaptureFixture[str], mo
         (("--epochs", "0"), "--epochs: expected at least 1, but got 0"),
         (
             ("--models", "VBPR", "--set", "optimizer=adm"),
-            "train.optimizer: expected one of adam, sgd, rmsprop, adagrad, but got 'adm'",
+            "--set optimizer=adm: optimizer must be one of adam, sgd, rmsprop, adagrad, but got 'adm'",
         ),
         (("--models", "LightGCN", "--set", "n_layers={type: int, low: 1, high: 3}"), "LightGCN on demo: a parameter"),
     ],

@@ -14,7 +14,8 @@ from tuning.execution.observer import Observer
 from tuning.execution.ray_tune import tuner
 from tuning.execution.ray_tune.cluster import cluster, trial_resources
 from tuning.execution.trial import build
-from tuning.export.winner import check_mmrec, export_best
+from tuning.export.mmrec import check_mmrec
+from tuning.export.winner import export_best
 from tuning.proposals.queue import choose_sampler, remaining
 from tuning.proposals.study import Study
 from tuning.records.environment import Environment
@@ -22,6 +23,7 @@ from tuning.records.folder import SearchFolder
 from tuning.records.selection import winner
 from tuning.records.trials import EpochRow, TrialPlan, TrialRecord, TrialResult, record_of
 from tuning.reports.search_report import summary_markdown
+from tuning.space.catalogue import check_space
 from tuning.spec import Scores, SearchSpec
 from tuning.tracking.tracker import NullTracker, Tracker, make_tracker
 
@@ -50,6 +52,7 @@ class Search:
     def __init__(self, spec: SearchSpec, data: RecDataset, observer: Observer | None = None, argv: Sequence[str] = ()):
         self.folder, self.data, self.argv = SearchFolder.of(spec), data, argv
         self.observer = observer or Observer()
+        check_space(spec.space, spec.model, spec.strategy)  # a spec's file may have been changed by hand
         if spec.baseline and spec.space.base_defaults() is None:
             raise UserError("--baseline: expected a default for every train and model parameter, but one has none")
         sampler = choose_sampler(spec.space, spec.budget.trials, spec.sampler)

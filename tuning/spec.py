@@ -1,57 +1,85 @@
 """SearchSpec: a whole search as one checked value. Resume, replay and report start from it and from nothing else."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, ClassVar, Literal, TypeVar
 
-import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer, PlainValidator, ValidationError
+from pydantic_core import ErrorDetails
 
 from recmodels.errors import UserError
 from recmodels.metric import Metric
-from tuning.space.space import Space
+from tuning.space import Params as Params
+from tuning.space import Space
+from tuning.versions import FORMAT, check_format
+from tuning.yaml_document import Document, read_yaml, to_yaml
 
-Params = dict[str, dict[str, Any]]
-"""A trial's parameters by section: {"strategy": {"alpha": 1.0, ...}, "train": {...}, "model": {...}}."""
 Scores = dict[str, dict[str, float]]
 """Metrics by split: {"valid": {"recall@20": 0.1, ...}, "test": {...}}."""
-
-
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
 CheckedMetric = Annotated[str, AfterValidator(Metric), PlainSerializer(str)]
+CheckedSpace = Annotated[
+    Space,
+    PlainValidator(lambda value: value if isinstance(value, Space) else Space.from_data(value)),
+    PlainSerializer(Space.to_data),
+]
+"""A Space, or the data of one."""
 
 
-def _space(value: Any) -> Space:
-    return value if isinstance(value, Space) else Space.from_data(value)
+class Part(BaseModel):
+    """A frozen value that refuses unknown keys, NaN and infinity. Docstrings of its fields are their descriptions."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, use_attribute_docstrings=True)
 
 
-SpaceField = Annotated[Space, PlainValidator(_space), PlainSerializer(lambda space: space.to_data())]
+FilePart = TypeVar("FilePart", bound="File")
 
 
-class Budget(_Part):
-    """When a search ends: whichever comes first. All but `trials` stop running trials where they are.
+class File(Part):
+    """A value that is kept in a YAML file."""
 
-    `passes`: forward and backward passes over a batch, the cost units in which strategies compare.
-    """
+    what: ClassVar[str]
+    """The file's content, for messages: `the spec of a search`."""
+    format: Literal[1] = FORMAT
+    """Version of the file's form."""
+
+    def to_yaml(self) -> str:
+        """Return the file's text, from which `read` makes an equal value."""
+        return to_yaml(self.model_dump(mode="json"))
+
+    @classmethod
+    def read(cls: type[FilePart], path: Path) -> FilePart:
+        """Return the value in a file. UserError, one line, if it is missing, damaged, or of another version."""
+        return validate(cls, read_yaml(path, expected=cls.what))
+
+
+class Budget(Part):
+    """The end of a search: whichever comes first. All but `trials` stop running trials where they are."""
 
     trials: Annotated[int, Field(ge=1)] = 40
+    """number of trials"""
     seconds: Annotated[float, Field(gt=0)] | None = None
+    """wall-clock time from this start, in seconds"""
     epochs: Annotated[int, Field(ge=1)] | None = None
+    """epochs in all trials together"""
     passes: Annotated[int, Field(ge=1)] | None = None
+    """forward-and-backward passes over a batch in all trials together, the cost in which strategies compare"""
 
 
-class Training(_Part):
-    """What every trial does alike. `patience`: evaluations without improvement that are tolerated. `flatness_every`:
-    how often, in epochs, the flatness of the loss is measured; None for never."""
+class Training(Part):
+    """The training of every trial."""
 
     max_epochs: Annotated[int, Field(ge=1)] = 1000
+    """most epochs of a trial"""
     patience: Annotated[int, Field(ge=0)] = 20
+    """epochs without improvement that are tolerated"""
     metric: CheckedMetric = Metric("recall@20")
+    """validation metric that decides, NAME@K"""
     ks: tuple[Annotated[int, Field(ge=1)], ...] = (5, 10, 20, 50)
+    """cut-offs K at which metrics are measured, besides the deciding metric's"""
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 999
+    """seed of every trial and of the sampler"""
     flatness_every: Annotated[int, Field(ge=1)] | None = None
+    """epochs between two measurements of the loss's flatness; not measured without it"""
 
     @property
     def cutoffs(self) -> tuple[int, ...]:
@@ -59,88 +87,101 @@ class Training(_Part):
         return tuple(sorted({*self.ks, Metric(self.metric).k}))
 
 
-class Scheduler(_Part):
-    """Early stopping of weak trials. `grace`: share of `max_epochs` before which no trial is stopped."""
+class Scheduler(Part):
+    """Early stopping of weak trials."""
 
     name: Literal["asha", "hyperband", "median", "none"] = "asha"
+    """rule that stops weak trials early"""
     grace: Annotated[float, Field(gt=0, le=1)] = 0.5
+    """share of a trial's most epochs before which it is not stopped, in (0, 1]"""
     reduction: Annotated[float, Field(gt=1)] = 2.0
+    """one trial in so many goes on at each rung of asha and hyperband"""
 
 
-class Resources(_Part):
-    """What one trial gets; None means chosen from the machine. `ray_address`: an existing cluster."""
+class Resources(Part):
+    """The share of the machine that one trial gets; None: chosen from the machine."""
 
     cpus_per_trial: Annotated[int, Field(ge=1)] | None = None
+    """cores, and threads, of a trial"""
     gpus_per_trial: Annotated[float, Field(ge=0)] | None = None
+    """GPUs of a trial, such as 0.25; 1 by default if there is one"""
     max_concurrent: Annotated[int, Field(ge=1)] | None = None
+    """most trials at a time"""
     ray_address: str | None = None
+    """address of a running Ray cluster, or auto"""
 
 
-class Tracking(_Part):
-    """Where MLflow records go; `uri` None means no tracking at all."""
+class Tracking(Part):
+    """Records in MLflow."""
 
     uri: str | None = "sqlite:///mlflow.db"
+    """MLflow store or server; none: no records"""
     experiment: Annotated[str, Field(min_length=1)] = "mirrortune"
+    """name of the MLflow experiment"""
 
 
-class SearchSpec(_Part):
-    """One search of one (model, dataset, strategy). `space` is the resolved space as plain data (`Space.to_data`).
+class SearchSpec(File):
+    """One search of one model on one data set with one strategy."""
 
-    `role`: "confirmation" for no search at all but the space's one point on one seed after the other, from
-    `training.seed` on.
-    """
-
+    what: ClassVar = "the spec of a search"
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
+    """name of the search, and of its folder"""
     model: str
+    """name of the model"""
     dataset: str
+    """folder among the data sets, demo, or synthetic:NAME"""
     strategy: str = "mg"
+    """training strategy, or parts of several joined by +"""
     data_dir: str | None = None
+    """folder that holds the data set folders; data by default"""
     cache_dir: str | None = None
-    space: SpaceField
+    """folder for parsed data; the user's cache by default"""
+    space: CheckedSpace
+    """all parameters of a trial, fixed or searched"""
     sampler: Literal["auto", "gp", "tpe", "cmaes", "random", "qmc", "grid", "nsga2"] = "auto"
+    """method that proposes the next trial; auto: grid if the budget covers it, else gp, or tpe for many trials"""
     scheduler: Scheduler = Scheduler()
     budget: Budget = Budget()
     training: Training = Training()
     resources: Resources = Resources()
     tracking: Tracking = Tracking()
     baseline: bool = False
+    """whether the base is also trained plainly, to compare"""
     role: Literal["search", "confirmation"] = "search"
+    """purpose of its trials; confirmation: the space's one point on seed after seed, from `training.seed` on"""
     output_dir: str = "searches"
+    """folder that holds the folders of searches"""
     export_dir: str = "best_configs"
+    """folder for the best configuration"""
     export_format: Literal["mirrortune", "mmrec"] = "mirrortune"
-
-    def to_yaml(self) -> str:
-        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
-
-    @classmethod
-    def read(cls, path: Path) -> "SearchSpec":
-        """The spec in a YAML file. UserError if it is missing or not a spec."""
-        return read_model(path, cls, "the spec of a search")
+    """form of the best configuration; mmrec: also in the keys of MMRec"""
 
 
 Model = TypeVar("Model", bound=BaseModel)
 
 
-def read_model(path: Path, kind: type[Model], what: str) -> Model:
-    """A YAML file as a checked value. UserError, one line, if it is missing or not `what` it should be."""
+def validate(kind: type[Model], document: Document) -> Model:
+    """Return a document as a checked value. UserError, one line with file and line, if it is not one."""
+    if isinstance(document.data, Mapping):
+        check_format(document.data, document.name)
     try:
-        content = yaml.safe_load(path.read_bytes())
-    except OSError as error:
-        raise UserError(f"{path}: {error.strerror}, expected {what}") from None
-    except RecursionError:
-        raise UserError(f"{path}: not YAML: nested too deeply") from None
-    except Exception as error:  # values such as 2001-99-99 make PyYAML raise half a dozen kinds
-        raise UserError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
-    try:
-        return kind.model_validate(content)
+        return kind.model_validate(document.data)
     except ValidationError as error:
-        raise UserError(f"{path}: {first_fault(error)}") from None
+        place = document.where(*map(str, _worst(error)["loc"]))
+        raise UserError(f"{place}: {first_fault(error)}") from None
 
 
 def first_fault(error: ValidationError) -> str:
-    """The first fault of a validation as one line: `budget.trials: Input should be ..., but got 0`."""
-    # A misspelt key is two faults, an unknown key and a missing one: the unknown one says more.
-    fault = min(error.errors(), key=lambda fault: fault["type"] != "extra_forbidden")
+    """Return the first fault of a validation as one line: `budget.trials: Input should be ..., but got 0`."""
+    fault = _worst(error)
+    cause = fault.get("ctx", {}).get("error")
+    if isinstance(cause, UserError):  # a space's fault says itself where it is
+        return str(cause)
     where = ".".join(str(part) for part in fault["loc"]) or "spec"
     got = "" if fault["type"] == "missing" else f", but got {fault['input']!r}"
     return f"{where}: {fault['msg']}{got}"
+
+
+def _worst(error: ValidationError) -> ErrorDetails:
+    """Return the fault to show. A misspelt key is two, an unknown key and a missing one: the unknown one says more."""
+    return min(error.errors(), key=lambda fault: fault["type"] != "extra_forbidden")

@@ -1,11 +1,11 @@
 """The format version of the files of a search. A file of another version is refused with one line."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from recmodels.errors import UserError
 
-FORMAT = 1
+FORMAT: Final = 1
 """The version that is written, as the key `format`, and read. Files without the key are older and of the same form."""
 
 

@@ -1,4 +1,4 @@
-"""What a trained model is like: pure functions of its state and the data."""
+"""Properties of a trained model, as pure functions of its state and the data."""
 
 from recmodels.analysis.sharpness import sharpness
 

@@ -1,12 +1,11 @@
-"""Variants of a data set with something wrong on purpose: `tiktok@noise=0.1,missing=0.2,seed=3`.
+"""Corrupted variants of a data set, such as `tiktok@noise=0.1,missing=0.2,seed=3`.
 
-A variant is made when it is loaded, from the clean set and a seed alone. Corruptions of features leave the splits as
-they are, `fake` adds to training alone, `shift` takes from validation and test alone. What a smaller share alters is
-altered by every larger one too, and level 0 is the clean data. The draws of a corruption follow from the seed and its
-own name, so one added before or after it does not change them.
+A variant is made when it is loaded, from nothing but the clean data set and a seed. Corruptions of features leave the
+splits as they are, `fake` only adds to training, `shift` only takes from validation and test. A larger share alters all
+that a smaller one alters, and level 0 is the clean data. The draws of a corruption follow from the seed and its own
+name, so that another corruption before or after it does not change them.
 """
 
-import difflib
 import hashlib
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -19,7 +18,7 @@ from numpy.typing import NDArray
 
 from recmodels.data.dataset import Interactions, RecDataset
 from recmodels.data.fingerprint import fingerprint
-from recmodels.errors import DataError
+from recmodels.errors import DataError, did_you_mean
 
 MARK = "@"
 MOST_SEED = 2**31 - 1
@@ -30,7 +29,7 @@ Ints = NDArray[np.int64]
 
 
 def noise(matrix: Floats, level: float, draw: "Draw", modality: str) -> Floats:
-    """Every entry plus `level` times the matrix's root mean square times a standard normal number."""
+    """Add to every entry a standard normal number times `level` times the matrix's root mean square."""
     if level == 0:
         return matrix  # to the sign of its zeros
     z = draw.generator(modality).standard_normal(matrix.shape, dtype=np.float32)
@@ -40,19 +39,19 @@ def noise(matrix: Floats, level: float, draw: "Draw", modality: str) -> Floats:
 
 
 def snr(matrix: Floats, decibels: float, draw: "Draw", modality: str) -> Floats:
-    """`noise` at this ratio of the signal's power to the noise's, in decibels: 20 is noise=0.1."""
+    """Add noise at this ratio of the signal's power to the noise's, in decibels: 20 is noise=0.1."""
     return noise(matrix, 10 ** (-decibels / 20), draw, modality)
 
 
 def missing(matrix: Floats, share: float, draw: "Draw", modality: str) -> Floats:
-    """A share of the items has the mean row, as items without an image have in the benchmark's folders."""
+    """Give a share of the items the mean row, as items without an image have in the folders that come with MMRec."""
     changed = matrix.copy()
     changed[draw.items(len(matrix), share)] = matrix.mean(axis=0, dtype=np.float64)
     return changed
 
 
 def swap(matrix: Floats, share: float, draw: "Draw", modality: str) -> Floats:
-    """A share of the items pass their rows on in a circle, so that none of two or more keeps its own."""
+    """Pass the rows of a share of the items on in a circle, so that none of two or more keeps its row."""
     chosen = draw.items(len(matrix), share)
     changed = matrix.copy()
     changed[chosen] = matrix[np.roll(chosen, 1)]
@@ -60,7 +59,7 @@ def swap(matrix: Floats, share: float, draw: "Draw", modality: str) -> Floats:
 
 
 def adjust(matrix: Floats, share: float, draw: "Draw", modality: str) -> Floats:
-    """A share of the items has the row of another item, drawn uniformly: its text is replaced."""
+    """Give a share of the items the row of another item, drawn uniformly: their text is replaced."""
     changed = matrix.copy()
     chosen, others = draw.items_and_others(len(matrix), share)
     changed[chosen] = matrix[others]
@@ -68,7 +67,7 @@ def adjust(matrix: Floats, share: float, draw: "Draw", modality: str) -> Floats:
 
 
 def mix(matrix: Floats, share: float, draw: "Draw", modality: str) -> Floats:
-    """As `adjust`, but half of each: the mean of both rows, at the length of the item's own. Stands for added text."""
+    """Give a share of the items the mean of their row and another item's, at the length of their row: text is added."""
     changed = matrix.copy()
     chosen, others = draw.items_and_others(len(matrix), share)
     own = matrix[chosen].astype(np.float64)
@@ -79,9 +78,9 @@ def mix(matrix: Floats, share: float, draw: "Draw", modality: str) -> Floats:
 
 
 def fake(data: RecDataset, share: float, draw: "Draw") -> RecDataset:
-    """Random extra training interactions, a share of those that are there; uniform over what is in no split."""
+    """Add random training interactions, `share` times the present number, uniform over pairs that are in no split."""
     n, room = round(share * len(data.train)), data.n_users * data.n_items
-    taken = np.concatenate([_keys(data, part) for part in (data.train, data.valid, data.test)])
+    taken = np.concatenate([_keys(data, part) for part in data.splits])
     if n > room - len(np.unique(taken)):
         raise DataError(f"{data.name}: fake={share}: no room for {n} interactions beside those that are there")
     rng, added = draw.generator(), np.empty(0, dtype=np.int64)
@@ -94,19 +93,19 @@ def fake(data: RecDataset, share: float, draw: "Draw") -> RecDataset:
 
 
 def shift(data: RecDataset, level: float, draw: "Draw") -> RecDataset:
-    """Popular items become rarer in validation and test, for `level` below 0 more frequent.
+    """Make popular items rarer in validation and test, or more frequent for `level` below 0.
 
-    A pair is kept with probability min(1, (median / popularity) ** level): popularity is 1 + the item's training
-    interactions, the median that over the split's pairs, so half of the pairs stay in any case. At 1 those items that
-    are more popular than the median are alike in expectation, whatever their popularity. A user may lose all pairs of
-    a split and is then not evaluated.
+    A pair stays with probability min(1, (median / popularity) ** level): popularity is 1 + the item's training
+    interactions, the median is taken over the split's pairs, so at least half of the pairs stay. At level 1 all items
+    that are more popular than the median are equally frequent in expectation. A user may lose all pairs of a split and
+    is then not evaluated.
     """
     popularity = 1 + np.bincount(data.train.items, minlength=data.n_items)
-    valid, kept_valid = _thinned(data.valid, popularity, level, draw.generator("valid"))
-    test, kept_test = _thinned(data.test, popularity, level, draw.generator("test"))
+    valid, valid_stays = _thinned(data.valid, popularity, level, draw.generator("valid"))
+    test, test_stays = _thinned(data.test, popularity, level, draw.generator("test"))
     candidates = data.candidates
     if candidates is not None:  # a row for each pair: these sets have one pair a user
-        candidates = {"valid": candidates["valid"][kept_valid], "test": candidates["test"][kept_test]}
+        candidates = {"valid": candidates["valid"][valid_stays], "test": candidates["test"][test_stays]}
     return replace(data, valid=valid, test=test, candidates=candidates)
 
 
@@ -115,8 +114,8 @@ def _thinned(
 ) -> tuple[Interactions, NDArray[np.bool_]]:
     found = popularity[split.items]
     with np.errstate(over="ignore"):  # a probability above 1 is 1
-        kept = rng.random(len(split)) < (np.median(found) / found) ** level
-    return Interactions.from_pairs(split.users[kept], split.items[kept], len(split.indptr) - 1), kept
+        stays = rng.random(len(split)) < (np.median(found) / found) ** level
+    return Interactions.from_pairs(split.users[stays], split.items[stays], len(split.indptr) - 1), stays
 
 
 def _keys(data: RecDataset, split: Interactions) -> Ints:
@@ -134,12 +133,12 @@ class Draw(NamedTuple):
         return Generator(PCG64(int.from_bytes(digest[:16])))
 
     def items(self, n_items: int, share: float) -> Ints:
-        """round(share * n_items) items, at least one unless the share is 0; the same in every modality."""
+        """Draw round(share * n_items) items, at least one unless the share is 0; the same in every modality."""
         n = max(round(share * n_items), int(share > 0))
         return self.generator().permutation(n_items)[:n]
 
     def items_and_others(self, n_items: int, share: float) -> tuple[Ints, Ints]:
-        """The same, and for each another item."""
+        """Draw items as `items` does, and for each another item."""
         chosen = self.items(n_items, share)
         steps = self.generator("others").integers(1, max(n_items, 2), size=n_items)  # all, so that shares are nested
         return chosen, (chosen + steps[chosen]) % n_items
@@ -147,7 +146,9 @@ class Draw(NamedTuple):
 
 @dataclass(frozen=True)
 class Corruption:
-    """What `name=value` does: to each feature matrix, or to the whole set. `only`: the modality unless one is named."""
+    """A corruption `name=value`: limits and unit of the value, and a function of a feature matrix or of the data set.
+
+    `only`: the modality that is altered unless another is named (default: all)."""
 
     low: float
     high: float
@@ -182,7 +183,7 @@ class Step(NamedTuple):
 
 
 class Variant(NamedTuple):
-    """What a name such as `tiktok@noise=0.1,seed=3` asks for: corruptions in order, and the seed of their draws."""
+    """A name such as `tiktok@noise=0.1,seed=3` in parts: corruptions in order, and the seed of their draws."""
 
     name: str
     steps: list[Step]
@@ -190,24 +191,24 @@ class Variant(NamedTuple):
 
 
 def clean_name(name: str) -> str:
-    """The data set that a variant is made of; any other name as it is."""
+    """Return the name of the data set that a variant is made of; any other name as it is."""
     return name.partition(MARK)[0]
 
 
 def parse_variant(name: str) -> Variant:
-    """The variant of this name; the seed is 0 unless it is given. DataError, one line, for what is wrong in it."""
+    """Parse the name of a variant; the seed is 0 unless it is given. Raises DataError, one line, for a fault in it."""
     texts = [text.strip() for text in name.partition(MARK)[2].split(",")]
     pairs = [_pair(name, text) for text in texts]
     seeds = [value for key, value in pairs if key == "seed"]
     if len(seeds) > 1:
-        raise DataError(f"data set {name!r}: seed stands twice")
+        raise DataError(f"data set {name!r}: seed is given twice")
     if seeds and not (re.fullmatch("[0-9]{1,10}", seeds[0]) and int(seeds[0]) <= MOST_SEED):
         raise DataError(f"data set {name!r}: seed is {seeds[0]!r}, expected a whole number from 0 to {MOST_SEED}")
     steps = [_step(name, key, value) for key, value in pairs if key != "seed"]
     for index, step in enumerate(steps):
         for other in steps[:index]:  # both would draw the same
             if step.name == other.name and (step.modality == other.modality or None in (step.modality, other.modality)):
-                raise DataError(f"data set {name!r}: {other.key} and {step.key}: {step.name} stands twice")
+                raise DataError(f"data set {name!r}: {other.key} and {step.key}: {step.name} is given twice")
     return Variant(name, steps, int(seeds[0]) if seeds else 0)
 
 
@@ -221,10 +222,7 @@ def _pair(name: str, text: str) -> tuple[str, str]:
 def _step(name: str, key: str, text: str) -> Step:
     kind, dot, modality = key.partition(".")
     if kind not in CORRUPTIONS:
-        known = [*CORRUPTIONS, "seed"]
-        near = difflib.get_close_matches(kind, known, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else f"; known: {', '.join(known)}"
-        raise DataError(f"data set {name!r}: no corruption {kind!r}{hint}")
+        raise DataError(f"data set {name!r}: no corruption {kind!r}{did_you_mean(kind, [*CORRUPTIONS, 'seed'])}")
     corruption = CORRUPTIONS[kind]
     if dot and corruption.features is None:
         raise DataError(f"data set {name!r}: {key}: {kind} does not change features, expected {kind} alone")
@@ -241,9 +239,9 @@ def _step(name: str, key: str, text: str) -> Step:
 
 
 def corrupted(data: RecDataset, variant: Variant) -> RecDataset:
-    """The variant of the clean `data`, with the fingerprint of its own content; what is not altered is shared.
+    """Return the variant of the clean `data`, with the fingerprint of its content; unaltered arrays are shared.
 
-    Raises DataError for features that are not there.
+    Raises DataError for features that the data set does not have.
     """
     for step in variant.steps:
         draw = Draw(variant.seed, step.name)
@@ -256,15 +254,14 @@ def corrupted(data: RecDataset, variant: Variant) -> RecDataset:
                 for each in _modalities(data, variant.name, step)
             }
             data = replace(data, features={**data.features, **changed})
-    splits = (data.train, data.valid, data.test)
-    digest = fingerprint(data.n_users, data.n_items, splits, data.features, data.candidates)
+    digest = fingerprint(data.n_users, data.n_items, data.splits, data.features, data.candidates)
     return replace(data, name=variant.name, fingerprint=digest)
 
 
 def _modalities(data: RecDataset, name: str, step: Step) -> Iterator[str]:
-    wanted = step.modality if step.modality is not None else CORRUPTIONS[step.name].only
-    if not data.features or (wanted is not None and wanted not in data.features):
+    modality = step.modality if step.modality is not None else CORRUPTIONS[step.name].only
+    if not data.features or (modality is not None and modality not in data.features):
         found = ", ".join(data.features) or "no features"
         hint = f"; {step.name}.{next(iter(data.features))} names another" if data.features else ""
-        raise DataError(f"data set {name!r}: {step.key}: found {found}, expected {wanted or 'features'}{hint}")
-    return iter(data.features if wanted is None else [wanted])
+        raise DataError(f"data set {name!r}: {step.key}: found {found}, expected {modality or 'features'}{hint}")
+    return iter(data.features if modality is None else [modality])

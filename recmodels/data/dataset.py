@@ -1,4 +1,4 @@
-"""A data set is arrays: sizes, three splits by user, one feature matrix per modality."""
+"""A data set as arrays: three splits by user, one feature matrix per modality."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,10 +8,13 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from recmodels.data.ids import IdMaps, IdSource, numbers_as_ids
+from recmodels.errors import DataError
+
 
 @dataclass(frozen=True, eq=False)
 class Interactions:
-    """One split in compressed rows: the items of user u are `items[indptr[u]:indptr[u + 1]]`, ascending.
+    """One split in compressed rows. The items of user u are `items[indptr[u]:indptr[u + 1]]`, ascending.
 
     `indptr` (n_users + 1,) int64; `items` (n,) int64. Each (user, item) pair occurs once.
     """
@@ -46,13 +49,14 @@ Split = Literal["valid", "test"]
 
 @dataclass(frozen=True, eq=False)
 class RecDataset:
-    """Everything a model may know. No torch and no device, so that one copy serves every process of a node.
+    """Everything that a model may know. No torch and no device, so that one copy serves every process of a node.
 
     `features`: modality name -> float32 (n_items, dim), row i belongs to item i; may be empty.
     `fingerprint`: hex digest of the content. Two data sets are equal if and only if their fingerprints are.
-    `cache_dir`: where what is slow to derive from the data is kept; None: nowhere.
-    `candidates`: what the one positive of each user of a split is ranked against, int64 (users of the split, n), users
-    ascending; None: all items but the user's training items, as in the benchmark.
+    `cache_dir`: folder for results that are slow to derive from the data; None: they are not kept.
+    `candidates`: items that the one positive of each user of a split is ranked against, int64 (users of the split, n),
+    users ascending; None: all items except the user's training items, as in MMRec.
+    `id_source`: reads the original ids; None: there are none.
     """
 
     name: str
@@ -65,6 +69,28 @@ class RecDataset:
     fingerprint: str
     cache_dir: Path | None = None
     candidates: Mapping[Split, NDArray[np.int64]] | None = field(default=None, repr=False)
+    id_source: IdSource | None = field(default=None, repr=False)
+
+    @property
+    def splits(self) -> tuple[Interactions, Interactions, Interactions]:
+        """Training, validation and test."""
+        return self.train, self.valid, self.test
+
+    @property
+    def ids(self) -> IdMaps:
+        """The original ids, read when they are first asked for; the numbers as text if the data set has none.
+
+        Raises DataError for files that cannot be read or do not fit the data set.
+        """
+        if self.id_source is None:
+            return IdMaps(numbers_as_ids(self.n_users), numbers_as_ids(self.n_items))
+        ids = self.id_source.ids()
+        if (len(ids.users), len(ids.items)) != (self.n_users, self.n_items):
+            raise DataError(
+                f"{self.id_source.folder}: ids of {len(ids.users)} users and {len(ids.items)} items, expected "
+                f"{self.n_users} and {self.n_items} as in {self.name}"
+            )
+        return ids
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, RecDataset) and self.fingerprint == other.fingerprint

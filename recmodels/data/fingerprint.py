@@ -1,4 +1,4 @@
-"""One digest for the content of a data set, however it was made."""
+"""A digest of the content of a data set that does not depend on how it was made."""
 
 import hashlib
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ def fingerprint(
     features: Mapping[str, NDArray[np.float32]],
     candidates: Mapping[Split, NDArray[np.int64]] | None = None,
 ) -> str:
-    """SHA-256 over sizes, splits, modality names, feature values and candidates, as 64 hex digits; the same on any
+    """Return SHA-256 over sizes, splits, modality names, feature values and candidates, 64 hex digits; the same on any
     machine."""
     digest = hashlib.sha256(f"{n_users} {n_items}".encode())
     arrays = [array for split in splits for array in (split.indptr, split.items)]

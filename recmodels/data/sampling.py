@@ -1,4 +1,4 @@
-"""The batches and negatives of one epoch in one vectorised draw, without rejection."""
+"""Draw the batches and negatives of an epoch at once, vectorised and without rejection."""
 
 from collections.abc import Iterator
 
@@ -10,9 +10,9 @@ from recmodels.errors import DataError, UserError
 
 
 class BatchSampler:
-    """Every training pair once an epoch, in random order, each with one negative unless `negatives` is false.
+    """Batches of training pairs: every pair once an epoch, in random order, with one negative each if `negatives`.
 
-    Raises UserError for `batch_size` below 1, and what NegativeSampler raises.
+    Raises UserError for `batch_size` below 1, and the errors of NegativeSampler.
     """
 
     def __init__(self, data: RecDataset, batch_size: int, *, negatives: bool = True) -> None:
@@ -27,9 +27,9 @@ class BatchSampler:
         return -(-len(self.users) // self.batch_size)
 
     def epoch(self, rng: np.random.Generator) -> Iterator[NDArray[np.int64]]:
-        """Batches (3, B) int64 of users, positives and negatives, or (2, B) without negatives.
+        """Yield batches (3, B) int64 of users, positives and negatives, or (2, B) without negatives.
 
-        All is drawn from `rng` here, before the first batch.
+        Everything is drawn from `rng` in this call, before the first batch.
         """
         order = rng.permutation(len(self.users))
         drawn = [self.negatives.draw(rng)] if self.negatives else []
@@ -38,7 +38,7 @@ class BatchSampler:
 
 
 class NegativeSampler:
-    """One negative for each training pair, uniform over the items with a training interaction less the user's own.
+    """Draws one negative for each training pair, uniformly over the training items that its user does not have.
 
     Raises DataError for a user who has all training items.
     """
@@ -47,7 +47,7 @@ class NegativeSampler:
         self.users, items = data.train.users, data.train.items  # (n,) each, by user and then by item
         self.catalogue, ranks = np.unique(items, return_inverse=True)  # the distinct training items, ascending
         self.starts = data.train.indptr[self.users]
-        self.n_others = len(self.catalogue) - data.train.counts[self.users]  # items the user has not, at least 1
+        self.n_others = len(self.catalogue) - data.train.counts[self.users]  # training items of others only, at least 1
         if not self.n_others.all():
             user = self.users[self.n_others.argmin()]
             raise DataError(
@@ -59,8 +59,11 @@ class NegativeSampler:
         self.keys = self.users * len(self.catalogue) + others_below
 
     def draw(self, rng: np.random.Generator) -> NDArray[np.int64]:
-        """(n,), in the order of the training pairs. The r-th item that a user has not is item r + c of the catalogue,
-        where c counts the user's items with at most r others below them."""
+        """Draw a negative for each training pair, (n,), in the order of the pairs.
+
+        The r-th item that a user does not have is item r + c of the catalogue, where c counts the user's items with at
+        most r others below them.
+        """
         r = rng.integers(self.n_others)
         c = np.searchsorted(self.keys, self.users * len(self.catalogue) + r, side="right") - self.starts
         return self.catalogue[r + c]

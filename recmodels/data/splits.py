@@ -1,62 +1,73 @@
-"""Rows of interactions -> training (0), validation (1) and test (2)."""
+"""Rules that divide interactions into training (0), validation (1) and test (2)."""
+
+from typing import Any
 
 import numpy as np
 from numpy.random import PCG64, Generator
 from numpy.typing import NDArray
 
-from recmodels.errors import UserError
+from recmodels.errors import DataError
 
 RULES = ("benchmark", "leave-last-out", "time")
-CUTS = (0.8, 0.9)  # shares of the rows where validation and test begin, by "time"
+PARTS = ("training", "validation", "test")
+"""The meaning of the labels 0, 1 and 2."""
+VALIDATION, TEST = 1, 2
+CUTS = (0.8, 0.9)  # shares of the rows at which validation and test begin, in split_by_time
 
 Ints = NDArray[np.int64]
+Labels = NDArray[np.int8]
 
 
-def split(users: Ints, times: Ints | None, rule: str, seed: int) -> NDArray[np.int8]:
-    """The label of each row, (n,); users are integers from 0. `seed` decides what is random in the rule.
+def split(users: Ints, times: NDArray[Any] | None, rule: str, seed: int, source: object = "interactions") -> Labels:
+    """Label each of n interactions, (n,), from its user (integers from 0) and its time, if there is one.
 
-    benchmark: of a user's n rows, at random, one each is held out for validation and test where n < 10; otherwise
-    h = n // 5 rows are, h // 2 of them for validation.
-    leave-last-out: a user's latest row is for test, the one before for validation; among equal times the row order
-    decides.
-    time: the earliest 80 % of all rows train, the latest 10 % test; rows of the same time stay together.
+    benchmark: at random by `seed`, see `split_as_mmrec`.
+    leave-last-out: a user's latest row is for test, the one before for validation; of equal times the later row counts
+    as later. Users with fewer than 3 rows keep them all in training.
+    time: the earliest 80 % of all rows are for training, the latest 10 % for test; rows of the same time stay together.
 
-    Users with fewer than 3 rows have them all in training by the first two rules. Raises UserError for an unknown rule,
-    for a rule that needs times where there are none, and if a split stays empty.
+    Raises DataError, which names the `source`, for an unknown rule, for a rule that needs times if there are none, and
+    if a split stays empty.
     """
     if rule not in RULES:
-        raise UserError(f"--split {rule}: expected one of {', '.join(RULES)}")
+        raise DataError(f"{source}: `rule` {rule}: expected one of {', '.join(RULES)}")
     if rule == "benchmark":
-        labels = _by_user(users, Generator(PCG64(seed)).random(len(users)), share=5)
+        labels = split_as_mmrec(users, Generator(PCG64(seed)).random(len(users)))
     elif times is None:
-        raise UserError(f"--split {rule}: the interactions have no times, expected them or --split benchmark")
+        raise DataError(f"{source}: `rule` {rule}: the interactions have no times, expected them or `rule` benchmark")
     elif rule == "time":
-        labels = _by_time(times)
+        labels = split_by_time(times)
     else:
-        labels = _by_user(users, times, share=None)
-    for label, name in enumerate(("training", "validation", "test")):
+        labels = _hold_out(users, times, np.full(users.max() + 1, 2), (TEST, VALIDATION))
+    for label, part in enumerate(PARTS):
         if not (labels == label).any():
-            raise UserError(f"--split {rule}: no row of the {len(users)} is for {name}, expected at least one")
+            raise DataError(f"{source}: `rule` {rule}: no row of the {len(users)} is for {part}, expected at least one")
     return labels
 
 
-def _by_user(users: Ints, order: NDArray[np.generic], share: int | None) -> NDArray[np.int8]:
-    """By `order` within each user, from the end: test, then validation. One row each, or a `share`-th of 10 or more."""
+def split_as_mmrec(users: Ints, draws: NDArray[Any], order: tuple[int, int] = (TEST, VALIDATION)) -> Labels:
+    """Label each of n interactions by the rule of the folders that come with MMRec.
+
+    Of a user's n rows h = n // 5 are held out, h // 2 of them for validation and the others for test; one row each if
+    n < 10, none if n < 3. Those with the highest of the random `draws` (n,) are held out, first those for `order[0]`.
+    """
     counts = np.bincount(users)
-    held = np.full_like(counts, 2)
-    if share is not None:
-        held = np.where(counts < 10, held, counts // share)
-    held[counts < 3] = 0
-    n_test = held - held // 2
-    ranked = np.lexsort((np.arange(len(users)), order, users))
-    starts = np.cumsum(counts) - counts
-    from_end = np.empty(len(users), dtype=np.int64)
-    from_end[ranked] = (starts + counts - 1)[users[ranked]] - np.arange(len(users))
-    return np.select([from_end < n_test[users], from_end < held[users]], [2, 1], 0).astype(np.int8)
+    return _hold_out(users, draws, np.where(counts < 10, 2, counts // 5), order)
 
 
-def _by_time(times: Ints) -> NDArray[np.int8]:
+def split_by_time(times: NDArray[Any]) -> Labels:
+    """Label each of n interactions by its time, (n,): early ones are for training, the latest for test."""
     ranked = np.sort(times)
-    n = len(ranked)
-    first_valid, first_test = (ranked[int(n * cut)] for cut in CUTS)
+    first_valid, first_test = (ranked[int(len(ranked) * cut)] for cut in CUTS)
     return ((times >= first_valid).astype(np.int8) + (times >= first_test)).astype(np.int8)
+
+
+def _hold_out(users: Ints, keys: NDArray[Any], n_held: Ints, order: tuple[int, int]) -> Labels:
+    """Label the `n_held[u]` rows of user u with the highest `keys`: the highest of them `order[0]`, then `order[1]`."""
+    counts = np.bincount(users)
+    n_held = np.where(counts < 3, 0, n_held)
+    n_first = n_held // 2 if order[0] == VALIDATION else n_held - n_held // 2
+    ranked = np.lexsort((np.arange(len(users)), keys, users))
+    from_end = np.empty(len(users), dtype=np.int64)  # 0: the row with the highest key of its user
+    from_end[ranked] = (np.cumsum(counts) - 1)[users[ranked]] - np.arange(len(users))
+    return np.select([from_end < n_first[users], from_end < n_held[users]], order, 0).astype(np.int8)

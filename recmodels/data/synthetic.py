@@ -1,4 +1,4 @@
-"""Made data with planted structure: a few latent tastes decide both who takes what and how an item looks.
+"""Generate data with planted structure: a few latent tastes decide which items a user takes and how an item looks.
 
 Only elementwise arithmetic, no BLAS: its sums depend on the number of threads, and a seed shall give the same bytes.
 """
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from recmodels.data.dataset import Interactions, RecDataset
 from recmodels.data.fingerprint import fingerprint
+from recmodels.data.splits import TEST, VALIDATION, split_as_mmrec
 from recmodels.errors import DataError
 
 Floats = NDArray[np.float64]
@@ -21,7 +22,7 @@ N_TASTES = 16  # length of a taste vector
 N_FAMILIES = 64  # items gather loosely around them; a user likes two, one more than the other
 POOL = 512  # items that a user gets to see, by popularity
 MOST = 100  # interactions of the most active user, well below POOL
-FEWEST = 5  # interactions of the least active user: the benchmark's sets are 5-core
+FEWEST = 5  # interactions of the least active user: the published sets are 5-core
 SLOTS = 1 << 20  # resolution of the popularity table
 USER_BLOCK = 256  # rows of (users, POOL) at a time: a few MB
 ITEM_BLOCK = 512  # rows of features at a time
@@ -30,9 +31,9 @@ ITEM_BLOCK = 512  # rows of features at a time
 def synthetic(
     name: str, *, n_users: int, n_items: int, n_interactions: int, dims: Mapping[str, int], seed: int = 0
 ) -> RecDataset:
-    """Exactly `n_users`, `n_items` and `n_interactions`; each user and item occurs; `dims`: modality -> columns.
+    """Generate a data set of exactly these sizes, in which each user and item occurs; `dims`: modality -> columns.
 
-    Split per user by the benchmark's rule. The features of a modality are different noisy views of an item's taste; a
+    Split by MMRec's rule. The features of a modality are different noisy views of an item's taste; a
     quarter of their columns is noise. Interactions depend on the seed and the sizes, not on `dims`. Raises DataError
     for sizes that cannot be met.
     """
@@ -41,7 +42,8 @@ def synthetic(
     counts = _activity(rng, name, n_users, n_items, n_interactions)
     users = np.repeat(np.arange(n_users), counts)
     items = _items(rng, user_taste, item_taste, counts)
-    labels = _labels(rng, users, counts)
+    shuffled = np.lexsort((rng.random(len(users)), users))  # the positions of each user's rows, in random order
+    labels = split_as_mmrec(users, -shuffled, (VALIDATION, TEST))
     train, valid, test = (
         Interactions.from_pairs(users[labels == label], items[labels == label], n_users) for label in range(3)
     )
@@ -51,7 +53,7 @@ def synthetic(
 
 
 def tastes(rng: Generator, n_users: int, n_items: int) -> tuple[Floats, Floats]:
-    """Unit taste vectors of users (n_users, N_TASTES) and items (n_items, N_TASTES): inner product = liking."""
+    """Draw unit taste vectors of users (n_users, N_TASTES) and items (n_items, N_TASTES): inner product = liking."""
     centres = _unit(rng.standard_normal((N_FAMILIES, N_TASTES)))
     families = rng.integers(N_FAMILIES, size=n_items)
     items = _unit(centres[families] + 0.25 * rng.standard_normal((n_items, N_TASTES)))
@@ -65,8 +67,8 @@ def _unit(rows: Floats) -> Floats:
 
 
 def _activity(rng: Generator, name: str, n_users: int, n_items: int, n_interactions: int) -> Ints:
-    """Interactions of each user, long-tailed, (n_users,): between FEWEST (less where the total is too small) and MOST,
-    and never more than half of the items."""
+    """Draw the number of interactions of each user, long-tailed, (n_users,): between FEWEST (less if the total is too
+    small) and MOST, and at most half of the items. Raises DataError for sizes that cannot be met."""
     fewest, most = min(FEWEST, n_interactions // n_users), min(MOST, n_items // 2)
     if not (3 <= fewest <= most and max(n_users * fewest, n_items) <= n_interactions <= n_users * most):
         raise DataError(
@@ -82,7 +84,7 @@ def _activity(rng: Generator, name: str, n_users: int, n_items: int, n_interacti
 
 
 def _items(rng: Generator, user_taste: Floats, item_taste: Floats, counts: Ints) -> Ints:
-    """The items of each user, user after user, (counts.sum(),)."""
+    """Draw the items of each user, user after user, (counts.sum(),)."""
     n_items = len(item_taste)
     zipf = 1 / (rng.permutation(n_items) + 0.05 * n_items)
     share = 0.8 * zipf / zipf.sum() + 0.2 / n_items
@@ -99,11 +101,11 @@ def _items(rng: Generator, user_taste: Floats, item_taste: Floats, counts: Ints)
 def _block_items(
     rng: Generator, user_taste: Floats, item_taste: Floats, slots: Ints, share: Floats, counts: Ints
 ) -> Ints:
-    """Each user sees a pool of items and takes `counts` of them without replacement, in proportion to weights.
+    """Draw for each user a pool of items, and from it `counts` items without replacement, in proportion to weights.
 
     The pool is one slot from each of POOL equal ranges, so an item is in it with probability min(1, POOL * share);
-    what popularity it has beyond 1 goes into its weight. The first arrivals of exponential clocks with these weights
-    as rates are such a sample.
+    popularity beyond 1 goes into its weight. The first arrivals of exponential clocks with these weights as rates are
+    such a sample.
     """
     width = SLOTS // POOL
     pool = slots[np.arange(POOL) * width + rng.integers(width, size=(len(counts), POOL))]
@@ -116,24 +118,15 @@ def _block_items(
 
 
 def _place_missing(rng: Generator, items: Ints, n_items: int) -> None:
-    """Give each item that nobody took to somebody, in place of an item that others have too."""
+    """Give each item that no user took to some user, in place of an item that others have too."""
     missing = np.setdiff1d(np.arange(n_items), items)
     _, firsts = np.unique(items, return_index=True)
     spare = np.setdiff1d(np.arange(len(items)), firsts)
     items[rng.choice(spare, size=len(missing), replace=False)] = missing
 
 
-def _labels(rng: Generator, users: Ints, counts: Ints) -> Ints:
-    """0, 1, 2 = training, validation, test, in random order within each user: of n < 10 interactions one each is held
-    out; otherwise h = n // 5, h // 2 of them for validation."""
-    held = np.where(counts < 10, 2, counts // 5)
-    n_valid = held // 2
-    place = np.lexsort((rng.random(len(users)), users)) - np.repeat(np.cumsum(counts) - counts, counts)
-    return np.select([place < n_valid[users], place < held[users]], [1, 2], 0)
-
-
 def _features(rng: Generator, item_taste: Floats, columns: int) -> NDArray[np.float32]:
-    """float32 (n_items, columns): half of the columns linear in two tastes, a quarter bent, a quarter only noise."""
+    """Draw features, float32 (n_items, columns): half linear in two tastes, a quarter bent, a quarter noise."""
     tastes_seen = np.arange(columns) % N_TASTES, rng.integers(N_TASTES, size=columns)
     gains = np.stack([rng.choice([-1, 1], size=columns), 0.5 * rng.standard_normal(columns)]).astype(np.float32)
     bent, silent = slice(columns // 2, columns - columns // 4), slice(columns - columns // 4, columns)
@@ -159,11 +152,11 @@ PAPER_SETS: dict[str, tuple[int, int, int, dict[str, int]]] = {  # users, items,
 
 
 def demo() -> RecDataset:
-    """A set to try things on: 1,000 users, 700 items, 18,000 interactions, image 64 and text 32 columns."""
+    """Generate a small data set: 1,000 users, 700 items, 18,000 interactions, image 64 and text 32 columns."""
     return synthetic("demo", n_users=1_000, n_items=700, n_interactions=18_000, dims={"image": 64, "text": 32})
 
 
 def paper_sized(name: str) -> RecDataset:
-    """`synthetic:<name>`: made data with the sizes of a set of PAPER_SETS."""
+    """Generate `synthetic:<name>`, with the sizes of a data set of PAPER_SETS."""
     n_users, n_items, n_interactions, dims = PAPER_SETS[name]
     return synthetic(f"synthetic:{name}", n_users=n_users, n_items=n_items, n_interactions=n_interactions, dims=dims)

@@ -21,11 +21,11 @@ class Recommender(nn.Module, ABC):
     """
 
     trains: ClassVar[bool] = True
-    """Whether there is anything to train; a model without parameters is evaluated once."""
+    """False for a model without trained parameters, which is evaluated once."""
     needs_negatives: ClassVar[bool] = True
-    """Whether batches have a row of negatives."""
+    """False for a model whose batches are (2, B), without a row of negatives."""
     reads_features: ClassVar[bool] = True
-    """Whether the loss reads item features."""
+    """True for a model whose loss reads item features, as `ItemFeatures`."""
 
     def __init__(self, data: RecDataset, **chosen: Any) -> None:
         """Keep the sizes. ValueError if one of the hyper-parameters `chosen` does not fit its type hint."""
@@ -42,7 +42,7 @@ class Recommender(nn.Module, ABC):
         """Return final users (U, D) and items (I, D) at the current weights; inner products are the scores."""
 
     def new_epoch(self) -> None:
-        """Prepare an epoch; a model whose structure is drawn anew in every epoch does it here."""
+        """Prepare an epoch; a model that draws part of its structure in each epoch does it here."""
 
     def rate_factors(self) -> dict[nn.Parameter, float]:
         """Return the parameters that learn at a multiple of the learning rate, and the multiple."""

@@ -38,10 +38,9 @@ class FREEDOM(Recommender):
         self.dropout, self.reg_weight = dropout, reg_weight
         self.user_emb = UserTable(xavier_uniform(data.n_users, embedding_size))
         self.item_emb = ItemTable(xavier_uniform(data.n_items, embedding_size))
-        trained = variant != "paper"
-        self.content = nn.ModuleDict(
-            {name: FeatureTable(data, name, embedding_size, trained=trained) for name in names}
-        )
+        self.content = nn.ModuleDict()
+        for name in names:
+            self.content[name] = FeatureTable(data, name, embedding_size, trained=variant != "paper")
         self.item_graph = item_graph(data, image_weighted(names, mm_image_weight), knn_k)
         self.graph = PrunedGraph(data)
 

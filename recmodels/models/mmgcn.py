@@ -126,8 +126,7 @@ class Branch(nn.Module):
     def _last(self, around: Tensor, own: Tensor, ids: Tensor, rows: Tensor | None) -> Tensor:
         if rows is not None:
             around, own, ids = (nodes.index_select(0, rows) for nodes in (around, own, ids))
-        final: Tensor = self.last(around @ self.last.convolve, own, ids)
-        return final
+        return self.last(around @ self.last.convolve, own, ids)
 
     @torch.no_grad()
     def _prepare(self) -> None:

@@ -47,7 +47,7 @@ class SelfCF(Recommender):
 
     def embed(self) -> tuple[Tensor, Tensor]:
         """Return [h(Z_U) | Z_U] and [Z_I | h(Z_I)], (n, 2D): the score is the sum of both predictions."""
-        graph = self.edges.matrix(self.weights)
+        graph = self.edges.pattern.matrix(self.weights)
         users, items = self._propagate(graph, graph.t())
         return torch.cat([self.predictor(users), users], dim=1), torch.cat([items, self.predictor(items)], dim=1)
 
@@ -68,11 +68,11 @@ class SelfCF(Recommender):
         Each drops edges by its own draw and scales up the others.
         """
         if self.paper:
-            graph = self.edges.matrix(self.weights)
+            graph = self.edges.pattern.matrix(self.weights)
             return graph, graph.t()
         rate = torch.rand(())  # on the CPU, as are all of torch's own draws of single numbers
         return self._dropped(float(rate)), self._dropped(float(rate)).t()
 
     def _dropped(self, rate: float) -> Sparse:
         kept = torch.rand_like(self.weights) >= rate
-        return self.edges.matrix(self.weights * kept / (1 - rate))
+        return self.edges.pattern.matrix(self.weights * kept / (1 - rate))

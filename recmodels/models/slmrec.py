@@ -93,12 +93,10 @@ class SLMRec(Recommender):
         )
 
     def _fuse_users(self, streams: list[Tensor]) -> Tensor:
-        fused: Tensor = self.user_fusion(torch.cat(streams, dim=1))
-        return fused
+        return self.user_fusion(torch.cat(streams, dim=1))
 
     def _fuse_items(self, streams: list[Tensor]) -> Tensor:
-        fused: Tensor = self.item_fusion(torch.cat(streams, dim=1))
-        return fused
+        return self.item_fusion(torch.cat(streams, dim=1))
 
     def _dropped_out(self, items: list[Tensor]) -> list[Tensor]:
         return [items[0], *(self.dropout(stream) for stream in items[1:])]

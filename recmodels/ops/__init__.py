@@ -1,6 +1,6 @@
 """Operations that torch lacks or does slowly, each beside a plain twin; `with plain():` runs the twins."""
 
-from recmodels.ops.edges import EdgePattern, dot_at_edges, sum_over_edges
+from recmodels.ops.edges import EdgePattern
 from recmodels.ops.fast import plain
 from recmodels.ops.hops import sum_of_hops
 from recmodels.ops.softmax import cross_entropy_of_own_key
@@ -14,12 +14,10 @@ __all__ = [
     "EdgePattern",
     "Sparse",
     "cross_entropy_of_own_key",
-    "dot_at_edges",
     "frobenius",
     "plain",
     "scale_by_cosine",
     "shared_tensor",
     "sum_of_hops",
-    "sum_over_edges",
     "unit_rows",
 ]

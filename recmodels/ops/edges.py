@@ -10,55 +10,66 @@ import torch
 from torch import Tensor
 
 from recmodels.ops.fast import FastOp, first_order
-from recmodels.ops.sparse import Csr, gather_and_add
+from recmodels.ops.sparse import Csr, Sparse, gather_and_add
 
 
 class EdgePattern(NamedTuple):
     """The places of E edges in a (U, I) matrix and in its transpose. Edge values (E,) are by user, then by item.
 
-    `user_ptr` (U + 1,), `items` (E,): the compressed rows, int32; `item_ptr` (I + 1,), `users` (E,): of the transpose.
-    `item_major` (E,): the edges by item and then by user. `edge_users`, `edge_items` (E,) int64: the ends of each edge.
+    `users`, `items` (E,): the ends of each edge. `user_ptr` (U + 1,), `user_items` (E,): the compressed rows, int32;
+    `item_ptr` (I + 1,), `item_users` (E,): those of the transpose. `item_major` (E,): the edges by item, then by user.
     """
 
-    user_ptr: Tensor
-    items: Tensor
-    item_ptr: Tensor
     users: Tensor
+    items: Tensor
+    user_ptr: Tensor
+    user_items: Tensor
+    item_ptr: Tensor
+    item_users: Tensor
     item_major: Tensor
-    edge_users: Tensor
-    edge_items: Tensor
 
     def by_user(self, values: Tensor) -> Csr:
         """Return the (U, I) matrix that holds `values` (E,)."""
-        return Csr(self.user_ptr, self.items, values)
+        return Csr(self.user_ptr, self.user_items, values)
 
     def by_item(self, values: Tensor) -> Csr:
         """Return its transpose, (I, U)."""
-        return Csr(self.item_ptr, self.users, values.index_select(0, self.item_major))
+        return Csr(self.item_ptr, self.item_users, values.index_select(0, self.item_major))
+
+    def matrix(self, values: Tensor) -> Sparse:
+        """Return the (U, I) matrix that holds the constant `values` (E,)."""
+        return Sparse(self.by_user(values), self.by_item(values))
 
     def sampled(self, users: Tensor, items: Tensor) -> Tensor:
         """Return <users[u], items[i]> at every edge, (E,), without a gradient."""
-        pattern = self.by_user(users.new_zeros(len(self.items))).tensor(len(self.item_ptr) - 1)
+        pattern = self.by_user(users.new_zeros(len(self.items))).tensor(len(items))
         return torch.sparse.sampled_addmm(pattern, users, items.t(), beta=0.0).values()
 
+    def dot(self, users: Tensor, items: Tensor) -> Tensor:
+        """Return <users[u], items[i]> at every edge, (E,), from (U, D) and (I, D)."""
+        return DotAtEdges.run(self, users, items)
 
-def dot_at_edges(pattern: EdgePattern, users: Tensor, items: Tensor) -> Tensor:
-    """Return <users[u], items[i]> at every edge, (E,), from (U, D) and (I, D)."""
-    return DotAtEdges.run(pattern, users, items)
+    def sum_to_users(self, values: Tensor, items: Tensor) -> Tensor:
+        """Return for each user the sum of value * items[i] over its edges, (U, D), from (E,) and (I, D)."""
+        return SumOverEdges.run(self, values, items, False)
 
+    def sum_to_items(self, values: Tensor, users: Tensor) -> Tensor:
+        """Return for each item the sum of value * users[u] over its edges, (I, D), from (E,) and (U, D)."""
+        return SumOverEdges.run(self, values, users, True)
 
-def sum_over_edges(pattern: EdgePattern, values: Tensor, dense: Tensor, *, to_items: bool = False) -> Tensor:
-    """Return for each user the sum of value * dense[i] over its edges, (U, D), from values (E,) and `dense` (I, D).
+    def softmax_by_user(self, logits: Tensor) -> Tensor:
+        """Return the softmax over the edges of each user, (E,); logits of moderate size, as nothing is subtracted."""
+        return _normalised(logits.exp(), self.users, len(self.user_ptr) - 1)
 
-    `to_items`: for each item the sum of value * dense[u], (I, D), from `dense` (U, D).
-    """
-    return SumOverEdges.run(pattern, values, dense, to_items)
+    def softmax_by_item(self, logits: Tensor) -> Tensor:
+        """Return the softmax over the edges of each item, (E,), as `softmax_by_user`."""
+        return _normalised(logits.exp(), self.items, len(self.item_ptr) - 1)
 
 
 class DotAtEdges(FastOp):
     @staticmethod
     def plain(pattern: EdgePattern, users: Tensor, items: Tensor) -> Tensor:
-        return (users.index_select(0, pattern.edge_users) * items.index_select(0, pattern.edge_items)).sum(dim=1)
+        return (users.index_select(0, pattern.users) * items.index_select(0, pattern.items)).sum(dim=1)
 
     @staticmethod
     def forward(ctx: Any, pattern: EdgePattern, users: Tensor, items: Tensor) -> Tensor:
@@ -76,9 +87,9 @@ class DotAtEdges(FastOp):
 class SumOverEdges(FastOp):
     @staticmethod
     def plain(pattern: EdgePattern, values: Tensor, dense: Tensor, to_items: bool) -> Tensor:
-        users, items = pattern.edge_users, pattern.edge_items
-        sources, targets, ptr = (users, items, pattern.item_ptr) if to_items else (items, users, pattern.user_ptr)
-        return gather_and_add(sources, targets, values, dense, len(ptr) - 1)
+        if to_items:
+            return gather_and_add(pattern.users, pattern.items, values, dense, len(pattern.item_ptr) - 1)
+        return gather_and_add(pattern.items, pattern.users, values, dense, len(pattern.user_ptr) - 1)
 
     @staticmethod
     def forward(ctx: Any, pattern: EdgePattern, values: Tensor, dense: Tensor, to_items: bool) -> Tensor:
@@ -94,3 +105,9 @@ class SumOverEdges(FastOp):
         users, items = (dense, grad) if ctx.to_items else (grad, dense)
         back = (pattern.by_user if ctx.to_items else pattern.by_item)(values).times(grad)
         return None, pattern.sampled(users, items), back, None
+
+
+def _normalised(weights: Tensor, nodes: Tensor, n_nodes: int) -> Tensor:
+    """Divide each edge's weight by the total of its node, (E,)."""
+    totals = weights.new_zeros(n_nodes).index_add(0, nodes, weights)
+    return weights / totals.index_select(0, nodes)

@@ -1,6 +1,5 @@
-"""Amazon's raw files, local or downloaded -> a data set folder in the benchmark's format."""
+"""Make a data set folder from Amazon's raw files, local or downloaded."""
 
-import hashlib
 import logging
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -15,18 +14,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recmodels.data.cache import default_cache_dir
-from recmodels.data.published import KNOWN, difference
+from recmodels.data.published import PUBLISHED, difference
 from recmodels.data.splits import split
 from recmodels.errors import DataError
 from recmodels.prepare.amazon_files import read_ratings, read_reviews, read_texts
 from recmodels.prepare.download import download
-from recmodels.prepare.folder import check_free, write_folder
+from recmodels.prepare.folder import check_free, file_note, write_folder
 from recmodels.prepare.image_features import WIDTH, read_image_features
 from recmodels.prepare.interactions import Table, collect
 from recmodels.prepare.text import encode
 
 BASE_URL = "https://snap.stanford.edu/data/amazon/productGraph"
-PLACES = {  # below the base address
+ADDRESSES = {  # kind of file -> address below the base address
     "reviews": "categoryFiles/reviews_{}_5.json.gz",
     "ratings": "categoryFiles/ratings_{}.csv",
     "metadata": "categoryFiles/meta_{}.json.gz",
@@ -36,13 +35,15 @@ PLACES = {  # below the base address
 log = logging.getLogger("mirrortune.prepare")
 
 Note = dict[str, Any]
-"""What the manifest says of a source or a modality."""
+"""Facts about a source or a modality for the manifest."""
 
 
 @dataclass(frozen=True)
 class Sources:
-    """Where the raw files come from: a kind of PLACES in `files` is a local file, any other is downloaded to `cache`
-    (default: in the user's cache folder). `checksums`: kind -> sha256 in hex."""
+    """The places of the raw files, by kind (see ADDRESSES).
+
+    `files`: local ones; the others are downloaded from `base_url` to the folder `cache` (default: in the user's cache
+    folder). `checksums`: kind -> sha256 in hex."""
 
     files: Mapping[str, Path] = field(default_factory=dict)
     base_url: str = BASE_URL
@@ -50,22 +51,18 @@ class Sources:
     cache: Path | None = None
 
     def get(self, kind: str, category: str) -> tuple[Path, Note]:
-        """The file, and what the manifest says of it. DataError."""
+        """Return the path of a file, downloaded if need be, and its note for the manifest. Raises DataError."""
         if local := self.files.get(kind):
-            path, place = local, local.name
+            path, origin = local, local.name
         else:
-            place = f"{self.base_url.rstrip('/')}/{PLACES[kind].format(category)}"
+            origin = f"{self.base_url.rstrip('/')}/{ADDRESSES[kind].format(category)}"
             folder = self.cache or default_cache_dir() / "downloads"
-            path = download(place, folder, self.checksums.get(kind))
-        try:
-            with path.open("rb") as file:
-                digest, size = hashlib.file_digest(file, "sha256").hexdigest(), path.stat().st_size
-        except OSError as error:
-            raise DataError(f"{path}: cannot be read ({error.strerror})") from None
-        expected = self.checksums.get(kind, digest).lower().removeprefix("sha256:")
-        if digest != expected:
-            raise DataError(f"{path}: its sha256 is {digest}, expected {expected} (--checksum {kind}=...)")
-        return path, {"kind": kind, "file": place, "bytes": size, "sha256": digest}
+            path = download(origin, folder, self.checksums.get(kind))
+        note = file_note(path)
+        expected = self.checksums.get(kind, note["sha256"]).lower().removeprefix("sha256:")
+        if note["sha256"] != expected:
+            raise DataError(f"{path}: its sha256 is {note['sha256']}, expected {expected} (`checksums` {kind}=...)")
+        return path, {"kind": kind, "file": origin, **note}
 
 
 def prepare_amazon(
@@ -82,45 +79,45 @@ def prepare_amazon(
     width: int = WIDTH,
     overwrite: bool = False,
 ) -> Path:
-    """Make the folder `<data_dir>/<name>` for a data set of `recmodels.data.published` and return its path.
+    """Make the folder `data_dir`/`name` for one of `recmodels.data.published.AMAZON_SETS` and return its path.
 
-    `rule` and `seed`: see `split`. `width`: float32 values of an image record. The raw files of the modalities are got
-    before the long work begins. Raises UserError and DataError, one line; then nothing is left in `data_dir`, and what
-    was downloaded is kept for the next try.
+    `rule` and `seed`: see `recmodels.data.splits.split`. `encoder`: see `recmodels.prepare.text.encode`. `width`:
+    float32 values of an image record. All raw files are downloaded before the long work begins. Raises UserError and
+    DataError, one line; then nothing is left in `data_dir`, and downloads are kept for the next try.
     """
     folder = data_dir / name
     check_free(folder, overwrite)
     kinds = ["ratings" if "ratings" in sources.files else "reviews"]
     kinds += ["metadata"] * text + ["image-features"] * images
-    got = {kind: sources.get(kind, KNOWN[name].category or name) for kind in kinds}
-    path = got[kinds[0]][0]
+    files = {kind: sources.get(kind, PUBLISHED[name].category or name) for kind in kinds}
+    path = files[kinds[0]][0]
     log.info("reading %s", path)
     table = collect((read_ratings if kinds[0] == "ratings" else read_reviews)(path), k_core, path)
-    labels = split(table.users, table.times, rule, seed)
+    labels = split(table.users, table.times, rule, seed, path)
     counts = _counts(name, table, labels)
     rows = {asin: row for row, asin in enumerate(table.item_ids)}
-    made: dict[str, tuple[NDArray[np.float32], Note]] = {}
+    features: dict[str, tuple[NDArray[np.float32], Note]] = {}
     if text:
-        made["text"] = _text(got["metadata"][0], rows, encoder, seed)
+        features["text"] = _text(files["metadata"][0], rows, encoder, seed)
     with _scratch(folder) as scratch:
         if images:
-            made["image"] = _images(got["image-features"][0], rows, scratch / "image", width)
+            features["image"] = _images(files["image-features"][0], rows, scratch / "image", width)
         write_folder(
             folder,
             users=table.users,
             items=table.items,
             labels=labels,
             extra={"rating": table.ratings, "timestamp": table.times},
-            features={modality: matrix for modality, (matrix, _) in made.items()},
+            features={modality: matrix for modality, (matrix, _) in features.items()},
             user_ids=table.user_ids,
             item_ids=table.item_ids,
             manifest={
                 "name": name,
                 "made": datetime.now(UTC).isoformat(timespec="seconds"),
-                "sources": [about for _, about in got.values()],
+                "sources": [note for _, note in files.values()],
                 "options": {"k_core": k_core, "split": rule, "seed": seed},
                 "counts": counts,
-                "features": {modality: note for modality, (_, note) in made.items()},
+                "features": {modality: note for modality, (_, note) in features.items()},
                 "versions": {package: version(package) for package in ("numpy", "pandas", "scikit-learn")},
             },
             overwrite=overwrite,
@@ -130,7 +127,7 @@ def prepare_amazon(
 
 @contextmanager
 def _scratch(folder: Path) -> Iterator[Path]:
-    """A temporary folder beside `folder`; DataError where that cannot be, or nothing more can be written."""
+    """Make a temporary folder beside `folder`. Raises DataError if it, or a file in it, cannot be written."""
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", suffix=".tmp", dir=folder.parent) as name:
@@ -143,7 +140,7 @@ def _counts(name: str, table: Table, labels: NDArray[np.int8]) -> dict[str, int]
     splits = np.bincount(labels, minlength=3).tolist()
     sizes = {"users": len(table.user_ids), "items": len(table.item_ids), "interactions": len(labels)}
     counts = table.counts | sizes | dict(zip(("train", "valid", "test"), splits, strict=True))
-    log.info("%s", ", ".join(f"{what} {n:,}" for what, n in counts.items()))
+    log.info("%s", ", ".join(f"{count} {n:,}" for count, n in counts.items()))
     if differs := difference(name, sizes["users"], sizes["items"], splits):
         log.warning("%s", differs)
     return counts
@@ -155,12 +152,12 @@ def _text(path: Path, rows: Mapping[str, int], encoder: str, seed: int) -> tuple
     if missing == len(texts):
         raise DataError(f"{path}: none of the {len(texts)} items is in it, expected the metadata of the same category")
     log.info("encoding the texts of %s items, %s of them without metadata", f"{len(texts):,}", f"{missing:,}")
-    matrix, by = encode(texts, encoder, seed, path)
-    return matrix, {"encoder": by, "items_without": missing, "columns": matrix.shape[1]}
+    matrix, encoded_by = encode(texts, encoder, seed, path)
+    return matrix, {"encoder": encoded_by, "items_without": missing, "columns": matrix.shape[1]}
 
 
 def _images(path: Path, rows: Mapping[str, int], scratch: Path, width: int) -> tuple[NDArray[np.float32], Note]:
-    """The matrix is a read-only memory map of `scratch`, (items, width)."""
+    """Write image features to the file `scratch`; return it as a read-only memory map (items, width), and a note."""
     log.info("reading %s", path)
     missing = read_image_features(path, rows, scratch, width)
     log.info("%s items of %s have no image, they get the mean", f"{missing:,}", f"{len(rows):,}")

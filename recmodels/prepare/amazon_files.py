@@ -1,4 +1,4 @@
-"""Amazon's raw text files as streams: reviews, ratings, metadata. Whatever is wrong names the file and the line."""
+"""Read Amazon's raw text files as streams: reviews, ratings, metadata. A fault names the file and the line."""
 
 import ast
 import gzip
@@ -24,7 +24,7 @@ Value = TypeVar("Value", int, float)
 
 
 class Row(NamedTuple):
-    """An interaction; None where something is missing."""
+    """An interaction; None for a missing value."""
 
     user: str | None
     item: str | None
@@ -33,7 +33,7 @@ class Row(NamedTuple):
 
 
 def read_reviews(path: Path) -> Iterator[Row]:
-    """A JSON object a line, with reviewerID, asin, unixReviewTime (s) and overall."""
+    """Read a JSON object a line, with reviewerID, asin, unixReviewTime (s) and overall. Raises DataError."""
     for number, line in _lines(path):
         try:
             review = json.loads(line)
@@ -46,7 +46,7 @@ def read_reviews(path: Path) -> Iterator[Row]:
 
 
 def read_ratings(path: Path) -> Iterator[Row]:
-    """`user,item,rating,timestamp` a line, without a header."""
+    """Read `user,item,rating,timestamp` a line, without a header. Raises DataError."""
     for number, line in _lines(path):
         fields = line.decode(errors="replace").strip().split(",")
         if len(fields) != 4:
@@ -56,41 +56,40 @@ def read_ratings(path: Path) -> Iterator[Row]:
 
 
 def _row(path: Path, number: int, user: object, item: object, time: object, rating: object) -> Row:
-    for what, name in (("user", user), ("item", item)):
+    for column, name in (("user", user), ("item", item)):
         if name is not None and not (isinstance(name, str) and name.isprintable()):
-            raise DataError(f"{path}:{number}: {what} is {_shown(repr(name))}, expected printable text")
-    seconds = _value(path, number, "time", time, int)
+            raise DataError(f"{path}:{number}: {column} is {_shown(repr(name))}, expected printable text")
+    seconds = _number(path, number, "time", time, int)
     if seconds is not None and abs(seconds) >= 1 << 62:
         raise DataError(f"{path}:{number}: time is {seconds}, expected seconds since 1970")
-    stars = _value(path, number, "rating", rating, float)
-    return Row(_name(user), _name(item), seconds, math.nan if stars is None else stars)
+    stars = _number(path, number, "rating", rating, float)
+    return Row(_id(user), _id(item), seconds, math.nan if stars is None else stars)
 
 
-def _name(value: object) -> str | None:
+def _id(value: object) -> str | None:
     return str(value or "").strip() or None
 
 
-def _value(path: Path, number: int, what: str, value: Any, kind: type[Value]) -> Value | None:
+def _number(path: Path, line_number: int, column: str, value: Any, kind: type[Value]) -> Value | None:
     if value is None or (isinstance(value, str) and not value.strip()):
         return None
     try:
         return kind(value)
     except (ValueError, TypeError, OverflowError):
-        raise DataError(f"{path}:{number}: {what} is {_shown(repr(value))}, expected a number") from None
+        raise DataError(f"{path}:{line_number}: {column} is {_shown(repr(value))}, expected a number") from None
 
 
 def read_texts(path: Path, rows: Mapping[str, int]) -> tuple[list[str], int]:
-    """What the metadata say of each wanted item, in the order of its row, and of how many they say nothing.
+    """Read a text for each item of `rows` (asin -> row), in the order of the rows; count the items without metadata.
 
     The file has a Python literal a line: a dictionary with asin, title, brand, categories, description; all but asin
-    may be missing. A text is title, brand, the words of the first category path and the description with blanks in
-    between; a missing part is a blank.
+    may be missing. Raises DataError.
     """
     texts = [""] * len(rows)
     wanted = {asin.encode(): row for asin, row in rows.items()}
     for number, line in _lines(path):
-        sign = OWN_ASIN.search(line)
-        if sign and sign[1] not in wanted:  # most lines are of other items: not worth parsing
+        found = OWN_ASIN.search(line)
+        if found and found[1] not in wanted:  # most lines are of other items: not worth parsing
             continue
         entry = _literal(path, number, line)
         row = rows.get(entry["asin"]) if isinstance(entry.get("asin"), str) else None
@@ -101,7 +100,10 @@ def read_texts(path: Path, rows: Mapping[str, int]) -> tuple[list[str], int]:
 
 
 def item_text(entry: Mapping[str, Any]) -> str:
-    """One line of text for an item of the metadata."""
+    """Join title, brand, the words of the first category path and the description, with blanks in between.
+
+    A missing part is a blank.
+    """
     categories = entry.get("categories")
     first = categories[0] if isinstance(categories, list) and categories else []
     path = " ".join(word for word in first if isinstance(word, str)) if isinstance(first, list) else ""
@@ -124,7 +126,7 @@ def _literal(path: Path, number: int, line: bytes) -> dict[Any, Any]:
 
 
 def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
-    """Number (from 1) and text of each line that is not blank, of a plain or a gzip file."""
+    """Yield number (from 1) and text of each line that is not blank, of a plain or a gzip file."""
     number = 0
     try:
         with path.open("rb") as raw, bytes_bar(path.name, path.stat().st_size) as show:
@@ -151,6 +153,6 @@ def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
 
 
 def _shown(text: bytes | str) -> str:
-    """Its beginning, on one line."""
+    """Return the beginning of a text, on one line."""
     short = text.decode(errors="replace") if isinstance(text, bytes) else text
     return repr(short.strip()[:60]) if isinstance(text, bytes) else short[:60]

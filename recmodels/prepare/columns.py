@@ -1,4 +1,4 @@
-"""Which column of a table is meant. RecBole's `item_id:token` may be called item_id."""
+"""Find a column of a table by its name. A name before a colon will do: item_id for RecBole's `item_id:token`."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,24 +12,25 @@ RATING_COLUMNS = ("rating", "overall", "score", "stars")
 
 
 def resolve(path: Path, found: Sequence[str], name: str) -> str:
-    """The column of that name, or of that name before a colon. UserError, which lists the columns."""
+    """Return the column of this name, or of this name before a colon. Raises UserError, which lists the columns."""
     for column in found:
         if _is_called(column, name):
             return column
     raise UserError(f"{path}: no column {name!r}, found {_listed(found)}")
 
 
-def choose(path: Path, found: Sequence[str], names: Sequence[str], what: str, option: str | None) -> str:
-    """The only column with one of `names`. UserError, which says `option`, if there is none or more than one.
+def choose(path: Path, found: Sequence[str], names: Sequence[str], kind: str, parameter: str | None) -> str:
+    """Return the only column with one of `names`. Raises UserError if there is none or more than one.
 
-    Without `option` the first of `names` that is there.
+    `kind` and `parameter`: words of the message, such as "user" and the parameter that names the column. Without a
+    `parameter` the first of `names` decides if there are several.
     """
     known = [name for name in names if any(_is_called(column, name) for column in found)]
-    if len(known) == 1 or (known and option is None):
+    if len(known) == 1 or (known and parameter is None):
         return resolve(path, found, known[0])
     which = f"{' and '.join(map(repr, known))} may be" if known else "no known name of"
-    expected = f"{option} NAME" if option else f"one called {names[0]!r}"
-    raise UserError(f"{path}: {which} the {what} column, expected {expected} (found {_listed(found)})")
+    expected = f"`{parameter}` NAME" if parameter else f"one called {names[0]!r}"
+    raise UserError(f"{path}: {which} the {kind} column, expected {expected} (found {_listed(found)})")
 
 
 def _is_called(column: str, name: str) -> bool:

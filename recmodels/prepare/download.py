@@ -1,4 +1,4 @@
-"""A file from the network, kept in a cache folder: with progress, a checksum, and going on where it broke off."""
+"""Download a file to a cache folder: with progress, a checksum, and going on where an earlier attempt broke off."""
 
 import contextlib
 import json
@@ -26,11 +26,12 @@ log = logging.getLogger("mirrortune.prepare")
 
 
 def download(url: str, folder: Path, checksum: str | None = None, retries: int = RETRIES, wait: float = 1.0) -> Path:
-    """`folder`/<last part of `url`>, which is downloaded unless it is there already (and has the `checksum`).
+    """Download `url` to `folder` unless it is there already (and has the `checksum`); return its path.
 
-    `checksum`: sha256 in hex, or any that pooch knows, as in `md5:...`. What has come so far is kept as `<name>.part`
-    and completed by the next call, provided the server still has the same file and takes range requests. A broken
-    connection is tried again after `wait`, 2 `wait`, ... seconds. Raises DataError, one line that says what to do.
+    `checksum`: sha256 in hex, or any that pooch knows, as in `md5:...`. An unfinished download is kept as `<name>.part`
+    and completed by the next call if the server still has the same file and takes range requests. A broken connection
+    is tried again, at most `retries` times in a row, after `wait`, 2 `wait`, ... seconds. Raises DataError, one line
+    that says what to do.
     """
     name = url.rpartition("/")[2]
     pooch.get_logger().setLevel(logging.WARNING)
@@ -54,11 +55,11 @@ class _BrokenOffError(Exception):
 
 
 class _Resuming:
-    """pooch's downloader: completes `<target>.part`, then moves it to where pooch wants it."""
+    """A downloader for pooch: completes `<target>.part`, then moves it to the path that pooch gives."""
 
     def __init__(self, target: Path, retries: int, wait: float):
         self.part = target.with_name(f"{target.name}.part")
-        self.note = target.with_name(f"{target.name}.part.json")  # which file, in which version, the part is of
+        self.note = target.with_name(f"{target.name}.part.json")  # address and version of the part's file
         self.retries, self.wait = retries, wait
 
     def __call__(self, url: str, output_file: str, pooch: Any) -> None:
@@ -80,13 +81,13 @@ class _Resuming:
     def _advice(self, url: str, reason: str) -> str:
         if so_far := self._so_far():
             return f"{url}: {reason}; run the same command again, it goes on from {size(so_far)}"
-        return f"{url}: {reason}; check the connection, or pass --base-url for a mirror, or local files"
+        return f"{url}: {reason}; check the connection, or pass `base_url` for a mirror, or local files"
 
     def _so_far(self) -> int:
         return self.part.stat().st_size if self.part.exists() else 0
 
     def _fetch(self, url: str) -> None:
-        """What is still missing of the part."""
+        """Fetch the rest of the part. Raises _BrokenOffError if a new attempt may help, else DataError."""
         so_far, version = self._so_far(), self._version_of_part(url)
         headers = {"Accept-Encoding": "identity"}
         if so_far and version:
@@ -103,21 +104,21 @@ class _Resuming:
 
     def _receive(self, url: str, response: requests.Response, so_far: int) -> None:
         if response.status_code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
-            if _numbers(response)[-1:] != [so_far]:
+            if _content_range(response)[-1:] != [so_far]:
                 self.part.unlink()
                 raise _BrokenOffError("the file on the server has changed")
-            return  # the part is the whole
+            return  # the part is the whole file
         if response.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
             raise _BrokenOffError(f"the server answers {response.status_code} {response.reason}")
         if response.status_code not in (HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT):
             raise DataError(
                 f"{url}: the server answers {response.status_code} {response.reason}, expected the file; "
-                "pass --base-url for a mirror, or local files"
+                "pass `base_url` for a mirror, or local files"
             )
         resumed = response.status_code == HTTPStatus.PARTIAL_CONTENT
-        if resumed and _numbers(response)[:1] != [so_far]:
+        if resumed and _content_range(response)[:1] != [so_far]:
             self.part.unlink()
-            raise _BrokenOffError("the server sent another part of the file than was asked for")
+            raise _BrokenOffError("the server sent another part of the file than was requested")
         done = so_far if resumed else 0
         length = response.headers.get("Content-Length", "")
         total = done + int(length) if length.isdigit() else None
@@ -135,7 +136,7 @@ class _Resuming:
         self.note.write_text(json.dumps({"url": url, "version": version}))
 
     def _version_of_part(self, url: str) -> str | None:
-        """None: not known, so that the download begins anew."""
+        """Return the version of the part; None if it is not known, so that the download begins anew."""
         with contextlib.suppress(OSError, ValueError, AttributeError):
             note = json.loads(self.note.read_text())
             version = note.get("version")
@@ -143,15 +144,15 @@ class _Resuming:
         return None
 
 
-def _numbers(response: requests.Response) -> list[int]:
-    """First and last byte and the size, as far as `Content-Range` has them; `bytes */SIZE` gives the size alone."""
+def _content_range(response: requests.Response) -> list[int]:
+    """Return first byte, last byte and size from the header `Content-Range`; `bytes */SIZE` gives the size alone."""
     return [int(text) for text in re.findall(r"[0-9]+", response.headers.get("Content-Range", ""))]
 
 
 def _reason(error: Exception) -> str:
-    """In a few words; what urllib3 wraps into one another is long."""
+    """Describe an error in a few words; the nested messages of urllib3 are long."""
     text = str(error)
-    for sign, words in (
+    for sign, description in (
         ("NameResolutionError", "the name of the server cannot be resolved"),
         ("Connection refused", "the server refuses connections"),
         ("IncompleteRead", "the connection broke off"),
@@ -159,5 +160,5 @@ def _reason(error: Exception) -> str:
         ("timed out", f"no answer within {TIMEOUT} s"),
     ):
         if sign in text:
-            return words
+            return description
     return f"no connection ({type(error).__name__})"

@@ -1,5 +1,6 @@
-"""Arrays -> a data set folder in the benchmark's format, whole or not at all."""
+"""Write arrays as a data set folder in MMRec's format, whole or not at all."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -14,6 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from recmodels.errors import DataError, UserError
+from recmodels.files import reading
 
 BLOCK = 4096  # rows of features at a time: 64 MB at 4096 columns
 DAY = 86400
@@ -35,16 +37,16 @@ def write_folder(
     overwrite: bool = False,
 ) -> None:
     """Write `<name>.inter`, `<modality>_feat.npy` (float32), user_ids.tsv, item_ids.tsv and manifest.json to `path`,
-    whose last part is the name.
+    whose last part is the name of the data set.
 
     `users`, `items`, `labels` and the columns of `extra` are (n,), row after row of the .inter; feature matrices are
     (items, dim), memory maps included. `user_ids[u]` is the original id of user u. All is written to a hidden folder
-    beside and renamed at the end. Raises UserError if `path` exists (unless `overwrite`), for an id with a tab or a
-    line end in it, or without any character; DataError if the disk is full or cannot be written.
+    beside `path` and renamed at the end. Raises UserError if `path` exists (unless `overwrite`); DataError for an id
+    that is empty or contains a tab or a line end, and if the disk is full or cannot be written.
     """
     check_free(path, overwrite)
     for kind, ids in (("user", user_ids), ("item", item_ids)):
-        check_ids(kind, ids)
+        check_ids(kind, ids, path)
     new = path.parent / f".{path.name}.{uuid.uuid4().hex}.tmp"
     columns = {"userID": users, "itemID": items, **extra, "x_label": labels}
     try:
@@ -66,23 +68,29 @@ def write_folder(
         shutil.rmtree(new, ignore_errors=True)
 
 
+def file_note(path: Path) -> dict[str, Any]:
+    """Return size and checksum of a source for the manifest. Raises DataError if it cannot be read."""
+    with reading(path), path.open("rb") as file:
+        return {"bytes": path.stat().st_size, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
+
+
 def check_free(path: Path, overwrite: bool) -> None:
-    """UserError if there is something at `path` that shall stay."""
+    """Raise UserError if a folder at `path` may not be replaced, or a file is there."""
     if path.exists() and not overwrite:
-        raise UserError(f"{path}: exists already, expected --overwrite to replace it, or another --name or --data-dir")
+        raise UserError(f"{path}: exists already, expected `overwrite` to replace it, or another `name` or `data_dir`")
     if path.exists() and not path.is_dir():
         raise UserError(f"{path}: is a file, expected no file there, as a folder is to be written")
 
 
-def check_ids(kind: str, ids: Sequence[str]) -> None:
-    """UserError for an id that a line of a tab-separated table cannot hold."""
+def check_ids(kind: str, ids: Sequence[str], source: Path) -> None:
+    """Raise DataError, which names the `source`, for an id that does not fit into a line of a tab-separated table."""
     for row, name in enumerate(ids):
         if not name or len(name.splitlines()) > 1 or name.splitlines()[0] != name or "\t" in name:
-            raise UserError(f"{kind} {row}: its id is {name!r}, expected text without tabs and line ends")
+            raise DataError(f"{source}: {kind} {row}: its id is {name!r}, expected text without tabs and line ends")
 
 
 def save_rows(path: Path, matrix: NDArray[Any]) -> None:
-    """The matrix as a float32 .npy, written in blocks of rows: a memory map never comes to memory as a whole."""
+    """Write the matrix as a float32 .npy, in blocks of rows: a memory map never comes to memory as a whole."""
     header = {"descr": "<f4", "fortran_order": False, "shape": matrix.shape}
     with path.open("wb") as file:
         np.lib.format.write_array_header_1_0(file, header)
@@ -111,7 +119,7 @@ def _put_in_place(new: Path, path: Path) -> None:
 
 
 def _remove_leftovers(path: Path) -> None:
-    """Of processes that were killed while they wrote; a day old, so that none is still at work."""
+    """Remove folders of processes that were killed while they wrote; a day old, so that none is still at work."""
     for kind in ("tmp", "old"):
         for leftover in path.parent.glob(f".{path.name}.*.{kind}"):
             if time.time() - leftover.stat().st_mtime > DAY:

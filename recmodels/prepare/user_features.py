@@ -1,4 +1,4 @@
-"""Item features of the user's own, by item id: a .npy with a list of ids, or columns of a table."""
+"""Load item features of a user by item id: a .npy with a list of ids, or columns of a table."""
 
 import json
 import logging
@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from recmodels.data.formats.feature_file import load_features
-from recmodels.data.formats.item_rows import read_id_list, rows_of, with_means
+from recmodels.data.formats.item_rows import load_rows, rows_of, with_means
 from recmodels.data.formats.tables import as_ids, as_numbers, as_text, column_names, read_columns
 from recmodels.errors import DataError, UserError
 from recmodels.prepare.columns import ITEM_COLUMNS, choose, resolve
@@ -26,9 +25,9 @@ SPECIFICATION = re.compile(
 )
 FORMS = "MODALITY=FEATURES.npy:IDS.txt (an item id a line) or MODALITY=TABLE.csv|.tsv|.parquet:COLUMN,..."
 TEXT = "text"
-"""The modality whose columns are texts, also where they are numbers all."""
+"""The modality whose columns are texts, even if all of them are numbers."""
 NO_NUMBER = ("nan", "na", "n/a", "null", "none", "-")
-"""How tables of numbers write that there is none."""
+"""Marks of a missing number in tables."""
 
 log = logging.getLogger("mirrortune.prepare")
 
@@ -38,7 +37,7 @@ Ids = NDArray[np.object_] | list[str]
 
 @dataclass(frozen=True)
 class Source:
-    """What a --features says. `ids`: beside a .npy, the item of each row; `columns`: of a table, () for all of them."""
+    """Files of one modality. `ids`: beside a .npy, the item of each row; `columns`: of a table, () for all of them."""
 
     modality: str
     path: Path
@@ -47,22 +46,23 @@ class Source:
 
     @property
     def files(self) -> list[Path]:
+        """The features' file, then the list of ids, if there is one."""
         return [self.path, *([self.ids] if self.ids else [])]
 
 
 def parse(text: str) -> Source:
-    """`image=feat.npy:ids.txt` or `text=items.csv:title,description` as a value. UserError for anything else."""
+    """Parse `image=feat.npy:ids.txt` or `text=items.csv:title,description`. Raises UserError for anything else."""
     found = SPECIFICATION.fullmatch(text)
     if not found:
-        raise UserError(f"--features {text}: expected {FORMS}")
+        raise UserError(f"`features` {text}: expected {FORMS}")
     modality, path, rest = found["modality"], Path(found["path"]), found["rest"] or ""
     if not modality.isidentifier():
-        raise UserError(f"--features {text}: modality {modality!r}, expected letters, digits and underscores before =")
+        raise UserError(f"`features` {text}: modality {modality!r}, expected letters, digits and underscores before =")
     if path.suffix != ".npy":
         return Source(modality, path, None, tuple(name.strip() for name in rest.split(",")) if rest else ())
     if not rest:
         raise UserError(
-            f"--features {text}: does not say which item each row belongs to, expected {text}:IDS.txt with an item id "
+            f"`features` {text}: does not say which item each row belongs to, expected {text}:IDS.txt with an item id "
             "a line"
         )
     return Source(modality, path, Path(rest), ())
@@ -71,16 +71,14 @@ def parse(text: str) -> Source:
 def load(
     source: Source, item_ids: Sequence[str], item_col: str | None, encoder: str, seed: int
 ) -> tuple[Floats, dict[str, Any]]:
-    """A row for each of `item_ids`, float32 (items, dim), and what the manifest says of it.
+    """Load a row for each of `item_ids`, float32 (items, dim), and a note for the manifest.
 
-    Items without a row get the mean of the others; rows of other items are not used; of rows of the same item the
-    first counts. Raises DataError and UserError.
+    Items without a row get the mean of the others; rows of other items are not used; of rows of the same item the first
+    counts. `item_col`: the table's column of item ids (default: found by its name). `encoder` and `seed`: of texts.
+    Raises DataError and UserError.
     """
     if source.ids:
-        matrix, ids = load_features(source.path), read_id_list(source.ids)
-        if len(ids) != len(matrix):
-            raise DataError(f"{source.ids}: {len(ids)} ids, expected {len(matrix)}, one for each row of {source.path}")
-        rows, n_unused = rows_of(source.ids, ids, item_ids)
+        matrix, rows, n_unused = load_rows(source.path, source.ids, item_ids)
         note: dict[str, Any] = {}
     else:
         matrix, rows, n_unused, note = _from_table(source, item_ids, item_col, encoder, seed)
@@ -109,27 +107,23 @@ def _from_table(
     cells = read_columns(path, [item, *names])
     ids = as_ids(path, item, cells.pop(item))
     rows, n_unused = rows_of(path, ids.tolist(), item_ids)
-    if not _is_text(source, cells):
+    if source.modality != TEXT and not any(map(_has_words, cells.values())):
         return np.hstack([_vectors(path, *cell) for cell in cells.items()]), rows, n_unused, {}
     if not source.columns:
-        raise UserError(f"--features {source.modality}={path}: expected :COLUMN,... with the columns to encode")
+        raise UserError(f"`features` {source.modality}={path}: expected :COLUMN,... with the columns to encode")
     parts = [as_text(path, *cell) for cell in cells.items()]
     texts = [" ".join(" ".join(cell).split()) for cell in zip(*parts, strict=True)]
     rows = np.array([row if row >= 0 and texts[row] else -1 for row in rows], dtype=np.int64)
     used = np.unique(rows[rows >= 0])
     if not len(used):
         raise DataError(f"{path}: no item has a text in {', '.join(map(repr, names))}, expected some to encode")
-    matrix, what = encode([texts[row] for row in used], encoder, seed, path)
-    place = np.where(rows >= 0, np.searchsorted(used, rows), -1)
-    return matrix, place, n_unused, {"encoder": what}
-
-
-def _is_text(source: Source, cells: dict[str, "pyarrow.ChunkedArray"]) -> bool:
-    return source.modality == TEXT or any(_has_words(column) for column in cells.values())
+    matrix, encoded_by = encode([texts[row] for row in used], encoder, seed, path)
+    rows_of_used = np.where(rows >= 0, np.searchsorted(used, rows), -1)
+    return matrix, rows_of_used, n_unused, {"encoder": encoded_by}
 
 
 def _has_words(column: "pyarrow.ChunkedArray") -> bool:
-    """Whether some cell is text and neither a number, nor none, and they are not lists all."""
+    """Return whether some cell is a text that is neither a number nor missing, and not all cells are lists."""
     import pandas as pd
     import pyarrow as pa
 
@@ -143,7 +137,7 @@ def _has_words(column: "pyarrow.ChunkedArray") -> bool:
 
 
 def _vectors(path: Path, name: str, column: "pyarrow.ChunkedArray") -> Floats:
-    """A column of numbers or of lists of equal length as float32 (rows, numbers a row)."""
+    """Return a column of numbers or of lists of equal length as float32 (rows, numbers a row). Raises DataError."""
     import pyarrow as pa
 
     if pa.types.is_string(column.type) and str(column[0]).startswith("["):
@@ -188,6 +182,6 @@ def _finite(path: Path, name: str, matrix: NDArray[np.float64]) -> Floats:
     with np.errstate(over="ignore"):
         values = matrix.astype(np.float32)
     if not np.isfinite(values).all():
-        row, place = np.argwhere(~np.isfinite(values))[0]
-        raise DataError(f"{path}: row {row + 1}: {name} has {matrix[row, place]}, expected finite float32 numbers")
+        row, index = np.argwhere(~np.isfinite(values))[0]
+        raise DataError(f"{path}: row {row + 1}: {name} has {matrix[row, index]}, expected finite float32 numbers")
     return values

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, astuple, dataclass, field
 from typing import Any, Protocol
 
 import torch
@@ -32,12 +32,7 @@ class Counts:
     skipped: int = 0
 
     def __sub__(self, before: "Counts") -> "Counts":
-        return Counts(
-            self.forward - before.forward,
-            self.backward - before.backward,
-            self.steps - before.steps,
-            self.skipped - before.skipped,
-        )
+        return Counts(*(now - then for now, then in zip(astuple(self), astuple(before), strict=True)))
 
 
 def total(terms: Terms) -> Tensor:
@@ -51,6 +46,7 @@ class Transform(Protocol):
     def __call__(self, loss: "BatchLoss", *, replay: bool) -> Tensor: ...
 
 
+@dataclass(eq=False, repr=False)
 class BatchLoss:
     """Calling it clears the gradients, evaluates the batch's loss at the current weights and runs the backward pass.
 
@@ -61,20 +57,16 @@ class BatchLoss:
     `value` is None before that call, and stays None if it was not finite.
     """
 
-    def __init__(
-        self,
-        model: Recommender,
-        rows: Tensor,
-        *,
-        epoch: int = 0,
-        batch_index: int = 0,
-        step: int = 0,
-        counts: Counts | None = None,
-        transform: Transform | None = None,
-    ):
-        self.model, self.rows = model, rows
-        self.epoch, self.batch_index, self.step = epoch, batch_index, step
-        self.counts, self.transform = counts or Counts(), transform
+    model: Recommender
+    rows: Tensor
+    _: KW_ONLY
+    epoch: int = 0
+    batch_index: int = 0
+    step: int = 0
+    counts: Counts = field(default_factory=Counts)
+    transform: Transform | None = None
+
+    def __post_init__(self) -> None:
         self.value: float | None = None
         self.terms: dict[str, Tensor] = {}
         self.gradient_norm = 0.0

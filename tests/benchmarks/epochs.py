@@ -29,9 +29,9 @@ from recmodels.errors import UserError, did_you_mean
 from recmodels.models import MODELS
 from tests.benchmarks.machine import Calibration, calibrate
 from tests.benchmarks.measure import Figures, Job, measure
-from tuning.records.environment import environment
-from tuning.space.catalogue import check_training, check_words, known_parameters
-from tuning.space.layers import load_space
+from tuning.records.environment import Environment
+from tuning.space import load_space
+from tuning.space.catalogue import check_space, known_parameters
 
 # The field's reference toolbox on tiktok, 2 cores, batch 2048, plain training, medians of 5 epochs, in seconds; one
 # full validation; and the calibration of the machine it ran on.
@@ -112,9 +112,9 @@ def measure_apart(job: Job) -> Figures | None:
 
 def conditions(job: Job, data: RecDataset) -> str:
     """The machine, the versions and what is averaged."""
-    record = environment(data, sys.argv, job.threads)
-    git = record["git"] or {"commit": "unknown", "dirty": False}
-    parts = [f"{record['cpu']['name']}, {record['cpu']['cores']} cores, {job.threads} threads"]
+    record = Environment.now(data, sys.argv, job.threads)
+    git = record.git or {"commit": "unknown", "dirty": False}
+    parts = [f"{record.cpu['name']}, {record.cpu['cores']} cores, {job.threads} threads"]
     parts += [torch.cuda.get_device_name(job.device)] if job.device == "cuda" else []
     parts += [f"torch {torch.__version__}", f"commit {git['commit'][:7]}{' with changes' if git['dirty'] else ''}"]
     parts += [f"load {os.getloadavg()[0]:.1f} before"] if hasattr(os, "getloadavg") else []
@@ -218,8 +218,7 @@ def job_of(
 def _base(model: str, dataset: str, overrides: Sequence[str]) -> dict[str, dict[str, Any]]:
     """{"train", "model"} -> parameters."""
     space = load_space(model, "plain", dataset, overrides=overrides, known=known_parameters(model, "plain"))
-    check_training(space)
-    check_words(space, model, "plain")
+    check_space(space, model, "plain")
     if (base := space.base_defaults()) is None:
         raise UserError(f"{model} on {dataset}: a parameter has no default; expected --set with one value for it")
     return base

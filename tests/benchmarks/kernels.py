@@ -68,8 +68,8 @@ def products(data: RecDataset) -> dict[str, Callable[[], object]]:
 
 
 def softmaxes(data: RecDataset) -> dict[str, Callable[[], object]]:
-    edges = UserItemEdges(data)
-    logits = torch.randn(len(edges.edge_users), requires_grad=True)
+    edges = UserItemEdges(data).pattern
+    logits = torch.randn(len(edges.users), requires_grad=True)
     ptr, weights = edges.user_ptr.long(), torch.randn(len(logits))
 
     def passes(shares: Callable[[], Tensor]) -> Callable[[], object]:
@@ -78,12 +78,12 @@ def softmaxes(data: RecDataset) -> dict[str, Callable[[], object]]:
     def segments() -> Tensor:
         exps = logits.exp()
         totals = torch.segment_reduce(exps, "sum", offsets=ptr, axis=0)
-        return exps / totals.index_select(0, edges.edge_users)
+        return exps / totals.index_select(0, edges.users)
 
     return {
         "index_add (ours)": passes(lambda: edges.softmax_by_user(logits)),
         "segment_reduce": passes(segments),
-        "PyG softmax": passes(lambda: softmax(logits, edges.edge_users, num_nodes=data.n_users)),
+        "PyG softmax": passes(lambda: softmax(logits, edges.users, num_nodes=data.n_users)),
     }
 
 

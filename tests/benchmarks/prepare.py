@@ -22,7 +22,7 @@ import numpy as np
 from numpy.random import Generator
 
 from recmodels.data.synthetic import PAPER_SETS, synthetic
-from recmodels.prepare.amazon import Sources, prepare_amazon
+from recmodels.prepare import Sources, prepare_amazon
 from tests.benchmarks.machine import peak_memory
 
 OUTSIDE = 0.2  # reviews outside of the core, as a share of those in it
@@ -58,19 +58,19 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def prepare(folder: Path, width: int, encoder: str) -> int:
-    """In a process of its own, so that the peak of memory is that of the work alone."""
+    """Prepare the files in `folder`, in a process of its own, so that the peak of memory is that of this work alone."""
     start = time.perf_counter()
     files = {kind: folder / kind for kind in KINDS}
     path = prepare_amazon("electronics", data_dir=folder, sources=Sources(files), encoder=encoder, width=width)
     minutes, busy = (time.perf_counter() - start) / 60, time.process_time() / 60
     counts = json.loads((path / "manifest.json").read_text())["counts"]
-    print(", ".join(f"{what} {n:,}" for what, n in counts.items()))
+    print(", ".join(f"{name} {n:,}" for name, n in counts.items()))
     print(f"prepared in {minutes:.2f} minutes, {busy:.2f} of them at work, peak memory {peak_memory() / 2**30:.2f} GiB")
     return 0
 
 
 def make(folder: Path, share: float, width: int) -> None:
-    """The raw files of a set of `share` of electronics' size."""
+    """Write the raw files of a data set that has `share` of the size of electronics."""
     rng = np.random.default_rng(0)
     n_users, n_items, n_rows = (int(share * size) for size in PAPER_SETS["electronics"][:3])
     data = synthetic("raw", n_users=n_users, n_items=n_items, n_interactions=n_rows, dims={})
@@ -98,7 +98,7 @@ def asin(item: int) -> str:
 
 
 def texts(rng: Generator, words: np.ndarray, n: int, length: int) -> list[str]:
-    """With words as frequent as in language."""
+    """Draw `n` texts of `length` words, whose frequencies are like those in language."""
     ranks = np.minimum(rng.zipf(1.3, size=(n, length)), len(words)) - 1
     return [" ".join(row) for row in words[ranks]]
 

@@ -71,8 +71,8 @@ def _arguments(argv: Sequence[str] | None) -> Job:
     parser.add_argument("--strategies", default=",".join((*STRATEGIES, *COMPOSED)), help="names with commas between")
     add_options(parser)
     given = parser.parse_args(argv)
-    asked = [known_strategy(name, "--strategies") for name in given.strategies.replace(" ", "").split(",")]
-    return job_of(given, "--model", given.model, strategies=list(dict.fromkeys(["plain", *asked])))
+    names = [known_strategy(name, "--strategies") for name in given.strategies.replace(" ", "").split(",")]
+    return job_of(given, "--model", given.model, strategies=list(dict.fromkeys(["plain", *names])))
 
 
 if __name__ == "__main__":

@@ -1,15 +1,18 @@
 """A search as one checked value: what it refuses, what it says on disk, and what comes back."""
 
+import subprocess
+import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from recmodels.errors import UserError
 from recmodels.metric import NAMES
 from tests.tuning.factories import made_spec
-from tuning.spec import SearchSpec, Training, first_fault
+from tuning.space import Space
+from tuning.spec import Budget, Resources, Scheduler, SearchSpec, Tracking, Training, first_fault
 
 
 def fault(**changes: Any) -> str:
@@ -121,10 +124,15 @@ def test_yaml_says_the_whole_spec(tmp_path: Path, changes: dict[str, Any]) -> No
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("name: s\nmodel: [VBPR", "not YAML: "),
-        ("name: s\nnmae: t\n", "nmae: Extra inputs"),
-        ("", "spec: "),
-        ("just text", "spec: "),
+        ("name: s\nmodel: [VBPR", ":2: not valid YAML: "),
+        ("name: s\nnmae: t\n", ":2: nmae: Extra inputs"),
+        ("name: s\nname: t\n", ":2: not valid YAML: while constructing a mapping, found duplicate key "),
+        (
+            "format: 2\n",
+            ": written by another version of MirrorTune (format 2, this one reads 1): use",
+        ),
+        ("", ": spec: "),
+        ("just text", ": spec: "),
     ],
 )
 def test_a_file_that_is_no_spec_is_one_line_with_its_name(tmp_path: Path, text: str, message: str) -> None:
@@ -132,10 +140,57 @@ def test_a_file_that_is_no_spec_is_one_line_with_its_name(tmp_path: Path, text: 
     path.write_text(text)
     with pytest.raises(UserError) as error:
         SearchSpec.read(path)
-    assert str(error.value).startswith(f"{path}: {message}")
+    assert str(error.value).startswith(f"{path}{message}")
     assert "\n" not in str(error.value)
 
 
 def test_a_missing_file_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"spec\.yaml: No such file or directory, expected the spec of a search$"):
         SearchSpec.read(tmp_path / "spec.yaml")
+
+
+def test_a_space_is_held_as_one_and_says_its_own_faults(tmp_path: Path) -> None:
+    spec = made_spec(space={"train": {"learning_rate": 0.5}})
+    assert spec.space == Space.from_data({"train": {"learning_rate": 0.5}})
+    assert made_spec(space=spec.space).space is spec.space
+    assert fault(space={"train": {"a": []}}).startswith("space: a: value must be text, true, false or a finite number")
+    path = tmp_path / "spec.yaml"
+    path.write_text(spec.to_yaml().replace("learning_rate: 0.5", "learning_rate: {type: uniform}"))
+    with pytest.raises(UserError, match=r"spec\.yaml:\d+: space: learning_rate: uniform needs high, low$"):
+        SearchSpec.read(path)
+
+
+def test_a_file_from_before_versions_is_read(tmp_path: Path) -> None:
+    path, spec = tmp_path / "spec.yaml", made_spec()
+    text = spec.to_yaml()
+    assert text.startswith("format: 1\n")
+    path.write_text(text.removeprefix("format: 1\n"))
+    assert SearchSpec.read(path) == spec
+
+
+@pytest.mark.parametrize("part", [Budget, Training, Scheduler, Resources, Tracking, SearchSpec])
+def test_every_field_has_a_text_for_help(part: type[BaseModel]) -> None:
+    for name, field in part.model_fields.items():
+        is_part = isinstance(field.default, BaseModel)
+        assert is_part or (field.description and not field.description.endswith(".")) or name == "format", name
+
+
+def test_names_in_the_spec_are_those_that_exist() -> None:
+    from tuning.execution.ray_tune.pruning import scheduler
+    from tuning.proposals.study import SAMPLERS
+
+    assert set(get_args(SearchSpec.model_fields["sampler"].annotation)) == {"auto", *SAMPLERS}
+    names = get_args(Scheduler.model_fields["name"].annotation)
+    assert {name: type(scheduler(made_spec(scheduler={"name": name}))).__name__ for name in names} == {
+        "asha": "AsyncHyperBandScheduler",
+        "hyperband": "AsyncHyperBandScheduler",
+        "median": "MedianStoppingRule",
+        "none": "FIFOScheduler",
+    }
+
+
+@pytest.mark.parametrize("module", ["spec", "space", "export", "export.model", "export.mmrec", "commandlines"])
+def test_values_load_nothing_heavy(module: str) -> None:
+    heavy = "{'torch', 'ray', 'mlflow', 'optuna', 'pandas', 'numpy'}"
+    code = f"import sys, tuning.{module}; sys.exit(bool({heavy} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], timeout=900).returncode == 0

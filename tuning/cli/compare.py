@@ -8,7 +8,7 @@ from rich.console import Console
 
 from recmodels.errors import UserError
 from recmodels.training.strategies import CONTROLS, knobs
-from tuning.cli.main import check_data, download, load
+from tuning.cli.datasets import check_data, download, load
 from tuning.cli.options import Given, flag, refuse_changes, with_options
 from tuning.cli.search import dry_run, file_name, new_spec, run_search, stamped
 from tuning.commandlines import resume_command
@@ -19,8 +19,8 @@ from tuning.experiments.results import StrategyResult, read_results
 from tuning.experiments.runner import run_comparison
 from tuning.records.folder import SearchFolder
 from tuning.reports.tables import say
+from tuning.space import SECTIONS_OF_TUNE
 from tuning.space.catalogue import known_strategy
-from tuning.space.layers import SEARCHED
 from tuning.spec import SearchSpec, first_fault
 
 
@@ -38,7 +38,7 @@ def new(given: Given, argv: Sequence[str], console: Console) -> int:
 
 def resume(folder: Path, given: Given, argv: Sequence[str], console: Console) -> int:
     """Go on with the comparison in a folder; return the exit code."""
-    comparison = Comparison.read(folder)
+    comparison = Comparison.read(folder / "comparison.yaml")
     refuse_changes(given, "when a comparison goes on, start a new one instead", budget=False)
     place = {"output_dir": str(folder.parent)}
     changed = [with_options(spec.model_dump(), {**given, **place}) for spec in comparison.searches]
@@ -86,8 +86,8 @@ def new_comparison(given: Given) -> Comparison:
     for name in ("strategy", "baseline", "export_format"):
         if name in given:
             raise UserError(f"{flag(name)}: has no meaning with --compare")
-    if given.get("tune", "strategy") not in SEARCHED:
-        raise UserError(f"--tune {given['tune']}: expected one of {', '.join(SEARCHED)} with --compare")
+    if given.get("tune", "strategy") not in SECTIONS_OF_TUNE:
+        raise UserError(f"--tune {given['tune']}: expected one of {', '.join(SECTIONS_OF_TUNE)} with --compare")
     named = [REFERENCE, *given["compare"].split(","), *(CONTROLS if "controls" in given else ())]
     strategies = list(dict.fromkeys(known_strategy(name.strip(), "--compare") for name in named))
     all_knobs = {knob for strategy in strategies for knob in knobs(strategy)}

@@ -1,19 +1,18 @@
-"""`run_search.py inspect NAME`: what a data set holds, before a search spends hours on it."""
+"""`run_search.py inspect NAME`: describe a data set before a search spends hours on it."""
 
 import json
 import logging
-from argparse import SUPPRESS
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich import box
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
+from tuning.cli.arguments import add_directories, command_parser
+from tuning.cli.datasets import load_data
 from tuning.cli.options import Parser
+from tuning.reports.tables import plain_columns, say, table
 
 if TYPE_CHECKING:
     from recmodels.data.dataset import RecDataset
@@ -25,13 +24,10 @@ COMMONEST = {None: "-", "zero": "all zero", "mean": "the mean", "other": "neithe
 
 
 def main(argv: Sequence[str], console: Console) -> int:
-    """0; UserError for an unknown name or whatever is wrong in the data."""
-    from recmodels.data import load_dataset
-
+    """Show the facts; return 0. Raises UserError for an unknown name and any fault in the data."""
     given = parser().parse(argv)
-    directories = [Path(given[name]) if name in given else None for name in ("data_dir", "cache_dir")]
-    with kept_warnings() as warnings:
-        facts = gather(load_dataset(given["name"], *directories))
+    with collected_warnings() as warnings:
+        facts = gather(load_data(given["name"], given))
     facts["warnings"] = warnings
     if "json" in given:
         print(json.dumps(facts, indent=1))
@@ -41,29 +37,26 @@ def main(argv: Sequence[str], console: Console) -> int:
 
 
 def parser() -> Parser:
-    made = Parser(
-        prog="run_search.py inspect",
-        description="What a data set holds: sizes, degrees, cold items, features, leaks, popularity's metrics.",
-        argument_default=SUPPRESS,
-        allow_abbrev=False,
+    """Return the parser of the command's arguments."""
+    parser = command_parser(
+        "inspect", "Describe a data set: sizes, degrees, cold items, features, leaks, popularity's metrics."
     )
-    made.add_argument("name", metavar="NAME", help="as for --dataset; also with corruptions, such as demo@noise=0.1")
-    made.add_argument("--data-dir", metavar="DIR", help="folder that holds the data set folders")
-    made.add_argument("--cache-dir", metavar="DIR", help="where parsed data are kept (default: the user's cache)")
-    made.add_argument("--json", action="store_true", help="print JSON")
-    return made
+    parser.add_argument("name", metavar="NAME", help="as for --dataset; also with corruptions, such as demo@noise=0.1")
+    add_directories(parser)
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    return parser
 
 
 @contextmanager
-def kept_warnings() -> Iterator[list[str]]:
-    """The loaders' warnings, which are a part of the report and stay out of the JSON."""
+def collected_warnings() -> Iterator[list[str]]:
+    """Collect the loaders' warnings instead of printing them: they are a part of the report, but not of the JSON."""
     found: list[str] = []
 
-    class Keep(logging.Handler):
+    class Collect(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
             found.append(record.getMessage())
 
-    logger, handler = logging.getLogger("mirrortune.data"), Keep(logging.WARNING)
+    logger, handler = logging.getLogger("mirrortune.data"), Collect(logging.WARNING)
     logger.addHandler(handler)
     before, logger.propagate = logger.propagate, False
     try:
@@ -74,7 +67,7 @@ def kept_warnings() -> Iterator[list[str]]:
 
 
 def gather(data: "RecDataset") -> Facts:
-    """All that is known of the data, as plain JSON. `as_published`: None where no published set has the name."""
+    """Return all facts about the data as plain JSON. `as_published`: None if no published set has the name."""
     from recmodels.data.inspection import inspect_data
     from recmodels.evaluation import popularity_scores
     from tuning.spec import Training
@@ -87,17 +80,16 @@ def gather(data: "RecDataset") -> Facts:
 
 
 def as_published(data: "RecDataset") -> bool | None:
-    """Whether a data set that carries a known name has the published sizes; the loader warns if not."""
-    from recmodels.data.published import FOLDER_NAMES, KNOWN, difference
+    """Return whether the data set has the published sizes; None if no published set has its name."""
+    from recmodels.data.published import FOLDER_NAMES, PUBLISHED, difference
 
-    if FOLDER_NAMES.get(data.name, data.name) not in KNOWN:
+    if FOLDER_NAMES.get(data.name, data.name) not in PUBLISHED:
         return None
-    splits = [len(part) for part in (data.train, data.valid, data.test)]
-    return difference(data.name, data.n_users, data.n_items, splits) is None
+    return difference(data.name, data.n_users, data.n_items, [len(part) for part in data.splits]) is None
 
 
 def show(facts: Facts, console: Console) -> None:
-    """The facts as lines and tables of plain text."""
+    """Print the facts as tables and lines of plain text."""
     lists = facts["sizes"]["ranked_against"]
     sections = {
         f"{facts['name']} (fingerprint {facts['fingerprint'][:12]})": sizes_table(facts),
@@ -108,23 +100,22 @@ def show(facts: Facts, console: Console) -> None:
         "(user, item) pairs in more than one place": leaks_table(facts["leaks"]),
         f"popularity, ranked against {'its lists' if lists else 'all items'}": popularity_table(facts["popularity"]),
     }
-    for title, table in sections.items():
-        console.print(title, markup=False, highlight=False, soft_wrap=True)
-        console.print(table if table.row_count else "  none")
+    for title, section in sections.items():
+        say(console, title)
+        console.print(section if section.row_count else "  none")
         console.print()
     if facts["as_published"]:
-        console.print("sizes as published", markup=False, highlight=False)
+        say(console, "sizes as published")
     for text in facts["warnings"]:
-        console.print(f"warning: {text}", markup=False, highlight=False, soft_wrap=True)
+        say(console, f"warning: {text}")
 
 
 def sizes_table(facts: Facts) -> Table:
     sizes = facts["sizes"]
     rows = {SPLITS[name]: list(split.values()) for name, split in facts["splits"].items()}
     rows["all"] = [sizes["interactions"], sizes["users"], sizes["items"]]
-    table = made_table(["split", "interactions", "users", "items"], rows)
-    table.add_row("density", f"{sizes['density']:.4%}")
-    return table
+    rows["density"] = [f"{sizes['density']:.4%}", "", ""]
+    return text_table(["split", "interactions", "users", "items"], rows)
 
 
 def degrees_table(degrees: Facts) -> Table:
@@ -133,7 +124,7 @@ def degrees_table(degrees: Facts) -> Table:
 
 def percentiles_table(rows: dict[str, Facts]) -> Table:
     header = list(next(iter(rows.values()), {}))
-    return made_table(["", *header], {name: list(row.values()) for name, row in rows.items()})
+    return text_table(["", *header], {name: list(row.values()) for name, row in rows.items()})
 
 
 def cold_table(cold: Facts) -> Table:
@@ -143,7 +134,7 @@ def cold_table(cold: Facts) -> Table:
         "users": [cold["users"], None, None],
         "users not evaluated, for this or for lack of an interaction": [None, *cold["users_not_evaluated"].values()],
     }
-    return made_table(["", "all", "validation", "test"], rows)
+    return text_table(["", "all", "validation", "test"], rows)
 
 
 def features_table(modalities: Facts) -> Table:
@@ -153,37 +144,33 @@ def features_table(modalities: Facts) -> Table:
         name: [*each["shape"], *(each[key] for key in keys), COMMONEST[each["commonest_is"]]]
         for name, each in modalities.items()
     }
-    return made_table(header, rows)
+    return text_table(header, rows)
 
 
 def leaks_table(leaks: Facts) -> Table:
     names = {key: " and ".join(SPLITS.get(part, part) for part in key.split("_and_")) for key in leaks}
     names["repeated"] = "twice in one split"
-    return made_table(["where", "pairs"], {names[key]: [number] for key, number in leaks.items()})
+    return text_table(["where", "pairs"], {names[key]: [number] for key, number in leaks.items()})
 
 
 def popularity_table(scores: Facts) -> Table:
-    """A row for each metric, a column for each cut-off of each split."""
+    """Return a row for each metric, with a column for each cut-off of each split."""
     rows: dict[str, list[Any]] = {}
     for split in scores.values():
         for name, value in split.items():
             rows.setdefault(name.partition("@")[0], []).append(value)
     header = [f"{split}@{name.partition('@')[2]}" for split in scores for name in scores[split] if "recall" in name]
-    return made_table(["metric", *header], rows)
+    return text_table(["metric", *header], rows)
 
 
-def made_table(header: Sequence[str], rows: dict[str, list[Any]]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
-    for place, name in enumerate(header):
-        table.add_column(escape(name), justify="right" if place else "left", overflow="fold")
-    for name, values in rows.items():
-        table.add_row(escape(name), *(escape(shown(value)) for value in values))
-    return table
+def text_table(header: Sequence[str], rows: dict[str, list[Any]]) -> Table:
+    """Return a table with the name and the values of each row, under the header."""
+    return table(plain_columns(*header, format=number), ([name, *values] for name, values in rows.items()))
 
 
-def shown(value: Any) -> str:
-    """A number for a table: counts whole and with commas, others with four significant digits; `-` for None."""
-    if value is None or isinstance(value, str):
-        return value or "-"
+def number(value: Any) -> str:
+    """Format a number: counts whole and with commas, others with four significant digits. Texts stay as they are."""
+    if isinstance(value, str):
+        return value
     whole = value == int(value)
     return f"{int(value):,}" if whole and (isinstance(value, int) or abs(value) >= 1) else f"{value:.4g}"

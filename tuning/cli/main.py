@@ -6,19 +6,17 @@ import sys
 import warnings
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.logging import RichHandler
 
 from recmodels.errors import UserError
+from tuning.cli.arguments import name_options
+from tuning.cli.datasets import directory
 from tuning.cli.options import Given, flag, parser
 from tuning.spec import SearchSpec
 
 # Heavy imports (torch, ray, mlflow) wait until an argument needs them: --help answers at once.
-if TYPE_CHECKING:
-    from recmodels.data.dataset import RecDataset
-    from tuning.records.folder import SearchFolder
 
 MODES = ("resume", "replay", "list_models", "list_datasets", "list_strategies")
 """The options that ask for something else than a new search."""
@@ -41,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             return command(argv[1:], console)
         return run(parser().parse(argv), argv, console)
     except UserError as error:
-        print(f"run_search.py: {error}", file=sys.stderr)
+        print(f"run_search.py: {name_options(str(error))}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("run_search.py: interrupted", file=sys.stderr)
@@ -97,35 +95,3 @@ def list_names(mode: str, given: Given) -> int:
     }
     print("\n".join(sorted(names[mode])))
     return 0
-
-
-def check_data(spec: SearchSpec, folder: "SearchFolder", data: "RecDataset") -> None:
-    """UserError if the search in the folder began with other data."""
-    environment = folder.environment()
-    if environment and data.fingerprint != (expected := environment.data.fingerprint):
-        raise UserError(
-            f"{spec.dataset}: not the data this search started with (fingerprint {data.fingerprint[:12]}, "
-            f"expected {expected[:12]})"
-        )
-
-
-def download(given: dict[str, Any]) -> None:
-    """For --download: the data set of the search, where it is not there yet."""
-    if "download" in given:
-        from tuning.cli.prepare import prepare_missing
-
-        prepare_missing(given)
-
-
-def load(spec: SearchSpec) -> "RecDataset":
-    return load_data(spec.dataset, {"data_dir": spec.data_dir, "cache_dir": spec.cache_dir})
-
-
-def load_data(name: str, given: dict[str, Any]) -> "RecDataset":
-    from recmodels.data import load_dataset
-
-    return load_dataset(name, directory(given, "data_dir"), directory(given, "cache_dir"))
-
-
-def directory(given: dict[str, Any], name: str) -> Path | None:
-    return Path(given[name]) if given.get(name) else None

@@ -1,4 +1,4 @@
-"""`run_search.py prepare NAME`: a public data set; `prepare --from TABLE --name NAME`: one of your own."""
+"""`run_search.py prepare NAME`: make the folder of a public data set, or with --from TABLE of a user's own."""
 
 import argparse
 from collections.abc import Sequence
@@ -8,15 +8,17 @@ from typing import Any
 from rich.console import Console
 
 from recmodels.data import DEFAULT_DATA_DIR
-from recmodels.data.corruptions import clean_name
 from recmodels.data.published import AMAZON_SETS
 from recmodels.data.splits import RULES
 from recmodels.errors import UserError, did_you_mean
-from recmodels.prepare.amazon import BASE_URL, PLACES, Sources, prepare_amazon
+from recmodels.prepare import Sources, prepare_amazon, prepare_own
+from recmodels.prepare.amazon import ADDRESSES, BASE_URL
 from recmodels.prepare.text import ENCODERS
+from tuning.cli.arguments import command_parser
 from tuning.cli.options import Parser, flag
+from tuning.reports.tables import say
 
-FILES = {kind.replace("-", "_"): kind for kind in PLACES}
+FILES = {kind.replace("-", "_"): kind for kind in ADDRESSES}
 PUBLIC = {*FILES, "base_url", "checksum", "cache_dir", "no_images", "no_text"}
 OWN = {"name", "user_col", "item_col", "time_col", "rating_col", "min_rating", "features", "feature_ids"}
 SEED = 999
@@ -30,21 +32,17 @@ EPILOG = """examples:
 
 
 def main(argv: Sequence[str], console: Console) -> int:
-    """Make a data set folder; 0, or UserError."""
+    """Make a data set folder; return 0. Raises UserError for bad input."""
     given = parser().parse(argv)
-    folder = own(given) if "from_" in given else public(given)
-    place = "" if folder.parent == DEFAULT_DATA_DIR else f" --data-dir {folder.parent}"
-    console.print(f"{folder} is ready; next:", markup=False, highlight=False, soft_wrap=True)
-    console.print(
-        f"  python run_search.py --model GRCN --dataset {folder.name}{place}",
-        markup=False,
-        highlight=False,
-        soft_wrap=True,
-    )
+    folder = prepare_table(given) if "from_" in given else prepare_public(given)
+    data_dir_option = "" if folder.parent == DEFAULT_DATA_DIR else f" --data-dir {folder.parent}"
+    command = f"python run_search.py --model GRCN --dataset {folder.name}{data_dir_option}"
+    say(console, f"{folder} is ready; next:\n  {command}")
     return 0
 
 
-def public(given: dict[str, Any]) -> Path:
+def prepare_public(given: dict[str, Any]) -> Path:
+    """Make the folder of a public data set and return it. Raises UserError."""
     refuse(given, OWN, "only with --from")
     if "set" not in given:
         raise UserError(f"prepare: expected the name of a data set ({', '.join(AMAZON_SETS)}), or --from TABLE")
@@ -60,65 +58,46 @@ def public(given: dict[str, Any]) -> Path:
         checksums=checksums(given.get("checksum", ())),
         cache=Path(given["cache_dir"]) / "downloads" if "cache_dir" in given else None,
     )
-    return prepare_amazon(
-        name,
-        data_dir=data_dir(given),
-        sources=sources,
-        k_core=given.get("k_core", 5),
-        rule=given.get("split", RULES[0]),
-        seed=given.get("seed", SEED),
-        encoder=given.get("encoder", "auto"),
-        images="no_images" not in given,
-        text="no_text" not in given,
-        overwrite="overwrite" in given,
-    )
+    options = shared(given) | {"sources": sources, "images": "no_images" not in given, "text": "no_text" not in given}
+    return prepare_amazon(name, **options)
 
 
-def own(given: dict[str, Any]) -> Path:
-    from recmodels.prepare.user_table import prepare_own
-
+def prepare_table(given: dict[str, Any]) -> Path:
+    """Make a folder from the table after --from and return it. Raises UserError."""
     refuse(given, PUBLIC, "has no meaning with --from")
     name = given.get("name") or given.get("set")
     if not name or Path(name).name != name or name.startswith("."):
         raise UserError(f"--name: expected the name of the new data set's folder, but got {name or 'none'!r}")
-    return prepare_own(
-        Path(given["from_"]),
-        name=name,
-        data_dir=data_dir(given),
-        **{column: given.get(column) for column in ("user_col", "item_col", "time_col", "rating_col", "min_rating")},
-        k_core=given.get("k_core"),
-        features=features(given),
-        split=given.get("split", RULES[0]),
-        seed=given.get("seed", SEED),
-        encoder=given.get("encoder", "auto"),
-        overwrite="overwrite" in given,
-    )
+    columns = {"user_col", "item_col", "time_col", "rating_col", "min_rating"}
+    options = shared(given) | {key: given[key] for key in given.keys() & columns}
+    return prepare_own(Path(given["from_"]), name=name, features=features(given), **options)
+
+
+def shared(given: dict[str, Any]) -> dict[str, Any]:
+    """Return the arguments that both kinds of data sets take, without those that have their default."""
+    options = {key: given[key] for key in given.keys() & {"k_core", "encoder", "overwrite"}}
+    seed, rule = given.get("seed", SEED), given.get("split", RULES[0])
+    return options | {"data_dir": data_dir(given), "rule": rule, "seed": seed}
 
 
 def features(given: dict[str, Any]) -> list[str]:
-    """Each --features; to a .npy that says nothing of its rows' items, --feature-ids is added."""
+    """Return the texts after --features; --feature-ids is added to a .npy that comes without a list of ids."""
     ids = f":{given['feature_ids']}" if "feature_ids" in given else ""
     return [text + ids if text.endswith(".npy") else text for text in given.get("features", ())]
 
 
-def prepare_missing(given: dict[str, Any]) -> None:
-    """For --download: prepare the data set of the search unless it is there, or is none that can be."""
-    name = clean_name(given["dataset"])
-    if name in AMAZON_SETS and not (data_dir(given) / name).exists():
-        public({"set": name} | {key: given[key] for key in ("data_dir", "cache_dir") if key in given})
-
-
 def data_dir(given: dict[str, Any]) -> Path:
+    """Return the folder that the new folder is made in."""
     return Path(given.get("data_dir", DEFAULT_DATA_DIR))
 
 
 def checksums(texts: Sequence[str]) -> dict[str, str]:
-    """`reviews=SHA256` -> {"reviews": "sha256"}."""
+    """Parse texts such as reviews=SHA256: kind -> digest in lower case. Raises UserError."""
     found = {}
     for text in texts:
         kind, equals, digest = text.partition("=")
-        if kind not in PLACES or not equals:
-            raise UserError(f"--checksum {text}: expected KIND=SHA256, the kind one of {', '.join(PLACES)}")
+        if kind not in ADDRESSES or not equals:
+            raise UserError(f"--checksum {text}: expected KIND=SHA256, the kind one of {', '.join(ADDRESSES)}")
         digest = digest.lower()
         if len(digest) != 64 or set(digest) - set("0123456789abcdef"):
             raise UserError(f"--checksum {text}: expected 64 hexadecimal digits after {kind}=")
@@ -127,12 +106,13 @@ def checksums(texts: Sequence[str]) -> dict[str, str]:
 
 
 def refuse(given: dict[str, Any], names: set[str], why: str) -> None:
+    """Raise UserError if one of the options is given."""
     for name in sorted(given.keys() & names):
         raise UserError(f"{flag(name)}: {why}")
 
 
 def at_least(least: int) -> Any:
-    """A type for argparse: an integer from `least`."""
+    """Return a type for argparse: an integer from `least`."""
 
     def parse(text: str) -> int:
         if text.isascii() and text.isdigit() and int(text) >= least:
@@ -143,17 +123,16 @@ def at_least(least: int) -> Any:
 
 
 def parser() -> Parser:
-    made = Parser(
-        prog="run_search.py prepare",
-        description="Make a data set folder from Amazon's public files, downloaded or local, or from tables of yours.",
+    """Return the parser of the command's arguments."""
+    parser = command_parser(
+        "prepare",
+        "Make a data set folder from Amazon's public files, downloaded or local, or from tables of yours.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        argument_default=argparse.SUPPRESS,
-        allow_abbrev=False,
     )
-    made.add_argument("set", metavar="NAME", nargs="?", help=f"{', '.join(AMAZON_SETS)}")
+    parser.add_argument("set", metavar="NAME", nargs="?", help=f"{', '.join(AMAZON_SETS)}")
 
-    group = made.add_argument_group("both")
+    group = parser.add_argument_group("both")
     group.add_argument("--data-dir", metavar="DIR", help=f"where the folder goes ({DEFAULT_DATA_DIR})")
     group.add_argument("--split", metavar="RULE", choices=RULES, help=f"{', '.join(RULES)} ({RULES[0]})")
     group.add_argument("--seed", metavar="N", type=at_least(0), help=f"decides the split at random ({SEED})")
@@ -161,7 +140,7 @@ def parser() -> Parser:
     group.add_argument("--encoder", metavar="NAME", choices=ENCODERS, help="of texts: auto, minilm, tfidf (auto)")
     group.add_argument("--overwrite", action="store_true", help="replace a folder of the same name")
 
-    group = made.add_argument_group("a public data set")
+    group = parser.add_argument_group("a public data set")
     group.add_argument("--reviews", metavar="FILE", help="local file instead of the download")
     group.add_argument("--ratings", metavar="FILE", help="the same for ratings, which take the place of reviews")
     group.add_argument("--metadata", metavar="FILE", help="the same for titles, brands, descriptions")
@@ -172,7 +151,7 @@ def parser() -> Parser:
     group.add_argument("--checksum", metavar="KIND=SHA256", action="append", help="expected of a file; repeatable")
     group.add_argument("--cache-dir", metavar="DIR", help="where downloads are kept (default: the user's cache)")
 
-    group = made.add_argument_group("a data set of your own")
+    group = parser.add_argument_group("a data set of your own")
     group.add_argument("--from", metavar="TABLE", dest="from_", help="interactions: .csv, .tsv or .parquet")
     group.add_argument("--name", metavar="NAME", help="of the new data set")
     group.add_argument("--user-col", metavar="COLUMN", help="(default: found by usual names, as the next three)")
@@ -187,4 +166,4 @@ def parser() -> Parser:
         help="FEATURES.npy:IDS (an item id a line), or TABLE:COLUMN,... of texts or numbers; repeatable",
     )
     group.add_argument("--feature-ids", metavar="FILE", help="the item ids of each .npy that is given without")
-    return made
+    return parser

@@ -3,10 +3,10 @@
 from rich.console import Console
 
 from recmodels.errors import UserError
-from tuning.cli.main import load_data
+from tuning.cli.datasets import load_data
 from tuning.cli.options import Given, flag
+from tuning.export.model import read_trainable
 from tuning.export.replay import replay
-from tuning.export.winner import read_trainable
 from tuning.reports.search_report import below_popularity
 from tuning.reports.tables import plain_columns, say, table
 

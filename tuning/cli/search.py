@@ -15,7 +15,7 @@ from recmodels.data.dataset import RecDataset
 from recmodels.errors import UserError, did_you_mean
 from recmodels.models import MODELS
 from recmodels.training import STRATEGIES
-from tuning.cli.main import check_data, download, load
+from tuning.cli.datasets import check_data, download, load
 from tuning.cli.options import Given, refuse_changes, with_options
 from tuning.commandlines import next_steps, resume_command
 from tuning.execution.ray_tune.settings import prepare
@@ -25,8 +25,9 @@ from tuning.records.selection import baseline
 from tuning.reports.live import LiveTable
 from tuning.reports.search_report import baseline_gain, below_popularity, best_table
 from tuning.reports.tables import plain_columns, say, table
-from tuning.space.catalogue import check_fit, check_training, check_words, known_parameters, known_strategy
-from tuning.space.layers import SEARCHED, load_space
+from tuning.space import SECTIONS_OF_TUNE, Parameter, load_space
+from tuning.space.catalogue import check_fit, check_space, known_parameters, known_strategy
+from tuning.space.parameter import read_parameter
 from tuning.spec import SearchSpec
 
 if TYPE_CHECKING:  # it imports ray, which reads settings that `prepare` makes
@@ -125,20 +126,22 @@ def new_spec(given: Given) -> SearchSpec:
     if not MODELS[model].trains:  # all trials of a search would be the same
         strategy, tune = named or "plain", "base"
     check_fit(model, strategy)
-    known, texts = known_parameters(model, strategy), overrides(given)
+    known, changes = known_parameters(model, strategy), overrides(given)
     dataset, file = clean_name(given["dataset"]), given.get("space")
-    space = load_space(model, strategy, dataset, tune=tune, space=file, overrides=texts, known=known)
-    check_training(space)
-    check_words(space, model, strategy)
+    space = load_space(model, strategy, dataset, tune=tune, space=file, overrides=changes, known=known)
+    check_space(space, model, strategy)
     name = stamped(f"{model}-{given['dataset']}-{strategy}", 80)
-    return with_options({"name": name, "strategy": strategy, "space": space.to_data()}, given)
+    return with_options({"name": name, "strategy": strategy, "space": space}, given)
 
 
-def overrides(given: Given) -> list[str]:
-    """Return --optimizer as NAME=VALUE, and --set, which has the last word."""
-    names = given["optimizer"].split(",") if given.get("optimizer") else []
-    values = f"{{type: categorical, values: [{', '.join(names)}]}}" if len(names) > 1 else "".join(names)
-    return [f"optimizer={values}"] * bool(names) + given.get("set", [])
+def overrides(given: Given) -> list[str | Parameter]:
+    """Return the overrides of --optimizer and of --set, which has the last word."""
+    names = [name.strip() for name in given.get("optimizer", "").split(",")]
+    if names == [""]:
+        return given.get("set", [])
+    value = names[0] if len(names) == 1 else {"type": "categorical", "values": names}
+    source = f"--optimizer {given['optimizer']}"
+    return [read_parameter("train", "optimizer", value, source), *given.get("set", [])]
 
 
 def what_to_tune(tune: str, strategy: str | None) -> tuple[str, str]:
@@ -146,10 +149,10 @@ def what_to_tune(tune: str, strategy: str | None) -> tuple[str, str]:
 
     `tune`: the value of --tune. `strategy`: that of --strategy, None if it was not given.
     """
-    if tune in SEARCHED:
+    if tune in SECTIONS_OF_TUNE:
         return strategy or ("plain" if tune == "base" else "mg"), tune
     if "+" not in tune and tune not in STRATEGIES:
-        raise UserError(f"--tune: there is no {tune!r} to search{did_you_mean(tune, [*SEARCHED, *STRATEGIES])}")
+        raise UserError(f"--tune: there is no {tune!r} to search{did_you_mean(tune, [*SECTIONS_OF_TUNE, *STRATEGIES])}")
     named = known_strategy(tune, "--tune")
     if strategy not in (None, named):
         raise UserError(f"--tune {tune}: expected the strategy that --strategy names, {strategy}")

@@ -6,23 +6,22 @@ searches/NAME-mg-seeds/ its best configuration, trained on seeds that had no par
 """
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, ClassVar
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from recmodels.files import write_whole
 from recmodels.metric import Metric
-from tuning.spec import SearchSpec, read_model
+from tuning.spec import File, SearchSpec
 
 REFERENCE = "plain"
 """The strategy that all others are compared with."""
 
 
-class Comparison(BaseModel):
+class Comparison(File):
     """`searches`: one per strategy, the reference first. `seeds`: how many fresh ones each winner is trained on."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    what: ClassVar = "a comparison"
 
     name: str
     seeds: Annotated[int, Field(ge=0)] = 5
@@ -38,10 +37,4 @@ class Comparison(BaseModel):
 
     def write(self) -> None:
         """Write the comparison into its folder."""
-        text = yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
-        write_whole(self.folder / "comparison.yaml", text)
-
-    @classmethod
-    def read(cls, folder: Path) -> "Comparison":
-        """Return the comparison in a folder. UserError if its file is missing or is no comparison."""
-        return read_model(folder / "comparison.yaml", cls, "a comparison")
+        write_whole(self.folder / "comparison.yaml", self.to_yaml())

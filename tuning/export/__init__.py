@@ -1,0 +1,7 @@
+"""The winner of a search as a file, and its training from that file. Loads no torch but in `replay`."""
+
+from tuning.export.mmrec import check_mmrec, to_mmrec
+from tuning.export.model import Export, read_trainable
+from tuning.export.winner import export_best, export_name
+
+__all__ = ["Export", "check_mmrec", "export_best", "export_name", "read_trainable", "to_mmrec"]

@@ -16,7 +16,7 @@ from recmodels.errors import UserError
 from recmodels.models import Recommender
 from recmodels.training.checkpoint import load_weights
 from tuning.execution.trial import build, run_trial
-from tuning.export.winner import Export
+from tuning.export.model import Export
 from tuning.records.folder import TrialFolder
 from tuning.records.trials import EpochRow, TrialPlan, best_row
 from tuning.spec import Scores, Training
@@ -76,7 +76,7 @@ def plan_of(export: Export) -> TrialPlan:
         trial="replay",
         role="replay",
         strategy=export.strategy,
-        params=export.parameters,
+        params={str(section): values for section, values in export.parameters.items()},
         point={},
         seed=export.seed,
         threads=export.threads,

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from tuning.records.folder import SearchFolder
 from tuning.records.trials import BASELINE, Role, TrialPlan
-from tuning.space.layers import Space
+from tuning.space import Space
 from tuning.spec import Params, SearchSpec
 
 GP_LIMIT = 200

@@ -9,6 +9,7 @@ from typing import Any
 
 import optuna
 from optuna import samplers
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.samplers import BaseSampler
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
@@ -16,7 +17,8 @@ from optuna.trial import TrialState, create_trial
 
 from tuning.records.folder import SearchFolder
 from tuning.records.trials import TrialPlan, TrialRecord
-from tuning.space.layers import Space, optuna_distributions
+from tuning.space import Space
+from tuning.space.distributions import Choice, Range
 
 SAMPLERS: dict[str, Callable[[int, int], BaseSampler]] = {
     "gp": lambda seed, done: samplers.GPSampler(seed=seed + done),
@@ -34,6 +36,20 @@ SAMPLERS: dict[str, Callable[[int, int], BaseSampler]] = {
 }
 """Name -> sampler from the seed and the number of trials so far: a resumed sampler must not propose once more what its
 seed proposed first."""
+
+
+def optuna_distributions(space: Space) -> dict[str, BaseDistribution]:
+    """Return Optuna's distribution of the same values for each dimension, by name."""
+
+    def convert(distribution: Choice | Range) -> BaseDistribution:
+        if isinstance(distribution, Choice):
+            return CategoricalDistribution(distribution.values)
+        low, high, step, log = distribution.low, distribution.high, distribution.step, distribution.log
+        if distribution.whole:
+            return IntDistribution(int(low), int(high), log=log, step=int(step or 1))
+        return FloatDistribution(low, high, log=log, step=step)
+
+    return {name: convert(distribution) for name, distribution in space.dimensions}
 
 
 class Study:

@@ -8,9 +8,10 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from recmodels.data.dataset import RecDataset
+if TYPE_CHECKING:  # it loads numpy
+    from recmodels.data.dataset import RecDataset
 
 PACKAGES = ("torch", "ray", "optuna", "mlflow", "torch-geometric", "numpy", "pandas", "mirrortune")
 _SOURCE = Path(__file__).resolve().parents[2]
@@ -39,7 +40,7 @@ class DataFacts:
     test: int
 
     @classmethod
-    def of(cls, data: RecDataset) -> "DataFacts":
+    def of(cls, data: "RecDataset") -> "DataFacts":
         sizes = (data.n_users, data.n_items, len(data.train), len(data.valid), len(data.test))
         return cls(data.name, data.fingerprint, *sizes)
 
@@ -62,7 +63,7 @@ class Environment:
 
     @classmethod
     def now(
-        cls, data: RecDataset, argv: Sequence[str], threads_per_trial: int, earlier: "Environment | None" = None
+        cls, data: "RecDataset", argv: Sequence[str], threads_per_trial: int, earlier: "Environment | None" = None
     ) -> "Environment":
         """The environment of this start; on a resume `earlier` is the search's so far, whose starts are kept."""
         time = datetime.now(UTC).isoformat(timespec="seconds")

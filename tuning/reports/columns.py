@@ -69,7 +69,7 @@ def shown_parameters(spec: SearchSpec) -> list[Parameter]:
     attribute `shown` of its parts."""
     from recmodels.training.strategies import parts_of  # loads torch
 
-    declared = {name for part in parts_of(spec.strategy).values() for name in getattr(part, "shown", ())}
+    declared = {name for part in parts_of(spec.strategy).values() for name in part.shown}
     parameters = spec.space.parameters
     searched = {each.name for each in parameters if not isinstance(each.distribution, Fixed)}
     return [

@@ -1,28 +1,55 @@
-"""What the names on a command line or in a space file may be. Imports torch through recmodels."""
+"""The parameters that models, strategies and training accept, and whether a space fits them. Imports torch."""
 
-from collections.abc import Collection
-from typing import Literal, get_args, get_origin, get_type_hints
+import inspect
+import math
+import re
+from collections.abc import Callable, Collection, Mapping
+from functools import partial
+from itertools import islice
+from typing import Any
+
+import torch
 
 from recmodels.errors import UserError, did_you_mean
 from recmodels.models import MODELS
-from recmodels.signatures import keywords
-from recmodels.training import OPTIMIZERS
+from recmodels.signatures import CountFromOne, NotNegative, Positive, check_values, keywords
+from recmodels.training import make_optimizer
 from recmodels.training.strategies import STRATEGIES, canonical, knobs, part_names, parts_of
-from tuning.space.distributions import Choice, Distribution, Fixed
-from tuning.space.layers import Space, SpaceError
-from tuning.spec import Params
+from tuning.space.parameter import SpaceError
+from tuning.space.space import Space
 
-TRAIN = ("optimizer", "learning_rate", "batch_size", "weight_decay")
-OPTIONAL = ("momentum", "initial_accumulator", "clip_norm")
+Values = Mapping[str, Any]
+MOST_CORNERS = 10_000
+"""So many corners of a part are built. Spaces have far fewer; in a larger one a fault beyond is left to its trial."""
+
+
+def train_section(
+    *,
+    optimizer: Any,
+    learning_rate: NotNegative,
+    batch_size: CountFromOne,
+    weight_decay: NotNegative,
+    momentum: NotNegative = 0.0,
+    initial_accumulator: NotNegative = 0.0,
+    clip_norm: Positive = math.inf,
+) -> None:
+    """Make the optimiser of a `train` section, whose schema this signature is. ValueError for another's setting."""
+    rates: dict[str, Any] = {"learning_rate": learning_rate, "weight_decay": weight_decay}
+    rates |= {"momentum": momentum, "initial_accumulator": initial_accumulator}
+    make_optimizer(optimizer, [torch.nn.Parameter(torch.zeros(1))], **rates)
+
+
+TRAIN = [name for name, each in inspect.signature(train_section).parameters.items() if each.default is each.empty]
+"""The training parameters that every space gives a value."""
 
 
 def known_parameters(model: str, strategy: str) -> dict[str, Collection[str]]:
-    """Section -> the parameters it accepts, read from the signatures of the model and the strategy."""
-    return {"strategy": knobs(strategy), "train": (*TRAIN, *OPTIONAL), "model": list(keywords(MODELS[model]))}
+    """Return section -> the parameters it accepts, from the signatures of the model and the strategy's parts."""
+    return {"strategy": knobs(strategy), "train": list(keywords(train_section)), "model": list(keywords(MODELS[model]))}
 
 
 def known_strategy(name: str, option: str = "--strategy") -> str:
-    """The name with its parts in order. UserError if it is no strategy."""
+    """Return the name with its parts in order. UserError if it is not a strategy."""
     for part in name.split("+"):
         if part not in STRATEGIES:
             raise UserError(f"{option} {name}: there is no strategy {part!r}{did_you_mean(part, STRATEGIES)}")
@@ -33,58 +60,51 @@ def known_strategy(name: str, option: str = "--strategy") -> str:
 
 
 def check_fit(model: str, strategy: str) -> None:
-    """UserError for a strategy that moves item features with a model that reads none."""
+    """Raise UserError for a strategy that needs item features with a model whose loss reads none."""
     for name, part in zip(part_names(strategy), parts_of(strategy).values(), strict=True):
         if part.needs_features and not MODELS[model].reads_features:
             raise UserError(f"--strategy {strategy}: {name} moves item features, but {model} reads none")
 
 
-def check_training(space: Space) -> None:
-    """SpaceError unless the training parameters are all there and every optimiser is known."""
-    given = {p.name: p.distribution for p in space.parameters if p.section == "train"}
-    for name in TRAIN:
-        if name not in given:
-            raise SpaceError(f"train: {name} is missing, expected in the model's file or --set")
-    _check_values("train.optimizer", given["optimizer"], OPTIMIZERS)
-    for name, only in (("momentum", "sgd"), ("initial_accumulator", "adagrad")):
-        if name in given:
-            _check_values(f"train.optimizer (with train.{name})", given["optimizer"], (only,))
+def check_space(space: Space, model: str, strategy: str) -> None:
+    """Raise SpaceError unless a trial can be built at each corner of the space: its names are known, none of TRAIN is
+    missing, the optimiser and the strategy's parts can be made, and the model's values have the types of its signature.
+    """
+    known = known_parameters(model, strategy)
+    for p in space.parameters:
+        if p.name not in known[p.section]:
+            hint = did_you_mean(p.name, known[p.section])
+            raise SpaceError(f"{p.source}: {p.section}: no parameter {p.name!r}{hint}")
+    if missing := set(TRAIN) - {p.name for p in space.parameters}:
+        raise SpaceError(f"train: {min(missing)} is missing, expected in the model's file or --set")
+    _check_corners(space, "train", keywords(train_section), partial(_build, train_section))
+    for name in keywords(MODELS[model]):
+        _check_corners(space, "model", {name}, partial(check_values, MODELS[model]))
+    for part in parts_of(strategy).values():
+        _check_corners(space, "strategy", keywords(part), partial(_build, part))
 
 
-def check_words(space: Space, model: str, strategy: str) -> None:
-    """SpaceError unless every parameter of model and strategy that takes certain words only has one of them."""
-    owners: dict[str, list[type]] = {"model": [MODELS[model]], "strategy": [*parts_of(strategy).values()]}
-    for section, classes in owners.items():
-        hints = {name: hint for each in classes for name, hint in get_type_hints(vars(each)["__init__"]).items()}
-        for parameter in space.parameters:
-            hint = hints.get(parameter.name)
-            if parameter.section == section and get_origin(hint) is Literal:
-                _check_values(f"{section}.{parameter.name}", parameter.distribution, get_args(hint))
-
-
-def check_configuration(model: str, strategy: str, params: Params) -> None:
-    """UserError unless one can train by them: names are known, none of training's is missing, words are among those
-    that are taken, a model's numbers are numbers."""
+def check_export(space: Space, model: str, strategy: str, source: str) -> None:
+    """Raise UserError unless a model can be trained with the fixed values of `space`. `source`: their file."""
     if model not in MODELS:
-        raise UserError(f"model: there is no model {model!r}{did_you_mean(model, MODELS)}")
-    known_strategy(strategy, "strategy")
-    for section, known in known_parameters(model, strategy).items():
-        for name in params.get(section, {}).keys() - set(known):
-            raise UserError(f"parameters.{section}: no parameter {name!r}{did_you_mean(name, known)}")
-    space = Space.from_data(params)
-    check_training(space)
-    check_words(space, model, strategy)
-    hints = get_type_hints(vars(MODELS[model])["__init__"])
-    for name, value in params.get("model", {}).items():
-        kinds = {int: (int,), float: (int, float)}.get(hints.get(name, object), (object,))
-        if not isinstance(value, kinds) or (isinstance(value, bool) and object not in kinds):
-            raise UserError(
-                f"parameters.model.{name}: expected a number of type {hints[name].__name__}, but got {value!r}"
-            )
+        raise UserError(f"{source}: model: there is no model {model!r}{did_you_mean(model, MODELS)}")
+    known_strategy(strategy, f"{source}: strategy")
+    if missing := set(TRAIN) - {p.name for p in space.parameters}:
+        raise UserError(f"{source}: parameters.train: {min(missing)} is missing")
+    check_space(space, model, strategy)
 
 
-def _check_values(what: str, distribution: Distribution, known: Collection[str]) -> None:
-    single = distribution.value if isinstance(distribution, Fixed) else str(distribution)
-    for value in distribution.values if isinstance(distribution, Choice) else (single,):
-        if value not in known:
-            raise SpaceError(f"{what}: expected one of {', '.join(known)}, but got {value!r}")
+def _build(made_by: Callable[..., Any], values: Values) -> None:
+    check_values(made_by, values)
+    made_by(**values)
+
+
+def _check_corners(space: Space, section: str, names: Collection[str], build: Callable[[Values], None]) -> None:
+    """Raise SpaceError, which begins with the sources of the parameters it names, if `build` refuses a corner."""
+    for corner in islice(space.corners(section, names), MOST_CORNERS):
+        try:
+            build(corner)
+        except ValueError as error:
+            here = [p for p in space.parameters if p.section == section and p.name in corner]
+            named = [p for p in here if re.search(rf"\b{p.name}\b", str(error))] or here
+            raise SpaceError(f"{' and '.join(dict.fromkeys(p.source for p in named))}: {error}") from None

@@ -1,4 +1,8 @@
-"""What one parameter of a search space may be: a fixed value, one of several, or a range of numbers."""
+"""The values that one parameter of a search space may have: a fixed one, one of several, or a range of numbers.
+
+Optuna has such classes too, but importing it costs 0.4 s, which every --help would pay, and its grid of floats drifts:
+hence the exact fractions here. `tuning.proposals.study` turns these into Optuna's.
+"""
 
 import sys
 from dataclasses import dataclass
@@ -30,7 +34,7 @@ class Fixed:
 
 @dataclass(frozen=True)
 class Choice:
-    """One of `values`. ValueError for none at all, equal ones (1, 1.0 and true are), or a default that is not there."""
+    """One of `values`. ValueError for an empty list, equal values (1, 1.0 and true are), or any other default."""
 
     values: tuple[Scalar, ...]
     default: Scalar | None = None
@@ -105,13 +109,13 @@ class Range:
 
     @property
     def size(self) -> int | None:
-        """How many values there are; None: a continuum."""
+        """The number of values; None for a continuum."""
         if self.step is None:
             return None
         return int((_exact(self.high) - _exact(self.low)) // _exact(self.step)) + 1
 
     def at(self, index: int) -> float:
-        """The value `index` steps above low, without the drift of adding up 0.1s."""
+        """Return the value `index` steps above low, without the drift of adding up 0.1s."""
         value = _exact(self.low) + index * _exact(self.step or 0)
         return int(value) if self.whole else float(value)
 
@@ -133,12 +137,16 @@ class Range:
 Distribution = Fixed | Choice | Range
 
 
-def bounds(distribution: Distribution) -> tuple[float, float]:
-    """Smallest and largest value. ValueError if some value is not a number."""
+def corners(distribution: Distribution) -> tuple[Scalar, ...]:
+    """Return the ends of a range, or every value of anything else."""
     if isinstance(distribution, Range):
         return distribution.low, distribution.high
-    values = distribution.values if isinstance(distribution, Choice) else (distribution.value,)
-    numbers = [_number("a value", value) for value in values]
+    return distribution.values if isinstance(distribution, Choice) else (distribution.value,)
+
+
+def bounds(distribution: Distribution) -> tuple[float, float]:
+    """Return the smallest and the largest value. ValueError if one is not a number."""
+    numbers = [_number("a value", value) for value in corners(distribution)]
     return min(numbers), max(numbers)
 
 
@@ -156,12 +164,12 @@ def _check_scalar(key: str, value: Any) -> None:
 
 
 def _is_finite(value: Any) -> bool:
-    """False for nan too, and for integers beyond the range of float."""
+    """Return whether it is a number, not nan, and within the range of float."""
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
 
 
 def _exact(value: float) -> Fraction:
-    """The decimal number that was written, so that 0.3 - 0.1 holds exactly two steps of 0.1."""
+    """Return the decimal number that was written, so that 0.3 - 0.1 holds exactly two steps of 0.1."""
     return Fraction(str(value))
 
 

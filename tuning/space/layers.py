@@ -1,7 +1,7 @@
-"""search_spaces/*.yaml and the command line's wishes -> one Space.
+"""Files of search_spaces/ and overrides of a user -> one Space.
 
-Later layers win, parameter by parameter: models/<model>.yaml, strategies/<strategy>.yaml (of each part, where a
-composition has no file of its own), optimizers/<optimizer>.yaml (where there is one only), datasets/<dataset>.yaml,
+Later layers win, parameter by parameter: models/<model>.yaml, strategies/<strategy>.yaml (of each part, if a
+composition has no file), optimizers/<optimizer>.yaml (if the optimiser is fixed), datasets/<dataset>.yaml,
 pairs/<model>-<dataset>.yaml, --space, --set.
 """
 
@@ -12,13 +12,11 @@ from pathlib import Path
 from recmodels.errors import did_you_mean
 from tuning.space.distributions import Fixed
 from tuning.space.parameter import SECTIONS, Parameter, SpaceError, read_parameter, read_parameters
-from tuning.space.space import Dimension, Space, in_order, optuna_distributions
-from tuning.space.yaml_document import Document, parse_yaml, read_yaml
+from tuning.space.space import Space
+from tuning.yaml_document import Document, parse_yaml, read_yaml
 
-__all__ = ["Dimension", "Space", "SpaceError", "load_space", "optuna_distributions"]
-
-SEARCHED: dict[str, tuple[str, ...]] = {"strategy": ("strategy",), "base": ("train", "model"), "all": SECTIONS}
-"""What may be searched -> its sections."""
+SECTIONS_OF_TUNE: dict[str, tuple[str, ...]] = {"strategy": ("strategy",), "base": ("train", "model"), "all": SECTIONS}
+"""A value of --tune -> the sections that it searches."""
 SEARCH_SPACES = Path(__file__).resolve().parents[2] / "search_spaces"
 
 
@@ -29,35 +27,44 @@ def load_space(
     *,
     tune: str = "strategy",
     space: str | None = None,
-    overrides: Sequence[str] = (),
+    overrides: Sequence[str | Parameter] = (),
     known: Mapping[str, Collection[str]],
     root: Path = SEARCH_SPACES,
 ) -> Space:
-    """The space of one search. SpaceError or YamlError, one line, for whatever is wrong in a layer.
+    """Return the space of one search. SpaceError or YamlError, one line, for a fault in any layer.
 
-    `tune`: which of SEARCHED is searched; the rest is fixed at its defaults.
-    What the data set's and the pair's file, `space` (built-in name or path) or `overrides` ("name=value") say is
-    searched in any case. `known`: section -> the names that it accepts.
+    `tune`: a key of SECTIONS_OF_TUNE; the parameters of other sections are fixed at their defaults, but for those that
+    the data set's or the pair's file, `space` (built-in name or path) or `overrides` ("name=value", or a parameter)
+    redefine. `known`: section -> the names that it accepts.
+
+    >>> from tuning.space.catalogue import known_parameters
+    >>> known = known_parameters("LightGCN", "mg")
+    >>> space = load_space("LightGCN", "mg", "demo", overrides=["interval=3", "batch_size=256"], known=known)
+    >>> [dimension.name for dimension in space.dimensions]
+    ['alpha', 'beta/alpha']
+    >>> space.resolve({"alpha": 1.5, "beta/alpha": 0.5})["strategy"]["beta"]
+    0.75
     """
-    names = _Names({"strategy": strategy, "train": "training", "model": model}, known)
-    given = read_parameters(_built_in(root, "models", model), ("train", "model"))
+    names = _AcceptedNames({"strategy": strategy, "train": "training", "model": model}, known)
+    base = read_parameters(_built_in(root, "models", model), ("train", "model"))
     for document in _strategy_files(root, strategy):
-        given += read_parameters(_as_strategy(document))
-    wished = read_parameters(_if_any(root, "datasets", dataset), ("train",))  # what fits every model
-    wished += read_parameters(_pair(root, f"{model}-{dataset}", with_knobs=bool(known.get("strategy"))))
-    wished += read_parameters(_chosen(root, space))
-    for parameter in given + wished:
+        base += read_parameters(document.under("strategy"), ("strategy",))
+    changes = read_parameters(_if_any(root, "datasets", dataset), ("train",))  # for every model, so without theirs
+    changes += read_parameters(_pair(root, f"{model}-{dataset}", with_knobs=bool(known.get("strategy"))))
+    changes += read_parameters(_chosen(root, space))
+    changes += [_override(each, names) if isinstance(each, str) else each for each in overrides]
+    for parameter in base + changes:
         names.check(parameter.section, parameter.name, parameter.source)
-    asked = {p.name: p for p in wished} | {p.name: p for p in (_override(text, names) for text in overrides)}
-    merged = {p.name: p for p in given}
-    merged |= {p.name: p for p in _of_optimizer(root, merged | asked)} | asked
-    searched = asked.keys() | {name for name, p in merged.items() if p.section in SEARCHED[tune]}
-    return Space(in_order([p if name in searched else _at_default(p, tune) for name, p in merged.items()]))
+    changed = {parameter.name: parameter for parameter in changes}
+    merged = {parameter.name: parameter for parameter in base}
+    merged |= {parameter.name: parameter for parameter in _of_optimizer(root, merged | changed)} | changed
+    searched = changed.keys() | {name for name, each in merged.items() if each.section in SECTIONS_OF_TUNE[tune]}
+    return Space(tuple(each if name in searched else _at_default(each, tune) for name, each in merged.items()))
 
 
 @dataclass(frozen=True)
-class _Names:
-    """The accepted parameters. `owners`: section -> what messages call the thing that has them."""
+class _AcceptedNames:
+    """The names that each section accepts. `owners`: section -> the model, strategy or "training", for messages."""
 
     owners: Mapping[str, str]
     known: Mapping[str, Collection[str]]
@@ -71,11 +78,11 @@ class _Names:
         return [section for section in SECTIONS if name in self.known.get(section, ())]
 
     def check(self, section: str, name: str, source: str) -> None:
-        """SpaceError unless the section accepts the name."""
-        home = self.sections(name)
-        if home and section not in home:
-            raise SpaceError(f"{source}: {name!r} belongs in section {home[0]!r}, not {section!r}")
-        if not home:
+        """Raise SpaceError unless the section accepts the name."""
+        sections = self.sections(name)
+        if sections and section not in sections:
+            raise SpaceError(f"{source}: {name!r} belongs in section {sections[0]!r}, not {section!r}")
+        if not sections:
             hint = did_you_mean(name, self.known.get(section, ()))
             raise SpaceError(f"{source}: {self.owners[section]} has no parameter {name!r}{hint}")
 
@@ -88,8 +95,8 @@ def _at_default(parameter: Parameter, tune: str) -> Parameter:
     return replace(parameter, distribution=Fixed(default))
 
 
-def _override(text: str, names: _Names) -> Parameter:
-    """`name=value` or `section.name=value`."""
+def _override(text: str, names: _AcceptedNames) -> Parameter:
+    """Return the parameter of `name=value` or `section.name=value`."""
     source = f"--set {' '.join(text.split())}"
     key, equals, value = (part.strip() for part in text.partition("="))
     section, dot, name = key.rpartition(".")
@@ -97,11 +104,11 @@ def _override(text: str, names: _Names) -> Parameter:
         raise SpaceError(f"{source}: expected NAME=VALUE, for example --set reg_weight=1e-3")
     if dot and section not in SECTIONS:
         raise SpaceError(f"{source}: unknown section {section!r}{did_you_mean(section, SECTIONS)}")
-    homes = names.sections(name)
-    if not dot and not homes:
+    sections = names.sections(name)
+    if not dot and not sections:
         everything = [each for known in names.known.values() for each in known]
         raise SpaceError(f"{source}: no parameter {name!r}{did_you_mean(name, everything)}")
-    section = section or homes[0]
+    section = section or sections[0]
     names.check(section, name, source)
     return read_parameter(section, name, parse_yaml(value, source, one_line=True).data, source)
 
@@ -121,14 +128,17 @@ def _built_in(root: Path, folder: str, name: str) -> Document:
     return _read(files[name])
 
 
+def _if_any(root: Path, folder: str, name: str) -> Document:
+    files = _files(root, folder)
+    return _read(files[name]) if name in files else Document(name, {}, {})
+
+
 def _of_optimizer(root: Path, parameters: Mapping[str, Parameter]) -> list[Parameter]:
-    """What suits the optimiser, where there is only one."""
+    """Return the parameters of optimizers/NAME.yaml, if the optimiser is fixed."""
     optimizer = parameters.get("optimizer")
     if optimizer is None or not isinstance(optimizer.distribution, Fixed):
         return []
-    document = _if_any(root, "optimizers", str(optimizer.distribution.value))
-    lines = {("train", *path): line for path, line in document.lines.items()}
-    return read_parameters(Document(document.name, {"train": document.data}, lines), ("train",))
+    return read_parameters(_if_any(root, "optimizers", str(optimizer.distribution.value)).under("train"), ("train",))
 
 
 def _strategy_files(root: Path, strategy: str) -> list[Document]:
@@ -137,19 +147,8 @@ def _strategy_files(root: Path, strategy: str) -> list[Document]:
     return [_built_in(root, "strategies", name) for name in names]
 
 
-def _as_strategy(document: Document) -> Document:
-    """A strategy file has one section only, and leaves its name out."""
-    lines = {("strategy", *path): line for path, line in document.lines.items()}
-    return Document(document.name, {"strategy": document.data}, lines)
-
-
-def _if_any(root: Path, folder: str, name: str) -> Document:
-    files = _files(root, folder)
-    return _read(files[name]) if name in files else Document(name, {}, {})
-
-
 def _pair(root: Path, pair: str, *, with_knobs: bool) -> Document:
-    """The overrides of one model on one data set, if any; a strategy without knobs, the baseline, skips theirs."""
+    """Return the overrides of one model on one data set, if any; a strategy without knobs, the baseline, skips them."""
     document = _if_any(root, "pairs", pair)
     if not with_knobs and isinstance(document.data, dict):
         document.data.pop("strategy", None)
@@ -157,7 +156,7 @@ def _pair(root: Path, pair: str, *, with_knobs: bool) -> Document:
 
 
 def _chosen(root: Path, space: str | None) -> Document:
-    """The space that the user names: a built-in one, else a file."""
+    """Return the space that the user names: a built-in one, else a file."""
     if space is None:
         return Document("--space", {}, {})
     files = _files(root, "spaces")

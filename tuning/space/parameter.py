@@ -1,13 +1,13 @@
 """One parameter of a search space, and how it is read from the plain data of a space file."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 from recmodels.errors import UserError, did_you_mean
 from tuning.space.distributions import Choice, Distribution, Fixed, Range, bounds
-from tuning.space.yaml_document import Document
+from tuning.yaml_document import Document
 
 SECTIONS = ("strategy", "train", "model")
 
@@ -18,60 +18,65 @@ class SpaceError(UserError):
 
 @dataclass(frozen=True)
 class Parameter:
-    """One parameter of a trial. With `of`, the distribution is that of the share of this other parameter's value."""
+    """One parameter of a trial. With `of`, the value is a share of that other parameter's, and drawn as such.
+
+    `source`: file and line, or option, for messages.
+    """
 
     section: str
     name: str
     distribution: Distribution
     of: str | None = None
-    source: str = field(default="space", compare=False)  # file and line, or option, for messages
+    source: str = field(default="space", compare=False)
 
     @property
     def coordinate(self) -> str:
+        """The name under which a sampler draws it: `alpha`, or `beta/alpha` for a share."""
         return f"{self.name}/{self.of}" if self.of else self.name
 
+    @property
+    def coordinates(self) -> tuple[str, ...]:
+        """The coordinates that its value follows from."""
+        return (self.coordinate, self.of) if self.of else (self.name,)
+
+    def value(self, at: Mapping[str, Any]) -> Any:
+        """Return its value where the coordinates have these values."""
+        return at[self.coordinate] * at[self.of] if self.of else at[self.name]
+
     def to_data(self) -> Any:
+        """Return it in the form of a space file."""
         fixed = isinstance(self.distribution, Fixed)
         if self.of is not None:
             return self.distribution.to_data() | {"type": "fixed" if fixed else "fraction", "of": self.of}
         return self.distribution.value if isinstance(self.distribution, Fixed) else self.distribution.to_data()
 
 
-class _Type(NamedTuple):
-    build: Callable[..., Distribution]
-    required: frozenset[str]
-    optional: frozenset[str]
-
-
-def _type(build: Callable[..., Distribution], required: str, optional: str) -> _Type:
-    return _Type(build, frozenset(required.split()), frozenset(optional.split()))
-
-
-TYPES = {
-    "uniform": _type(Range, "low high", "step default"),
-    "loguniform": _type(partial(Range, log=True), "low high", "default"),
-    "int": _type(partial(Range, whole=True), "low high", "step log default"),
-    "categorical": _type(Choice, "values", "default"),
-    "fixed": _type(Fixed, "value", "of"),
-    "fraction": _type(Range, "of low high", "step default"),
+TYPES: dict[str, tuple[Callable[..., Distribution], str, str]] = {
+    "uniform": (Range, "low high", "step default"),
+    "loguniform": (partial(Range, log=True), "low high", "default"),
+    "int": (partial(Range, whole=True), "low high", "step log default"),
+    "categorical": (Choice, "values", "default"),
+    "fixed": (Fixed, "value", "of"),
+    "fraction": (Range, "of low high", "step default"),
 }
+"""A type of a space file -> its distribution, its required and its optional keys."""
 
 
 def parse_distribution(raw: Any) -> tuple[Distribution, str | None]:
-    """One value of a space file -> its distribution and, where it is a share of another parameter, that one's name.
+    """Return the distribution that a value of a space file describes, and the parameter that it is a share of, if any.
 
     A scalar is a fixed value; a mapping has a `type` and that type's keys. `fraction`, or `fixed` with an `of`, is a
-    share of that other parameter, within [0, 1). ValueError if not so.
+    share of that other parameter, within [0, 1). ValueError for anything else.
     """
     if not isinstance(raw, dict):
         return Fixed(raw), None
     kind, keys = _type_and_keys(raw)
     of = keys.pop("of", None)
     if of is None:
-        return TYPES[kind].build(**keys), None
+        return TYPES[kind][0](**keys), None
     if not isinstance(of, str):
         raise ValueError(f"of must be the name of a parameter, but got {of!r}")
-    share = TYPES[kind].build(**keys)
+    share = TYPES[kind][0](**keys)
     least, most = bounds(share)
     if not 0 <= least <= most < 1:
         raise ValueError(f"a fraction must stay in 0 <= fraction < 1, but got {share}")
@@ -85,19 +90,19 @@ def _type_and_keys(raw: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     if kind not in TYPES:
         raise ValueError(f"unknown type {kind!r}{did_you_mean(kind, TYPES)}")
     keys = {key: value for key, value in raw.items() if key != "type"}
-    _, required, optional = TYPES[kind]
+    required, optional = (text.split() for text in TYPES[kind][1:])
     for key, value in keys.items():
-        if key not in required | optional:
-            raise ValueError(f"{kind} has no key {key!r}{did_you_mean(key, required | optional)}")
+        if key not in required + optional:
+            raise ValueError(f"{kind} has no key {key!r}{did_you_mean(key, required + optional)}")
         if value is None:
             raise ValueError(f"{key} has no value")
-    if missing := required - keys.keys():
+    if missing := set(required) - keys.keys():
         raise ValueError(f"{kind} needs {', '.join(sorted(missing))}")
     return kind, keys
 
 
 def read_parameters(document: Document, sections: tuple[str, ...] = SECTIONS) -> list[Parameter]:
-    """The parameters of a document with these sections, each a mapping of name to value. SpaceError."""
+    """Return the parameters of a document with these sections, each a mapping of name to value. SpaceError."""
     parameters = []
     for section, values in _mapping(document.data, document.name).items():
         if section not in sections:
@@ -109,6 +114,7 @@ def read_parameters(document: Document, sections: tuple[str, ...] = SECTIONS) ->
 
 
 def read_parameter(section: str, name: str, raw: Any, source: str) -> Parameter:
+    """Return the parameter that a value of a space file describes. SpaceError, which begins with `source`."""
     try:
         return Parameter(section, name, *parse_distribution(raw), source=source)
     except ValueError as error:

@@ -1,14 +1,14 @@
-"""A folder in the format of AMR's reference code -> RecDataset; Tang et al., TKDE 2020, arXiv 1809.07062.
+"""Load a folder in the format of AMR's reference code; Tang et al., TKDE 2020, arXiv 1809.07062.
 
 pos.txt        a training pair a line: user, item
-neg.txt        line u, from 0, is user u's: the test item, then the negatives that it is ranked against
+neg.txt        line u, from 0, belongs to user u: the test item, then the negatives that it is ranked against
 f_resnet.npy   row i are the features of item i
 
-Numbers stand apart by blanks, tabs or commas.
+Numbers are separated by blanks, tabs or commas.
 """
 
 import logging
-import warnings
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,8 +18,10 @@ from numpy.typing import NDArray
 from recmodels.data.dataset import Interactions, RecDataset, Split
 from recmodels.data.fingerprint import fingerprint
 from recmodels.data.formats.feature_file import load_features
-from recmodels.data.formats.inter_file import INTEGER, check_repeats
+from recmodels.data.formats.inter_file import INTEGER, check_repeats, read_integers
+from recmodels.data.ids import IdSource, read_id_tables
 from recmodels.errors import DataError
+from recmodels.files import reading
 
 PAIRS, LISTS, FEATURES = "pos.txt", "neg.txt", "f_resnet.npy"
 VALIDATION_SEED = 0
@@ -29,14 +31,19 @@ log = logging.getLogger("mirrortune.data")
 Ints = NDArray[np.int64]
 
 
-def load_amr_folder(folder: Path) -> RecDataset:
-    """The data set in `folder`: as many users as lists, as many items as rows of features, the modality "image".
+def is_amr(folder: Path) -> bool:
+    """Return whether the folder has a file with AMR's training pairs."""
+    return (folder / PAIRS).is_file()
+
+
+def load_amr(folder: Path, cache_dir: Path | None = None) -> RecDataset:
+    """Load the data set in `folder`: as many users as lists, as many items as rows of features, the modality "image".
 
     Features are divided by their largest magnitude. The reference selects on its test lists; here a tenth of the users
-    with two training pairs or more, one at least, give one pair each for validation, which is ranked against as many
-    items as in the test lists, drawn without replacement from what the user has neither in training nor in test; a
-    fixed seed decides. Test negatives that are training items of the user stay, as the reference ranks them, with a
-    warning. Raises DataError, one line with file and row, for whatever is not in the format.
+    with two training pairs or more, at least one user, give one pair each for validation. It is ranked against as many
+    items as a test list has, drawn by a fixed seed and without replacement from those that the user has neither in
+    training nor in test. Test negatives that are training items of the user stay, as the reference ranks them, with a
+    warning. `cache_dir` is not used. Raises DataError, one line with file and row, for any fault.
     """
     features = load_features(folder / FEATURES)
     pairs = _table(folder / PAIRS, "a user and an item", width=2)
@@ -53,24 +60,23 @@ def load_amr_folder(folder: Path) -> RecDataset:
     images = {"image": features / (np.abs(features).max() or 1)}
     candidates: dict[Split, Ints] = {"valid": negatives, "test": np.ascontiguousarray(lists[:, 1:])}
     digest = fingerprint(n_users, n_items, (train, valid, test), images, candidates)
-    return RecDataset(folder.name, n_users, n_items, train, valid, test, images, digest, candidates=candidates)
+    ids = IdSource(folder, partial(read_id_tables, n_users=n_users, n_items=n_items))
+    return RecDataset(
+        folder.name, n_users, n_items, train, valid, test, images, digest, candidates=candidates, id_source=ids
+    )
 
 
 def _table(path: Path, expected: str, width: int = 0) -> Ints:
-    """The file's numbers, `width` in each line (0: as many as in the first, two at least); line r is row r - 1."""
-    try:
+    """Read a file with `width` numbers in each line (0: as many as in the first, at least two); line r is row r - 1."""
+    with reading(path):
         text = path.read_bytes().decode("utf-8-sig", errors="replace")
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror})") from None
     lines = text.replace(",", " ").rstrip().splitlines()
     if not lines:
         raise DataError(f"{path}: the file is empty, expected in each line {expected}")
     width = width or max(2, len(lines[0].split()))
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", DeprecationWarning)  # early NumPy 2 reads 1.5 as 1, and only warns
-            table = np.loadtxt(lines, dtype=np.int64, comments=None, ndmin=2)
-    except (ValueError, DeprecationWarning) as error:
+        table = read_integers(lines)
+    except ValueError as error:
         raise DataError(_first_fault(path, lines, width, expected) or f"{path}: {error}") from None
     if table.shape != (len(lines), width):
         raise DataError(_first_fault(path, lines, width, expected))
@@ -78,13 +84,13 @@ def _table(path: Path, expected: str, width: int = 0) -> Ints:
 
 
 def _first_fault(path: Path, lines: list[str], width: int, expected: str) -> str | None:
-    for number, line in enumerate(lines, start=1):
+    for line_number, line in enumerate(lines, start=1):
         fields = line.split()
         for field in fields:
             if not INTEGER.fullmatch(field):
-                return f"{path}:{number}: found {field!r}, expected an integer"
+                return f"{path}:{line_number}: found {field!r}, expected an integer"
         if len(fields) != width:
-            return f"{path}:{number}: found {len(fields)} numbers, expected {width}: {expected}"
+            return f"{path}:{line_number}: found {len(fields)} numbers, expected {width}: {expected}"
     return None
 
 
@@ -100,32 +106,32 @@ def _check_ids(folder: Path, pairs: Ints, lists: Ints, n_items: int) -> None:
         raise DataError(f"{tests}:{row + 1}: the test item, {lists[row, 0]}, is among its negatives")
     trained = pairs[:, 0] * n_items + pairs[:, 1]
     keys = np.arange(n_users)[:, None] * n_items + lists
-    again = np.isin(keys, trained)
-    if again[:, 0].any():
-        row = int(again[:, 0].argmax())
+    in_training = np.isin(keys, trained)
+    if in_training[:, 0].any():
+        row = int(in_training[:, 0].argmax())
         line = int((trained == keys[row, 0]).argmax()) + 1
         raise DataError(
             f"{tests}:{row + 1}: user {row} and item {lists[row, 0]} were on line {line} of {PAIRS} already, "
             "expected each pair once over all splits"
         )
-    if again.any():
+    if in_training.any():
         log.warning(
             "%s: %d negatives of %d users are training items of theirs, ranked all the same, as the reference does",
             tests,
-            again.sum(),
-            again.any(1).sum(),
+            in_training.sum(),
+            in_training.any(1).sum(),
         )
 
 
-def _check_range(path: Path, what: str, ids: Ints, n: int, why: str) -> None:
+def _check_range(path: Path, kind: str, ids: Ints, n: int, why: str) -> None:
     bad = (ids < 0) | (ids >= n)
     if bad.any():
         row, column = np.argwhere(bad)[0]
-        raise DataError(f"{path}:{row + 1}: {what} is {ids[row, column]}, expected 0 to {n - 1}, as {why}")
+        raise DataError(f"{path}:{row + 1}: {kind} is {ids[row, column]}, expected 0 to {n - 1}, as {why}")
 
 
 def _hold_out(folder: Path, known: Interactions, tested: Ints, n_items: int, n: int) -> tuple[NDArray[np.bool_], Ints]:
-    """Which of the known pairs are for validation, and for each, by user, `n` items to be ranked against."""
+    """Choose validation pairs: a mask over the known pairs, and `n` items that each is ranked against, (pairs, n)."""
     rng = Generator(PCG64(VALIDATION_SEED))
     several = np.flatnonzero(known.counts > 1)
     if not len(several):

@@ -1,4 +1,4 @@
-"""A feature .npy -> a finite float32 matrix. Its header is checked first: no wrong file is read, no pickle opened."""
+"""Load a .npy of features as a finite float32 matrix. Its header is checked first, and a pickle is never opened."""
 
 import logging
 from pathlib import Path
@@ -12,11 +12,11 @@ log = logging.getLogger("mirrortune.data")
 
 
 def load_features(path: Path, n_items: int | None = None) -> NDArray[np.float32]:
-    """Rows 0..n_items - 1 (default: all) of the .npy at `path`, float32 (n_items, dim) C-contiguous; row i belongs to
-    item i.
+    """Load rows 0 to n_items - 1 (default: all) of the .npy at `path`, float32 (n_items, dim), C-contiguous.
 
-    More rows are cut with a warning. Raises DataError for a file that is no plain float16, float32 or float64 matrix,
-    is truncated, has fewer rows, or holds NaN or infinity (also after the cast to float32).
+    Row i belongs to item i; further rows are cut off with a warning. Raises DataError for a file that is not a plain
+    float16, float32 or float64 matrix, is truncated, has fewer rows, or holds NaN or infinity (also after the cast to
+    float32).
     """
     shape = _checked_shape(path)
     n_items = n_items or max(1, shape[0])
@@ -47,7 +47,7 @@ def _checked_shape(path: Path) -> tuple[int, ...]:
 
 
 def _header(path: Path) -> tuple[tuple[int, ...], np.dtype, int]:
-    """Shape, dtype, and the number of bytes by which the file is too short."""
+    """Return shape, dtype, and the number of bytes by which the file is too short."""
     try:
         with path.open("rb") as file:
             old = np.lib.format.read_magic(file) == (1, 0)

@@ -1,18 +1,18 @@
-"""The text of a .inter file -> a checked array. Whatever is wrong with it is said in one line with the line number."""
+"""Parse the text of an .inter file. A fault is one line with the number of the file's line."""
 
-import difflib
 import io
 import re
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from recmodels.errors import DataError
+from recmodels.errors import DataError, did_you_mean
 
 COLUMNS = ("userID", "itemID", "x_label")
 INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
@@ -20,7 +20,7 @@ IDS_PER_LINE = 100  # beyond 100 x the number of lines an id is a raw key, and t
 
 
 def parse_inter(path: Path, raw: bytes) -> NDArray[np.int64]:
-    """The columns userID, itemID and x_label of the file's bytes, (n, 3), n >= 1, in file order.
+    """Parse the columns userID, itemID and x_label of the file's bytes `raw`: (n, 3), n >= 1, in file order.
 
     UTF-8 with or without a byte-order mark, any line ends; empty lines are skipped. `path` serves the messages only.
     Raises DataError for a missing column, a field that is no integer, an id below 0 or absurdly large, a label other
@@ -34,46 +34,50 @@ def parse_inter(path: Path, raw: bytes) -> NDArray[np.int64]:
     if next(_fields(text), None) is None:
         raise DataError(f"{path}: found a header line and no interactions")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", DeprecationWarning)  # early NumPy 2 reads 1.5 as 1, and only warns
-            table = np.loadtxt(stream, dtype=np.int64, delimiter="\t", comments=None, usecols=columns, ndmin=2)
-    except (ValueError, DeprecationWarning) as error:
+        table = read_integers(stream, delimiter="\t", usecols=columns)
+    except ValueError as error:
         raise DataError(_first_non_integer(path, text, columns) or f"{path}: {error}") from None
     _check_values(path, table, partial(_line, text))
     check_repeats(path, table, partial(_line, text))
     return table
 
 
+def read_integers(lines: Iterable[str], **options: Any) -> NDArray[np.int64]:
+    """Return the integers in lines of text, (lines, numbers a line); `options` of np.loadtxt. ValueError for others."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", DeprecationWarning)  # early NumPy 2 reads 1.5 as 1, and only warns
+        try:
+            return np.loadtxt(lines, dtype=np.int64, comments=None, ndmin=2, **options)
+        except DeprecationWarning as error:
+            raise ValueError(str(error)) from None
+
+
 def _line(text: str, row: int) -> int:
-    """Line of the file (from 1, the header is 1) that holds interaction `row` (from 0)."""
+    """Return the line of the file (from 1, the header is 1) that holds interaction `row` (from 0)."""
     return next(islice(_fields(text), row, None))[0]
 
 
 def _fields(text: str) -> Iterator[tuple[int, list[str]]]:
-    """Line number and fields of each interaction. Slow: used only once a fault is known."""
-    for number, line in enumerate(io.StringIO(text, newline=None), start=1):
-        if number > 1 and line != "\n":
-            yield number, line.rstrip("\n").split("\t")
+    """Yield line number and fields of each interaction. Slow: used only once a fault is known."""
+    for line_number, line in enumerate(io.StringIO(text, newline=None), start=1):
+        if line_number > 1 and line != "\n":
+            yield line_number, line.rstrip("\n").split("\t")
 
 
 def _positions(path: Path, header: str) -> list[int]:
     found = [name.strip() for name in header.split("\t")]
     for column in COLUMNS:
         if column not in found:
-            by_lower = {name.lower(): name for name in found}
-            near = difflib.get_close_matches(column.lower(), by_lower, n=1)
-            hint = f"; rename {by_lower[near[0]]!r}?" if near else ""
-            names = ", ".join(map(repr, found))
-            raise DataError(f"{path}:1: no tab-separated column {column!r}, found {names}{hint}")
+            raise DataError(f"{path}:1: no tab-separated column {column!r}{did_you_mean(column, found)}")
     return [found.index(column) for column in COLUMNS]
 
 
 def _first_non_integer(path: Path, text: str, columns: list[int]) -> str | None:
-    for number, fields in _fields(text):
+    for line_number, fields in _fields(text):
         for name, position in zip(COLUMNS, columns, strict=True):
             field = fields[position].strip() if position < len(fields) else ""
             if not INTEGER.fullmatch(field):
-                return f"{path}:{number}: {name} is {field!r}, expected an integer"
+                return f"{path}:{line_number}: {name} is {field!r}, expected an integer"
     return None
 
 
@@ -89,12 +93,12 @@ def _check_values(path: Path, table: NDArray[np.int64], line: Callable[[int], in
 
 
 def check_repeats(path: Path, table: NDArray[np.int64], line: Callable[[int], int]) -> None:
-    """DataError if two rows of (n, 2 or more) begin with the same user and item."""
+    """Raise DataError if two rows of (n, 2 or more) begin with the same user and item; `line(row)` is a row's line."""
     keys = table[:, 0] * (table[:, 1].max() + 1) + table[:, 1]
     order = np.argsort(keys, kind="stable")  # keeps the file's order among equal pairs
-    again = np.flatnonzero(keys[order[1:]] == keys[order[:-1]])
-    if len(again):
-        earliest = again[order[again + 1].argmin()]
+    repeats = np.flatnonzero(keys[order[1:]] == keys[order[:-1]])
+    if len(repeats):
+        earliest = repeats[order[repeats + 1].argmin()]
         first, second = order[earliest : earliest + 2].tolist()
         user, item = table[second, :2]
         raise DataError(

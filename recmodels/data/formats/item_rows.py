@@ -1,4 +1,4 @@
-"""Rows of features that belong to named items -> one row for each item of a data set."""
+"""Bring rows of features that belong to named items into the order of a data set's items."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -6,47 +6,58 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from recmodels.data.formats.feature_file import load_features
 from recmodels.errors import DataError
+from recmodels.files import reading
 
 
 def read_id_list(path: Path) -> list[str]:
-    """The ids in a text file of one a line. Raises DataError for one that cannot be read, and for an empty line."""
+    """Read the ids in a text file, one a line. Raises DataError for an unreadable file and for an empty line."""
     try:
-        lines = path.read_bytes().decode("utf-8-sig").rstrip("\r\n").split("\n")
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror})") from None
+        with reading(path):
+            lines = path.read_bytes().decode("utf-8-sig").rstrip("\r\n").split("\n")
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: not UTF-8 text ({error.reason} at byte {error.start})") from None
     ids = [line.rstrip("\r") for line in lines]
-    for number, name in enumerate(ids, start=1):
+    for line_number, name in enumerate(ids, start=1):
         if not name.strip():
-            raise DataError(f"{path}:{number}: the line is empty, expected an id in each")
+            raise DataError(f"{path}:{line_number}: the line is empty, expected an id in each")
     return ids
 
 
-def rows_of(path: Path, feature_ids: Sequence[str], item_ids: Sequence[str]) -> tuple[NDArray[np.int64], int]:
-    """The row in `feature_ids` of each of `item_ids`, (items,), -1 where there is none, and how many rows belong to no
-    item. Of rows with the same id the first counts.
+def load_rows(path: Path, id_list: Path, item_ids: Sequence[str]) -> tuple[NDArray[np.float32], NDArray[np.int64], int]:
+    """Load the .npy at `path`, whose row i belongs to the item on line i of `id_list`: matrix and result of `rows_of`.
 
-    Raises DataError, which names `path`, if no item has a row.
+    Raises DataError for a fault in a file and for numbers of rows and ids that differ.
     """
-    place: dict[str, int] = {}
+    matrix, ids = load_features(path), read_id_list(id_list)
+    if len(ids) != len(matrix):
+        raise DataError(f"{id_list}: {len(ids)} ids, expected {len(matrix)}, one for each row of {path.name}")
+    return matrix, *rows_of(id_list, ids, item_ids)
+
+
+def rows_of(path: Path, feature_ids: Sequence[str], item_ids: Sequence[str]) -> tuple[NDArray[np.int64], int]:
+    """Find the row of each item, its index in `feature_ids`, (items,), -1 if there is none; and count the unused rows.
+
+    Of rows with the same id the first counts. Raises DataError, which names `path`, if no item has a row.
+    """
+    row_of: dict[str, int] = {}
     for row, name in enumerate(feature_ids):
-        place.setdefault(name, row)
-    rows = np.array([place.get(name, -1) for name in item_ids], dtype=np.int64)
+        row_of.setdefault(name, row)
+    rows = np.array([row_of.get(name, -1) for name in item_ids], dtype=np.int64)
     n_found = int((rows >= 0).sum())
     if not n_found:
         raise DataError(
-            f"{path}: none of its {len(place)} ids is an item of the interactions (such as {next(iter(place))!r}, "
+            f"{path}: none of its {len(row_of)} ids is an item of the interactions (such as {next(iter(row_of))!r}, "
             f"expected such as {item_ids[0]!r})"
         )
     return rows, len(feature_ids) - n_found
 
 
 def with_means(features: NDArray[np.float32], rows: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Row `rows[i]` of `features` for item i, (items, dim); where that is -1, the mean of the other items' rows."""
-    known = rows >= 0
-    matrix = features[np.where(known, rows, 0)]
-    if not known.all():
-        matrix[~known] = matrix[known].mean(axis=0, dtype=np.float64)
+    """Return row `rows[i]` of `features` for item i, (items, dim); the mean of the other items' rows if that is -1."""
+    found = rows >= 0
+    matrix = features[np.where(found, rows, 0)]
+    if not found.all():
+        matrix[~found] = matrix[found].mean(axis=0, dtype=np.float64)
     return matrix

@@ -1,4 +1,9 @@
-"""A folder in the benchmark's format -> RecDataset: one .inter file and a `<modality>_feat.npy` per modality."""
+"""Load a folder in the format of MMRec's data sets; Zhou, MMAsia workshops 2023, arXiv 2302.03497.
+
+<name>.inter                 columns userID, itemID and x_label (0 training, 1 validation, 2 test), separated by tabs
+<modality>_feat.npy          row i are the features of item i
+user_ids.tsv, item_ids.tsv   not of MMRec: the original id of each number
+"""
 
 import hashlib
 import logging
@@ -13,35 +18,40 @@ from recmodels.data.dataset import Interactions, RecDataset
 from recmodels.data.fingerprint import fingerprint
 from recmodels.data.formats.feature_file import load_features
 from recmodels.data.formats.inter_file import parse_inter
+from recmodels.data.ids import IdSource, read_id_tables
+from recmodels.data.splits import PARTS
 from recmodels.errors import DataError
-
-SPLITS = ("training", "validation", "test")  # the meaning of x_label 0, 1, 2
+from recmodels.files import reading
 
 log = logging.getLogger("mirrortune.data")
 
 
-def load_benchmark(folder: Path, cache_dir: Path | None = None) -> RecDataset:
-    """The data set in `folder`; its parsed interactions are kept in `cache_dir` (default: the user's cache folder).
+def is_mmrec(folder: Path) -> bool:
+    """Return whether the folder has an .inter file."""
+    return any(folder.glob("*.inter"))
+
+
+def load_mmrec(folder: Path, cache_dir: Path | None = None) -> RecDataset:
+    """Load the data set in `folder`; parsed interactions are kept in `cache_dir` (default: the user's cache folder).
 
     Sizes are 1 + the largest id over all lines. Validation and test lines of users without a training line are dropped
-    afterwards, with a warning. Raises DataError, one line with file and row, for whatever is not in the format.
+    afterwards, with a warning. Raises DataError, one line with file and row, for any fault.
     """
     path = inter_path(folder)
-    try:
+    with reading(path):
         raw = path.read_bytes()
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror})") from None
     name = f"inter-v1-{hashlib.sha256(raw).hexdigest()}.npz"  # the content decides, so no entry is ever stale
     table = cached((cache_dir or default_cache_dir()) / name, partial(parse_inter, path, raw))
     n_users, n_items = (int(size) for size in table[:, :2].max(axis=0) + 1)
     splits = split_by_label(path, table, n_users)
     features = {modality_of(file): load_features(file, n_items) for file in sorted(folder.glob("*_feat.npy"))}
     digest = fingerprint(n_users, n_items, splits, features)
-    return RecDataset(folder.name, n_users, n_items, *splits, features, digest)
+    ids = IdSource(folder, partial(read_id_tables, n_users=n_users, n_items=n_items))
+    return RecDataset(folder.name, n_users, n_items, *splits, features, digest, id_source=ids)
 
 
 def inter_path(folder: Path) -> Path:
-    """`<folder name>.inter` in `folder`, else the only .inter file there; raises DataError."""
+    """Return `<folder name>.inter` in `folder`, else the only .inter file there. Raises DataError if neither exists."""
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder, expected one with {folder.name}.inter")
     found = sorted(folder.glob("*.inter"))
@@ -55,7 +65,7 @@ def inter_path(folder: Path) -> Path:
 
 
 def modality_of(path: Path) -> str:
-    """`image` of `image_feat.npy`; DataError for a name that a part of a model cannot have."""
+    """Return `image` for `image_feat.npy`. Raises DataError for a name that a part of a model cannot have."""
     name = path.name.removesuffix("_feat.npy")
     if not name.isidentifier():  # models name their parts after it, which torch allows only without dots
         raise DataError(f"{path}: modality {name!r}, expected letters, digits and underscores before _feat.npy")
@@ -65,26 +75,26 @@ def modality_of(path: Path) -> str:
 def split_by_label(
     path: Path, table: NDArray[np.int64], n_users: int
 ) -> tuple[Interactions, Interactions, Interactions]:
-    """Training, validation and test from rows of user, item and label, (n, 3); without users who have no training
-    row. Raises DataError, which names `path`, if one of them is empty."""
+    """Return training, validation and test from rows of user, item and label, (n, 3).
+
+    Rows of users without a training row are left out. Raises DataError, which names `path`, if a split is empty."""
     users, items, labels = table.T
-    for label, split in enumerate(SPLITS):
+    for label, part in enumerate(PARTS):
         if not (labels == label).any():
-            raise DataError(f"{path}: no line with x_label {label}, expected a {split} split")
-    trained = np.bincount(users[labels == 0], minlength=n_users) > 0
-    kept = trained[users]
-    if not kept.all():
+            raise DataError(f"{path}: no line with x_label {label}, expected a {part} split")
+    trained = (np.bincount(users[labels == 0], minlength=n_users) > 0)[users]  # (n,): the row's user has a training row
+    if not trained.all():
         log.warning(
             "%s: dropped %d validation and test lines of %d users without a training line",
             path,
-            (~kept).sum(),
-            len(np.unique(users[~kept])),
+            (~trained).sum(),
+            len(np.unique(users[~trained])),
         )
-    for label, split in enumerate(SPLITS):
-        if not kept[labels == label].any():
-            raise DataError(f"{path}: every {split} line (x_label {label}) is of a user without a training line")
+    for label, part in enumerate(PARTS):
+        if not trained[labels == label].any():
+            raise DataError(f"{path}: every {part} line (x_label {label}) is of a user without a training line")
     train, valid, test = (
         Interactions.from_pairs(users[chosen], items[chosen], n_users)
-        for chosen in (kept & (labels == label) for label in range(len(SPLITS)))
+        for chosen in (trained & (labels == label) for label in range(len(PARTS)))
     )
     return train, valid, test

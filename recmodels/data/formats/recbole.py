@@ -1,23 +1,27 @@
-"""A folder of RecBole's atomic files -> RecDataset; Zhao et al., CIKM 2021, arXiv 2011.01731.
+"""Load a folder of RecBole's atomic files; Zhao et al., CIKM 2021, arXiv 2011.01731.
 
 <name>.inter                         columns such as user_id:token, item_id:token, rating:float, timestamp:float
-<name>.train.inter, .valid., .test.  instead of it: a set that is split already
+<name>.train.inter, .valid., .test.  instead of it, in a set that is split already
 <modality>_feat.npy                  not of RecBole: row i belongs to the item on line i of <modality>_feat.ids.txt
 """
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from recmodels.data.dataset import RecDataset
 from recmodels.data.fingerprint import fingerprint
-from recmodels.data.formats.feature_file import load_features
-from recmodels.data.formats.item_rows import read_id_list, rows_of, with_means
+from recmodels.data.formats.item_rows import load_rows, with_means
 from recmodels.data.formats.mmrec import inter_path, modality_of, split_by_label
 from recmodels.data.formats.tables import as_ids, column_names, read_columns
-from recmodels.errors import DataError, UserError
+from recmodels.data.ids import IdMaps, IdSource
+from recmodels.data.numbering import factorize, first_rows
+from recmodels.data.splits import split
+from recmodels.errors import DataError
 
 PARTS = ("train", "valid", "test")
 SPLIT_SEED = 0
@@ -30,7 +34,7 @@ Ints = NDArray[np.int64]
 
 
 def is_recbole(folder: Path) -> bool:
-    """Whether the folder's .inter files have typed columns such as `user_id:token`."""
+    """Return whether the folder's .inter files have typed columns such as `user_id:token`."""
     for path in sorted(folder.glob("*.inter")):
         try:
             with path.open("rb") as file:
@@ -40,39 +44,44 @@ def is_recbole(folder: Path) -> bool:
     return False
 
 
-def load_recbole(folder: Path) -> RecDataset:
-    """The data set in `folder`, its ids numbered by first appearance, split by the benchmark's rule if it is not yet.
+def load_recbole(folder: Path, cache_dir: Path | None = None) -> RecDataset:
+    """Load the data set in `folder`, its ids numbered by first appearance, split by MMRec's rule unless it is split.
 
     Each line is an interaction, whatever its rating; of lines with the same user and item the first counts. Only
-    features with a list of ids are loaded, the mean in place of missing ones; texts are not encoded. Raises DataError
-    for whatever is not in the format.
+    features with a list of ids are loaded, the mean in place of missing ones; texts are not encoded. `cache_dir` is not
+    used. Raises DataError for any fault.
     """
-    from recmodels.data.splits import split
-
-    path, users, items, labels = _interactions(folder)
-    user_codes, user_ids = _number(users)
-    item_codes, item_ids = _number(items)
+    rows = _read(folder)
+    n_users, n_items = len(rows.ids.users), len(rows.ids.items)
+    labels: NDArray[np.integer] | None = rows.labels
     if labels is None:
-        try:
-            labels = split(user_codes, None, "benchmark", SPLIT_SEED).astype(np.int64)
-        except UserError as error:
-            raise DataError(f"{path}: {error}") from None
-        log.info("%s: split by the benchmark's rule with seed %d", path, SPLIT_SEED)
-    table = np.stack([user_codes, item_codes, labels], axis=1)
-    splits = split_by_label(path, table, len(user_ids))
-    features = _features(path, item_ids)
-    digest = fingerprint(len(user_ids), len(item_ids), splits, features)
-    return RecDataset(folder.name, len(user_ids), len(item_ids), *splits, features, digest)
+        labels = split(rows.users, None, "benchmark", SPLIT_SEED, rows.path)
+        log.info("%s: split by the benchmark's rule with seed %d", rows.path, SPLIT_SEED)
+    splits = split_by_label(rows.path, np.stack([rows.users, rows.items, labels], axis=1), n_users)
+    features = _features(folder, rows.ids.items)
+    digest = fingerprint(n_users, n_items, splits, features)
+    source = IdSource(folder, read_recbole_ids, rows.ids)
+    return RecDataset(folder.name, n_users, n_items, *splits, features, digest, id_source=source)
 
 
-def recbole_ids(folder: Path) -> tuple[list[str], list[str]]:
-    """The tokens of users and items, by our numbers."""
-    _, users, items, _ = _interactions(folder)
-    return _number(users)[1], _number(items)[1]
+def read_recbole_ids(folder: Path) -> IdMaps:
+    """Read the tokens of users and items, in the order of their numbers. Raises DataError."""
+    return _read(folder).ids
 
 
-def _interactions(folder: Path) -> tuple[Path, Ids, Ids, Ints | None]:
-    """The file that faults name, then user, item and, of a split set, label of each distinct interaction, (n,) each."""
+class _Rows(NamedTuple):
+    """The distinct interactions: number of user and of item, (n,), and the label of each if the set is split already.
+
+    `path`: the file that messages name."""
+
+    path: Path
+    users: Ints
+    items: Ints
+    labels: Ints | None
+    ids: IdMaps
+
+
+def _read(folder: Path) -> _Rows:
     parts = [next(iter(sorted(folder.glob(f"*.{part}.inter"))), None) for part in PARTS]
     paths = [part for part in parts if part is not None]
     if not paths:
@@ -80,21 +89,13 @@ def _interactions(folder: Path) -> tuple[Path, Ids, Ids, Ints | None]:
     elif len(paths) != len(PARTS):
         raise DataError(f"{folder}: found {', '.join(p.name for p in paths)}, expected .train, .valid and .test.inter")
     read = [_pairs(path) for path in paths]
-    users, items = (np.concatenate(column) for column in zip(*read, strict=True))
-    labels = np.repeat(np.arange(len(read)), [len(rows) for rows, _ in read]) if len(read) > 1 else None
-    kept = first_of_pairs(users, items)
-    if not kept.all():
-        log.info("%s: left out %d lines whose user and item are on a line above", paths[0], (~kept).sum())
-    return paths[0], users[kept], items[kept], None if labels is None else labels[kept]
-
-
-def first_of_pairs(users: Ids, items: Ids) -> NDArray[np.bool_]:
-    """Which of the (n,) rows are the first with their user and item."""
-    user_codes, item_codes = _codes(users), _codes(items)
-    _, firsts = np.unique(user_codes * (item_codes.max() + 1) + item_codes, return_index=True)
-    kept = np.zeros(len(users), dtype=bool)
-    kept[firsts] = True
-    return kept
+    (users, user_ids), (items, item_ids) = (factorize(np.concatenate(tokens)) for tokens in zip(*read, strict=True))
+    labels = np.repeat(np.arange(len(read)), [len(tokens) for tokens, _ in read]) if len(read) > 1 else None
+    first = first_rows(users, items)
+    if not first.all():
+        log.info("%s: left out %d lines whose user and item are on a line above", paths[0], (~first).sum())
+    ids = IdMaps(user_ids.tolist(), item_ids.tolist())
+    return _Rows(paths[0], users[first], items[first], None if labels is None else labels[first], ids)
 
 
 def _pairs(path: Path) -> tuple[Ids, Ids]:
@@ -108,37 +109,14 @@ def _pairs(path: Path) -> tuple[Ids, Ids]:
     return as_ids(path, USER, columns[USER]), as_ids(path, item, columns[item])
 
 
-def _number(values: Ids) -> tuple[Ints, list[str]]:
-    from recmodels.data.numbering import number
-
-    codes, distinct = number(values)
-    return codes, distinct.tolist()
-
-
-def _codes(values: Ids) -> Ints:
-    return _number(values)[0]
-
-
-def _features(inter: Path, item_ids: list[str]) -> dict[str, NDArray[np.float32]]:
+def _features(folder: Path, item_ids: Sequence[str]) -> dict[str, NDArray[np.float32]]:
     features = {}
-    for path in sorted(inter.parent.glob("*_feat.npy")):
+    for path in sorted(folder.glob("*_feat.npy")):
         listed = path.with_suffix(".ids.txt")
         if not listed.is_file():
             log.warning("%s: not loaded, as there is no %s with the item of each row", path, listed.name)
             continue
-        matrix, ids = load_features(path), read_id_list(listed)
-        if len(ids) != len(matrix):
-            raise DataError(f"{listed}: {len(ids)} ids, expected {len(matrix)}, one for each row of {path.name}")
-        rows, n_unknown = rows_of(listed, ids, item_ids)
+        matrix, rows, n_unknown = load_rows(path, listed, item_ids)
         log.info("%s: the mean row for %d items without one; %d rows are of no item", path, (rows < 0).sum(), n_unknown)
         features[modality_of(path)] = with_means(matrix, rows)
-    if not features:
-        texts = next(iter(sorted(inter.parent.glob("*.item"))), "ITEMS.csv")
-        log.info(
-            "%s: no item features; a set that has them: run_search.py prepare --from %s --name NEW "
-            "--features text=%s:COLUMN",
-            inter.parent,
-            inter,
-            texts,
-        )
     return features

@@ -1,4 +1,4 @@
-"""Columns of a table on disk as ids or as numbers: CSV, tab-separated text, Parquet. A fault names file and row.
+"""Read columns of CSV, tab-separated or Parquet tables as ids, texts or numbers. A fault names file and row.
 
 Rows are counted from 1, without the header.
 """
@@ -21,7 +21,7 @@ Result = TypeVar("Result")
 
 
 def column_names(path: Path) -> list[str]:
-    """The names in a table's header. Raises DataError for a file that is no table, or with a name twice."""
+    """Read the names in a table's header. Raises DataError for a file that is no table, or with a name twice."""
     found = _guarded(path, lambda: _names(path))
     for name in found:
         if found.count(name) > 1:
@@ -30,10 +30,10 @@ def column_names(path: Path) -> list[str]:
 
 
 def read_columns(path: Path, names: Sequence[str]) -> dict[str, "pyarrow.ChunkedArray"]:
-    """The columns by name, of equal length, at least 1: text from a text file, whatever they are in Parquet.
+    """Read the columns of these names, of equal length, at least 1: text from a text file, any type from Parquet.
 
-    By the name's end: .parquet; .csv; all else is separated by tabs; .gz may follow on text. Only in .csv and .tsv
-    quotation marks enclose a cell. Raises DataError for a damaged file, a missing column, a table without rows.
+    The file's name decides: .parquet; .csv; any other is separated by tabs; .gz may follow on text. Only in .csv and
+    .tsv quotation marks enclose a cell. Raises DataError for a damaged file, a missing column, a table without rows.
     """
     found = column_names(path)
     for name in names:
@@ -46,12 +46,12 @@ def read_columns(path: Path, names: Sequence[str]) -> dict[str, "pyarrow.Chunked
 
 
 def as_ids(path: Path, name: str, column: "pyarrow.ChunkedArray") -> NDArray[np.object_]:
-    """Ids as text, (n,) of str: text as it is written, whole numbers in digits. DataError for a missing one."""
+    """Return ids as text, (n,) of str: text as it is written, whole numbers in digits. DataError for a missing one."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
     kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
-    if pa.types.is_floating(kind):  # many a tool makes floats of integers with gaps
+    if pa.types.is_floating(kind):  # many tools make floats of integers with gaps
         column = _whole(path, name, column.to_numpy())
     elif not (pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_integer(kind)):
         raise DataError(f"{path}: {name!r} is a column of {kind}, expected ids that are text or whole numbers")
@@ -64,7 +64,7 @@ def as_ids(path: Path, name: str, column: "pyarrow.ChunkedArray") -> NDArray[np.
 
 
 def as_text(path: Path, name: str, column: "pyarrow.ChunkedArray") -> list[str]:
-    """The cells as text, "" where there is none. DataError for cells that hold several values."""
+    """Return the cells as text, "" for a missing one. Raises DataError for cells that hold several values."""
     import pyarrow as pa
 
     if pa.types.is_nested(column.type) or pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type):
@@ -74,7 +74,7 @@ def as_text(path: Path, name: str, column: "pyarrow.ChunkedArray") -> list[str]:
 
 
 def as_numbers(path: Path, name: str, column: "pyarrow.ChunkedArray") -> NDArray[np.float64]:
-    """The cells as finite numbers, (n,); true and false are 1 and 0. DataError for any other."""
+    """Return the cells as finite numbers, (n,); true and false are 1 and 0. Raises DataError for any other."""
     import pandas as pd
     import pyarrow as pa
 
@@ -106,7 +106,7 @@ def _names(path: Path) -> list[str]:
 
     if path.suffix == ".parquet":
         return list(parquet.read_schema(path).names)
-    with csv.open_csv(str(path), _reading(), _parsing(path)) as reader:
+    with csv.open_csv(str(path), csv.ReadOptions(use_threads=False), _parsing(path)) as reader:
         return list(reader.schema.names)
 
 
@@ -118,15 +118,9 @@ def _read(path: Path, names: list[str]) -> "pyarrow.Table":
         table = parquet.read_table(path, columns=names)
         table.validate(full=True)  # text that is no UTF-8 would be a fault only when it is looked at
         return table
+    # One thread: of several, none knows the number of a row with a fault.
     converting = csv.ConvertOptions(include_columns=names, column_types=dict.fromkeys(names, pa.string()))
-    return csv.read_csv(str(path), _reading(), _parsing(path), converting)
-
-
-def _reading() -> Any:
-    """One thread: of several, none knows the number of a row with a fault."""
-    from pyarrow import csv
-
-    return csv.ReadOptions(use_threads=False)
+    return csv.read_csv(str(path), csv.ReadOptions(use_threads=False), _parsing(path), converting)
 
 
 def _parsing(path: Path) -> Any:

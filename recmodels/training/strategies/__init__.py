@@ -1,8 +1,6 @@
 """Training strategies: how the loss of a batch becomes a step of the optimiser."""
 
-from recmodels.training.strategies.base import Averaging, LossTransform, Oracle, Part, Rule
 from recmodels.training.strategies.names import (
-    ALIASES,
     CONTROLS,
     LAYERS,
     STRATEGIES,
@@ -13,21 +11,14 @@ from recmodels.training.strategies.names import (
     part_names,
     parts_of,
 )
-from recmodels.training.strategies.strategy import Strategy, check_clip_norm
+from recmodels.training.strategies.strategy import Strategy
 
 __all__ = [
-    "ALIASES",
     "CONTROLS",
     "LAYERS",
     "STRATEGIES",
-    "Averaging",
-    "LossTransform",
-    "Oracle",
-    "Part",
-    "Rule",
     "Strategy",
     "canonical",
-    "check_clip_norm",
     "is_reconstruction",
     "knobs",
     "make_strategy",

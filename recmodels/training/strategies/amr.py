@@ -11,7 +11,7 @@ from torch import Tensor
 
 from recmodels.models.base import Recommender
 from recmodels.models.parts.item_features import feature_tables, shifted
-from recmodels.signatures import require
+from recmodels.signatures import Count, NotNegative
 from recmodels.training.batch_loss import BatchLoss, Terms, total
 from recmodels.training.strategies.base import Batches, LossTransform
 
@@ -37,18 +37,12 @@ class AMR(LossTransform):
 
     needs_features: ClassVar = True
     off: ClassVar = {"adv_weight": 0.0}
-    adv_eps: float = 0.1
+    adv_eps: NotNegative = 0.1
     adv_eps_mode: Literal["absolute", "relative"] = "absolute"
-    adv_weight: float = 1.0
+    adv_weight: NotNegative = 1.0
     adv_type: Literal["grad", "sign", "rand"] = "grad"
-    adv_warmup: int = 0
+    adv_warmup: Count = 0
     adv_freeze: bool = False
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        require(self.adv_eps >= 0, "adv_eps >= 0", adv_eps=self.adv_eps)
-        require(self.adv_weight >= 0, "adv_weight >= 0", adv_weight=self.adv_weight)
-        require(self.adv_warmup >= 0, "adv_warmup >= 0", adv_warmup=self.adv_warmup)
 
     def attach(self, model: Recommender, rng: np.random.Generator) -> None:
         self.tables, self.rng, self.epoch = feature_tables(model), rng, 0

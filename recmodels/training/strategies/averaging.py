@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from recmodels.models.base import Recommender
-from recmodels.signatures import require
+from recmodels.signatures import CountFromOne, ShareBelowOne
 from recmodels.training.strategies.base import Averaging
 
 
@@ -50,11 +50,7 @@ class EMA(_RunningMean):
     """
 
     off: ClassVar = {"decay": 0.0}
-    decay: float = 0.999
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        require(0 <= self.decay < 1, "0 <= decay < 1", decay=self.decay)
+    decay: ShareBelowOne = 0.999
 
     def after_step(self) -> None:
         if self.decay:
@@ -70,11 +66,7 @@ class SWA(_RunningMean):
     """
 
     off: ClassVar = {"swa_start": 10**9}
-    swa_start: int = 10
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        require(self.swa_start >= 1, "swa_start >= 1", swa_start=self.swa_start)
+    swa_start: CountFromOne = 10
 
     def attach(self, model: Recommender, rng: np.random.Generator) -> None:
         super().attach(model, rng)

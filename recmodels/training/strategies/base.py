@@ -30,15 +30,17 @@ Batches = Callable[[np.random.Generator], Iterator[BatchLoss]]
 class Part:
     """One layer's method: a keyword dataclass whose fields are its knobs. ValueError for an invalid knob."""
 
+    shown: ClassVar[tuple[str, ...]] = ()
+    """Names of the knobs that tables of trials show, searched or not."""
     needs_features: ClassVar[bool] = False
-    """Whether it trains only models whose loss reads item features."""
+    """True if the part trains only models whose loss reads item features."""
     reconstruction: ClassVar[bool] = False
-    """Whether it was rebuilt from less than its paper's full text: its results are not those of the paper."""
+    """True if the part was rebuilt from less than its paper's full text: its results are not those of the paper."""
     off: ClassVar[Mapping[str, Any]] = {}
     """Knobs with which the part leaves plain training as it is, bit for bit; empty if there are none."""
 
     def __post_init__(self) -> None:
-        """Check the knobs against their types; a part with ranges checks these too."""
+        """Check each knob against its annotation; a part with rules for several knobs checks these too."""
         check_values(type(self), vars(self))
 
     def attach(self, model: Recommender, rng: np.random.Generator) -> None:
@@ -129,7 +131,7 @@ class Rule(Part):
         update()
 
     def penalty(self, learning_rate: float, squared_norm: float) -> dict[str, float]:
-        """What the rule adds to the loss, to first order, by name; `squared_norm`: of the gradient."""
+        """The terms that the rule adds to the loss, to first order, by name; `squared_norm`: of the gradient."""
         return {}
 
 

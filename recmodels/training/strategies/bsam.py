@@ -11,7 +11,7 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
-from recmodels.signatures import require
+from recmodels.signatures import Share
 from recmodels.training.batch_loss import BatchLoss
 from recmodels.training.strategies.perturbed import FirstGradient, Perturbation, Perturbed, blend
 
@@ -46,12 +46,8 @@ class BSAMPlus(BSAM):
     """Reconstruction: the gradient of (1 - lam) L(theta) + lam L(theta + eps), eps held fixed; `mix="sum"`: of
     L(theta) + L(theta + eps). lam=0 is plain training, lam=1 BSAM. ValueError unless 0 <= lam <= 1."""
 
-    lam: float = 0.5
+    lam: Share = 0.5
     mix: Literal["convex", "sum"] = "convex"
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        require(0 <= self.lam <= 1, "0 <= lam <= 1", lam=self.lam)
 
     @property
     def neutral(self) -> bool:

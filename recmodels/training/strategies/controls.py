@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from recmodels.signatures import require
+from recmodels.signatures import CountFromOne, Positive
 from recmodels.training.batch_loss import BatchLoss
 from recmodels.training.strategies.base import Gradient, Rule, Update
 
@@ -18,11 +18,7 @@ class ScaledRate(Rule):
     """
 
     off: ClassVar = {"lr_scale": 1.0}
-    lr_scale: float = 1.0
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        require(self.lr_scale > 0, "lr_scale > 0", lr_scale=self.lr_scale)
+    lr_scale: Positive = 1.0
 
     def step(self, gradient: Gradient, update: Update, loss: BatchLoss) -> None:
         gradient()
@@ -36,11 +32,7 @@ class Repeated(Rule):
     steps without its ascent. ValueError unless interval >= 1."""
 
     shown: ClassVar = ("interval",)
-    interval: int = 3
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        require(self.interval >= 1, "interval >= 1", interval=self.interval)
+    interval: CountFromOne = 3
 
     def step(self, gradient: Gradient, update: Update, loss: BatchLoss) -> None:
         gradient()

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from recmodels.signatures import require
+from recmodels.signatures import CountFromOne
 from recmodels.training.batch_loss import BatchLoss
 from recmodels.training.strategies.base import Gradient, Rule, Update, restoring
 
@@ -27,7 +27,7 @@ class MirrorGradient(Rule):
     shown: ClassVar = ("alpha", "beta", "interval")
     alpha: float = 1.0
     beta: float = 0.2
-    interval: int = 3
+    interval: CountFromOne = 3
     compose: Literal["two_step", "combined"] = "two_step"
     phase: Literal["epoch_first", "global"] = "epoch_first"
     clip_first: bool = True
@@ -35,8 +35,8 @@ class MirrorGradient(Rule):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require(0 <= self.beta < self.alpha, "0 <= beta < alpha", alpha=self.alpha, beta=self.beta)
-        require(self.interval >= 1, "interval >= 1", interval=self.interval)
+        if not 0 <= self.beta < self.alpha:
+            raise ValueError(f"0 <= beta < alpha must hold, but got alpha={self.alpha}, beta={self.beta}")
 
     def step(self, gradient: Gradient, update: Update, loss: BatchLoss) -> None:
         gradient()  # at theta

@@ -67,7 +67,7 @@ def parts_of(name: str) -> dict[str, type[Part]]:
 
 
 def is_reconstruction(name: str) -> bool:
-    """Whether a method was rebuilt from less than its full text: its results are not those of its paper."""
+    """True for a method that was rebuilt from less than its full text: its results are not those of its paper."""
     names = {*part_names(name)}
     composed = any(names.issuperset(ALIASES[each]) for each in RECONSTRUCTED)
     return composed or any(part.reconstruction for part in parts_of(name).values())

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.utils import get_total_norm
 
 from recmodels.models.base import Recommender
-from recmodels.signatures import require
+from recmodels.signatures import CountFromOne, NotNegative
 from recmodels.training.batch_loss import BatchLoss
 from recmodels.training.strategies.base import Oracle, restoring
 
@@ -33,13 +33,8 @@ class Perturbed(Oracle):
     """
 
     off: ClassVar = {"rho": 0.0}
-    rho: float = 0.05
-    every: int = 1
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        require(self.rho >= 0, "rho >= 0", rho=self.rho)
-        require(self.every >= 1, "every >= 1", every=self.every)
+    rho: NotNegative = 0.05
+    every: CountFromOne = 1
 
     def attach(self, model: Recommender, rng: np.random.Generator) -> None:
         self.parameters = self.perturbable(model)
@@ -51,12 +46,12 @@ class Perturbed(Oracle):
 
     @property
     def neutral(self) -> bool:
-        """Whether no weight would move: then there is no second pass."""
+        """True if no weight would move: then there is no second pass."""
         return self.rho == 0
 
     @property
     def mixes(self) -> bool:
-        """Whether `combine` needs the first gradient: only then is it kept."""
+        """True if `combine` needs the first gradient: only then is it stored."""
         return False
 
     def gradient(self, loss: BatchLoss, *, replay: bool = False) -> float:

@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
-from recmodels.signatures import check_values, require
+from recmodels.signatures import NotNegative, Share
 from recmodels.training.batch_loss import BatchLoss
 from recmodels.training.strategies.perturbed import FirstGradient, Perturbation, Scoped, along, blend, norm
 
@@ -34,12 +34,8 @@ class ASAM(Scoped):
     Scaled are tensors of two or more dimensions; for the others, biases, T = 1. ValueError unless xi >= 0.
     """
 
-    rho: float = 0.5
-    xi: float = 0.01
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        require(self.xi >= 0, "xi >= 0", xi=self.xi)
+    rho: NotNegative = 0.5
+    xi: NotNegative = 0.01
 
     def epsilon(self, parameters: list[nn.Parameter], gradients: list[Tensor], loss: BatchLoss) -> Perturbation:
         scaled, twice = [], []
@@ -55,11 +51,7 @@ class GSAM(Scoped):
     """Zhuang et al., ICLR 2022, arXiv 2203.08065: SAM's gradient less `decompose` times the part of the plain gradient
     that is orthogonal to it. The learning rate is constant, and with it rho. ValueError unless decompose >= 0."""
 
-    decompose: float = 0.4
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        require(self.decompose >= 0, "decompose >= 0", decompose=self.decompose)
+    decompose: NotNegative = 0.4
 
     @property
     def mixes(self) -> bool:
@@ -83,15 +75,12 @@ class GradientNormPenalty(Scoped):
 
     off: ClassVar = {"r": 0.0}
     rho: float = field(init=False, repr=False)
-    r: float = 0.1
-    c: float = 0.8
+    r: NotNegative = 0.1
+    c: Share = 0.8
 
     def __post_init__(self) -> None:
-        check_values(type(self), vars(self))
-        require(self.r >= 0, "r >= 0", r=self.r)
-        require(0 <= self.c <= 1, "0 <= c <= 1", c=self.c)
-        self.rho = self.r  # the paper's name of the radius
         super().__post_init__()
+        self.rho = self.r  # the paper's name of the radius
 
     @property
     def neutral(self) -> bool:

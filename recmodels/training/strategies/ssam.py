@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from recmodels.models.base import Recommender
-from recmodels.signatures import require
+from recmodels.signatures import Count, CountFromOne, Share
 from recmodels.training.batch_loss import BadStep, BatchLoss, without_side_effects
 from recmodels.training.strategies.base import Batches
 from recmodels.training.strategies.perturbed import Perturbation, Scoped, along, norm
@@ -28,14 +28,9 @@ class SparseSAM(Scoped):
     sparsity=0 is SAM, sparsity=1 plain training. ValueError unless 0 <= sparsity <= 1 and mask_every >= 1.
     """
 
-    sparsity: float = 0.5
-    mask_every: int = 1
+    sparsity: Share = 0.5
+    mask_every: CountFromOne = 1
     renorm: bool = False
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        require(0 <= self.sparsity <= 1, "0 <= sparsity <= 1", sparsity=self.sparsity)
-        require(self.mask_every >= 1, "mask_every >= 1", mask_every=self.mask_every)
 
     def attach(self, model: Recommender, rng: np.random.Generator) -> None:
         super().attach(model, rng)
@@ -50,7 +45,7 @@ class SparseSAM(Scoped):
 
     @property
     def _masked(self) -> bool:
-        """Whether there is anything to choose."""
+        """True if some but not all weights are perturbed: then there is a mask."""
         return not super().neutral and 0 < self.n_perturbed < self.size
 
     def epsilon(self, parameters: list[nn.Parameter], gradients: list[Tensor], loss: BatchLoss) -> Perturbation:
@@ -98,13 +93,8 @@ class FisherSAM(SparseSAM):
     ValueError unless n_fisher >= 1 and fisher_batch >= 0.
     """
 
-    n_fisher: int = 16
-    fisher_batch: int = 0
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        require(self.n_fisher >= 1, "n_fisher >= 1", n_fisher=self.n_fisher)
-        require(self.fisher_batch >= 0, "fisher_batch >= 0", fisher_batch=self.fisher_batch)
+    n_fisher: CountFromOne = 16
+    fisher_batch: Count = 0
 
     def attach(self, model: Recommender, rng: np.random.Generator) -> None:
         super().attach(model, rng)
@@ -145,15 +135,10 @@ class DynamicSAM(SparseSAM):
     same (in the reference it shrinks at times). ValueError unless 0 <= d0 <= 1 and horizon >= 1.
     """
 
-    d0: float = 0.5
-    horizon: int = 200
+    d0: Share = 0.5
+    horizon: CountFromOne = 200
     drop: Score = "gradient"
     grow: Score = "random"
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        require(0 <= self.d0 <= 1, "0 <= d0 <= 1", d0=self.d0)
-        require(self.horizon >= 1, "horizon >= 1", horizon=self.horizon)
 
     def attach(self, model: Recommender, rng: np.random.Generator) -> None:
         super().attach(model, rng)

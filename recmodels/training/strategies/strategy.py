@@ -12,7 +12,7 @@ from torch.optim import Optimizer
 
 from recmodels.errors import TrainingDiverged
 from recmodels.models.base import Recommender
-from recmodels.signatures import check_values, require
+from recmodels.signatures import Positive, check_value
 from recmodels.training.batch_loss import BadStep, BatchLoss, Counts
 from recmodels.training.strategies.base import (
     Averaging,
@@ -50,7 +50,7 @@ class Strategy:
         seed: int = 0,
     ):
         if clip_norm is not None:
-            check_clip_norm(clip_norm=clip_norm)
+            check_value("clip_norm", clip_norm, Positive)
         self.model, self.clip_norm = model, clip_norm
         self.transform, self.oracle = transform, oracle or Oracle()
         self.rule, self.averaging = rule or Rule(), averaging or Averaging()
@@ -133,9 +133,3 @@ class Strategy:
             "averaging": self.averaging,
         }
         return {name: part for name, part in parts.items() if part is not None}
-
-
-def check_clip_norm(*, clip_norm: float) -> None:
-    """ValueError unless it is a finite number above 0."""
-    check_values(check_clip_norm, {"clip_norm": clip_norm})
-    require(clip_norm > 0, "clip_norm > 0", clip_norm=clip_norm)

@@ -49,7 +49,7 @@ def test_the_strategys_own_report_is_part_of_it() -> None:
 
 
 def test_every_call_measures_the_same_batches_and_draws() -> None:
-    """Means over the first batches of an order of their own, whatever the training's generators are at."""
+    """Means over the first batches of a fixed order, whatever state the training's generators have."""
     data = checkerboard(8)
     state = state_of(MF(dropout=0.5))
     found = []

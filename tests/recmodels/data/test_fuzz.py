@@ -21,11 +21,10 @@ import pytest
 
 from recmodels.data import load_dataset
 from recmodels.data.corruptions import corrupted, parse_variant
-from recmodels.data.formats.amr import load_amr_folder
+from recmodels.data.formats.amr import load_amr
 from recmodels.data.formats.feature_file import load_features
-from recmodels.data.formats.mmrec import load_benchmark
+from recmodels.data.formats.mmrec import load_mmrec
 from recmodels.data.formats.recbole import load_recbole
-from recmodels.data.ids import IdMaps
 from recmodels.data.synthetic import synthetic
 from recmodels.errors import UserError
 from recmodels.prepare.amazon import Sources, prepare_amazon
@@ -37,9 +36,9 @@ from tests.recmodels.data.formats import amr_folders
 from tests.tuning.export.test_winner import a_spec, exported
 from tuning.cli.compare import new_comparison
 from tuning.experiments.comparison import Comparison
-from tuning.export.winner import read_trainable
+from tuning.export import read_trainable
+from tuning.space import Space, load_space
 from tuning.space.catalogue import known_parameters
-from tuning.space.layers import Space, load_space
 from tuning.spec import SearchSpec
 
 DAMAGES = 200  # of each kind
@@ -189,7 +188,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_benchmark_interactions(folder: Path) -> None:
-    kind = Kind([folder / "toy.inter"], lambda: load_benchmark(folder, folder.parent / "cache"))
+    kind = Kind([folder / "toy.inter"], lambda: load_mmrec(folder, folder.parent / "cache"))
     assert 50 < refusals(kind) < DAMAGES
 
 
@@ -198,7 +197,7 @@ def test_features(folder: Path) -> None:
     assert refusals(Kind([path], lambda: load_features(path, 25))) > 50
 
 
-def test_benchmark_folder(folder: Path) -> None:
+def test_mmrec_folder(folder: Path) -> None:
     files = sorted(folder.iterdir())
     assert refusals(Kind(files, lambda: load_dataset("toy", folder.parent, folder.parent / "cache"))) > 50
 
@@ -207,7 +206,7 @@ def test_amr_folder(tmp_path: Path) -> None:
     made = synthetic("pins", n_users=15, n_items=40, n_interactions=80, dims={"image": 3})
     path = tmp_path / "pins"
     amr_folders.write(path, made, 6)
-    kind = Kind([path / name for name in ("pos.txt", "neg.txt", "f_resnet.npy")], lambda: load_amr_folder(path))
+    kind = Kind([path / name for name in ("pos.txt", "neg.txt", "f_resnet.npy")], lambda: load_amr(path))
     assert 50 < refusals(kind) < DAMAGES
 
 
@@ -247,19 +246,18 @@ def test_tables_of_ones_own(tables: Path, table: str) -> None:
 
     def load() -> None:
         made = prepare_own(
-            tables / table, name="toy", data_dir=out, features=features, min_rating=2, split="time", encoder="tfidf"
+            tables / table, name="toy", data_dir=out, features=features, min_rating=2, rule="time", encoder="tfidf"
         )
-        IdMaps.of(load_benchmark(made, tables.parent / "cache"), made)
+        assert load_mmrec(made, tables.parent / "cache").ids
 
     files = [tables / name for name in (table, table, "items.csv", "image.npy", "image.txt")]
-    assert refusals(Kind(files, load, (str(tables), "--features"), out), damages=150) > 20
+    assert refusals(Kind(files, load, (str(tables), "`features`"), out), damages=150) > 20
 
 
 def test_id_tables(tables: Path) -> None:
     made = prepare_own(tables / "clicks.csv", name="toy", data_dir=tables.parent / "out")
-    data = load_benchmark(made, tables.parent / "cache")
     files = [made / "user_ids.tsv", made / "item_ids.tsv"]
-    assert 50 < refusals(Kind(files, lambda: IdMaps.of(data, made))) < DAMAGES
+    assert 50 < refusals(Kind(files, lambda: load_mmrec(made, tables.parent / "cache").ids)) < DAMAGES
 
 
 @pytest.fixture
@@ -314,7 +312,7 @@ def test_amazon_files_to_a_folder(raw: Path) -> None:
 
     def load() -> None:
         made = prepare_amazon("baby", data_dir=out, sources=sources, k_core=3, encoder="tfidf", width=4)
-        load_benchmark(made, raw.parent / "cache")
+        load_mmrec(made, raw.parent / "cache")
 
     assert 20 < refusals(Kind([raw / name for name in files.values()], load, (str(raw),), out), damages=90) < 90
 
@@ -394,7 +392,7 @@ def test_names_of_data_sets_and_variants() -> None:
             else:
                 load_dataset(name, Path("/nowhere") if len(name) % 2 else None)
 
-        refused += refused_in_one_line(load, "data set", "--data-dir", "/nowhere")
+        refused += refused_in_one_line(load, "data set", "`data_dir`", "/nowhere")
     assert 50 < refused < DAMAGES
 
 
@@ -405,7 +403,7 @@ def test_exported_configuration(tmp_path: Path) -> None:
 
 def test_spec_of_a_search(tmp_path: Path) -> None:
     path = tmp_path / "spec.yaml"
-    path.write_text(a_spec(space=Space.from_data({"model": {"n_layers": 2}}).to_data()).to_yaml())
+    path.write_text(a_spec(space={"model": {"n_layers": 2}}).to_yaml())
     assert 50 < refusals(Kind([path], lambda: SearchSpec.read(path))) < DAMAGES
 
 
@@ -414,4 +412,4 @@ def test_comparison(tmp_path: Path) -> None:
     comparison = new_comparison(options | {"name": "c"})
     comparison.write()
     path = comparison.folder / "comparison.yaml"
-    assert 50 < refusals(Kind([path], lambda: Comparison.read(path.parent))) < DAMAGES
+    assert 50 < refusals(Kind([path], lambda: Comparison.read(path))) < DAMAGES

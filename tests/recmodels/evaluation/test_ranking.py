@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from recmodels.data.dataset import Interactions, RecDataset
-from recmodels.data.formats.amr import load_amr_folder
+from recmodels.data.formats.amr import load_amr
 from recmodels.data.synthetic import synthetic
 from recmodels.evaluation import METRICS, Evaluator, evaluate, ranking
 from recmodels.metric import NAMES, Metric
@@ -97,7 +97,7 @@ def listed(positives: list[int], lists: list[list[int]], n_items: int) -> RecDat
 @pytest.mark.parametrize("block_scores", [2**24, 1])
 @pytest.mark.parametrize("name", ["valid", "test"])
 def test_ranks_one_positive_among_its_candidates(block_scores: int, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """AMR-7: ties count against the positive, a repeated negative counts twice, and nothing else takes part."""
+    """Ties count against the positive, a repeated negative counts twice, and nothing else takes part."""
     monkeypatch.setattr(ranking, "BLOCK_SCORES", block_scores)
     scores = np.array(
         [
@@ -136,7 +136,7 @@ def test_an_amr_folder_is_ranked_by_its_own_lists(tmp_path: Path) -> None:
     """As in the README's example: the data set's protocol without a word about it."""
     made = synthetic("made", n_users=120, n_items=80, n_interactions=600, dims={"image": 6})
     amr_folders.write(tmp_path / "pins", made, n_negatives=30)
-    data = load_amr_folder(tmp_path / "pins")
+    data = load_amr(tmp_path / "pins")
     final = torch.randn(data.n_users, 4), torch.randn(data.n_items, 4)
     in_full = {split: Evaluator(replace(data, candidates=None), split, (31,)) for split in ("valid", "test")}
     for split, whole in in_full.items():

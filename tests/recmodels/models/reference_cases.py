@@ -133,7 +133,7 @@ FROZEN = {
     "branches.image.preference": "fixed_v_preference",
     "branches.text.preference": "fixed_t_preference",
 }
-"""What MMGCN draws and never trains in the benchmark: ours -> array."""
+"""Parameters that MMGCN draws and never trains in the benchmark: ours -> array."""
 
 
 def build(name: str, z: dict[str, Any], *features: str, **changes: Any) -> Recommender:

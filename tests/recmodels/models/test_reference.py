@@ -17,7 +17,7 @@ from tests.recmodels import reference as golden
 from tests.recmodels.models.reference_cases import CASES, FROZEN, LONG, SHORT, build, scores, total
 
 DOUBLE = ["VBPR", "GRCN", "MMGCN", "DualGNN"]
-"""Those whose files also hold a run in double precision."""
+"""Models whose files also hold a run in double precision."""
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def array(name: str, parameter: str, prefix: str) -> str:
 
 
 def cancels(name: str, parameter: str) -> bool:
-    """Whether the true gradient is zero, and only round-off appears."""
+    """Say whether the true gradient is zero, so that only round-off appears."""
     zero = {"FREEDOM": ["projection.bias"], "SLMRec": ["alignment.first.bias", "alignment.last.bias"]}
     return any(end in parameter for end in zero.get(name, ()))
 
@@ -215,7 +215,7 @@ def test_selfcf_with_dropped_edges(monkeypatch: pytest.MonkeyPatch) -> None:
     rate = z["drop_edge_drop_rate"].item()
     edges, kept = edges_of(golden.dataset(z)), torch.from_numpy(z["drop_adj_keep"])
     to_users, to_items = kept[:30, 30:][edges.users, edges.items], kept[30:, :30][edges.items, edges.users]
-    drops = [model.edges.matrix(model.weights * mask / (1 - rate)) for mask in (to_users, to_items)]
+    drops = [model.edges.pattern.matrix(model.weights * mask / (1 - rate)) for mask in (to_users, to_items)]
     monkeypatch.setattr(model, "_graphs", lambda: (drops[0], drops[1].t()))
     masks = [z[f"drop_target_keep_{side}"] for side in ("user", "item")]
     model.dropout = Recorded(z["drop_hp_dropout"].item(), *masks)
@@ -268,7 +268,7 @@ def test_user_graph_counts() -> None:
 
 def test_dualgnn_with_each_view_weighed_by_its_own() -> None:
     model, z = golden_model("DualGNN", variant="paper")
-    assert float(total(model, z)) == pytest.approx(1.578596, abs=2e-6)
+    assert total(model, z).item() == pytest.approx(1.578596, abs=2e-6)
 
 
 def test_mmgcn_with_trained_ids() -> None:

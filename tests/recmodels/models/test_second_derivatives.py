@@ -18,7 +18,7 @@ def trained(model: Recommender) -> list[Tensor]:
 
 
 def gradient(model: Recommender, *, create_graph: bool = False) -> Tensor:
-    """Of all trained weights, (N,), always with the same draws."""
+    """Return the gradient of all trained weights, (N,), always with the same draws."""
     torch.manual_seed(0)
     return flat(torch.autograd.grad(loss(model), trained(model), create_graph=create_graph))
 

@@ -27,11 +27,9 @@ def pattern() -> np.ndarray:
 
 
 def edge_pattern() -> ops.EdgePattern:
-    users, items = np.nonzero(pattern())
+    ends = [torch.from_numpy(side) for side in np.nonzero(pattern())]
     by_user, by_item = matrix()
-    order = np.argsort(items, kind="stable")
-    ends = (torch.from_numpy(array) for array in (order, users, items))
-    return ops.EdgePattern(by_user.indptr, by_user.indices, by_item.indptr, by_item.indices, *ends)
+    return ops.EdgePattern(*ends, *by_user[:2], *by_item[:2], ends[1].argsort(stable=True))
 
 
 def matrix(seed: int = 0) -> ops.Sparse:
@@ -71,15 +69,13 @@ CASES = {
         )
         for n in (1, 2, 3)
     },
-    "dot at edges": Case(
-        edges.DotAtEdges, lambda users, items: ops.dot_at_edges(edge_pattern(), users, items), ((U, D), (I, D))
-    ),
+    "dot at edges": Case(edges.DotAtEdges, lambda users, items: edge_pattern().dot(users, items), ((U, D), (I, D))),
     "sum to users": Case(
-        edges.SumOverEdges, lambda values, items: ops.sum_over_edges(edge_pattern(), values, items), ((E,), (I, D))
+        edges.SumOverEdges, lambda values, items: edge_pattern().sum_to_users(values, items), ((E,), (I, D))
     ),
     "sum to items": Case(
         edges.SumOverEdges,
-        lambda values, users: ops.sum_over_edges(edge_pattern(), values, users, to_items=True),
+        lambda values, users: edge_pattern().sum_to_items(values, users),
         ((E,), (U, D)),
     ),
     "cross entropy": Case(softmax.CrossEntropyOfOwnKey, ops.cross_entropy_of_own_key, ((U, D), (U, D))),

@@ -90,7 +90,7 @@ def test_a_missing_file_is_not_tried_again(site: Site, tmp_path: Path) -> None:
 def test_a_server_that_is_not_there(tmp_path: Path) -> None:
     for url, reason in (
         ("http://127.0.0.1:9/file.b", "the server refuses connections; check the connection"),
-        ("http://no-such-name.invalid/file.b", "check the connection, or pass --base-url for a mirror, or local files"),
+        ("http://no-such-name.invalid/file.b", "check the connection, or pass `base_url` for a mirror, or local files"),
         ("nonsense/file.b", "expected an http or https address"),
     ):
         with pytest.raises(DataError, match=reason):

@@ -1,4 +1,4 @@
-"""The steps that every data set goes through: numbering, k-core, split, texts, the folder."""
+"""The steps of preparing a data set: k-core, texts, the folder."""
 
 import json
 import os
@@ -10,8 +10,6 @@ import numpy as np
 import pytest
 
 from recmodels.data import known_datasets, load_dataset
-from recmodels.data.numbering import number
-from recmodels.data.splits import split
 from recmodels.errors import DataError, UserError
 from recmodels.prepare import text
 from recmodels.prepare.folder import write_folder
@@ -20,13 +18,6 @@ from recmodels.prepare.text import encode
 from tests.recmodels.prepare.raw_files import full_disk
 
 TEXTS = ["red wool hat", "blue wool scarf", " ", "usb cable", "red usb hub", "blue hat"]
-
-
-def test_number_counts_by_first_appearance() -> None:
-    codes, distinct = number(["b", "a", "b", "c", "a"])
-    assert (codes.tolist(), codes.dtype, distinct.tolist()) == ([0, 1, 0, 2, 1], np.int64, ["b", "a", "c"])
-    assert number(np.array([7, 7, 3]))[0].tolist() == [0, 0, 1]
-    assert number(["a", None])[0].tolist() == [0, -1]
 
 
 def naive_core(pairs: list[tuple[int, int]], k: int) -> list[tuple[int, int]]:
@@ -55,63 +46,6 @@ def test_a_core_may_be_empty() -> None:
     assert k_core(np.array([], dtype=np.int64), np.array([], dtype=np.int64), 2).shape == (0,)
 
 
-@pytest.mark.parametrize(
-    ("n", "expected"),
-    [
-        (1, (1, 0, 0)),
-        (2, (2, 0, 0)),
-        (3, (1, 1, 1)),
-        (9, (7, 1, 1)),
-        (10, (8, 1, 1)),
-        (15, (12, 1, 2)),
-        (20, (16, 2, 2)),
-        (99, (80, 9, 10)),
-    ],
-)
-def test_the_benchmarks_counts_of_a_user(n: int, expected: tuple[int, int, int]) -> None:
-    users = np.random.default_rng(0).permutation(np.repeat([0, 1, 2], [n, 5, 40]))
-    labels = split(users, None, "benchmark", seed=1)
-    assert tuple(np.bincount(labels[users == 0], minlength=3)) == expected
-    assert tuple(np.bincount(labels[users == 2])) == (32, 4, 4)
-
-
-def test_the_seed_decides_who_is_held_out() -> None:
-    users = np.repeat(np.arange(20), 10)
-    first, again, other = (split(users, None, "benchmark", seed) for seed in (1, 1, 2))
-    assert first.tolist() == again.tolist() != other.tolist()
-    held = np.flatnonzero(first[:100]) % 10
-    assert len(set(held.tolist())) > 5  # not always the same place
-
-
-def test_leave_last_out_takes_the_latest() -> None:
-    users = np.array([0, 1, 0, 0, 1, 1, 0, 2, 2])
-    times = np.array([4, 9, 8, 6, 7, 9, 5, 1, 2])
-    assert split(users, times, "leave-last-out", 0).tolist() == [0, 1, 2, 1, 0, 2, 0, 0, 0]
-
-
-def test_the_split_by_time_keeps_equal_times_together() -> None:
-    times = np.array([7, 1, 2, 3, 4, 5, 6, 9, 8, 7])
-    assert split(np.zeros(10, dtype=np.int64), times, "time", 0).tolist() == [0, 0, 0, 0, 0, 0, 0, 2, 1, 0]
-    times = np.random.default_rng(0).permutation(1000) // 3
-    labels = split(np.zeros(1000, dtype=np.int64), times, "time", 0)
-    assert times[labels == 0].max() < times[labels == 1].min() <= times[labels == 1].max() < times[labels == 2].min()
-    assert np.abs(np.bincount(labels) - [800, 100, 100]).max() <= 3
-
-
-@pytest.mark.parametrize(
-    ("rule", "times", "message"),
-    [
-        ("random", None, "--split random: expected one of benchmark, leave-last-out, time"),
-        ("time", None, "--split time: the interactions have no times, expected them or --split benchmark"),
-        ("time", np.ones(4), "--split time: no row of the 4 is for training"),
-        ("leave-last-out", np.ones(4), "--split leave-last-out: no row of the 4 is for validation"),
-    ],
-)
-def test_a_split_that_cannot_be(rule: str, times: Any, message: str) -> None:
-    with pytest.raises(UserError, match=message):
-        split(np.array([0, 0, 1, 1]), times, rule, 0)
-
-
 def test_tfidf_is_the_same_again_and_knows_what_is_alike() -> None:
     rows, name = encode(TEXTS, "tfidf", seed=3)
     assert (rows.shape, rows.dtype) == ((6, 6), np.float32)
@@ -125,7 +59,7 @@ def test_tfidf_is_the_same_again_and_knows_what_is_alike() -> None:
 def test_auto_without_the_sentence_encoder(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(text, "NEEDED", ("no_such_package",))
     np.testing.assert_array_equal(encode(TEXTS, "auto", 0)[0], encode(TEXTS, "tfidf", 0)[0])
-    with pytest.raises(UserError, match=r"--encoder minilm: is not installed, expected pip install 'mirrort"):
+    with pytest.raises(UserError, match=r"`encoder` minilm: is not installed, expected pip install 'mirrort"):
         encode(TEXTS, "minilm")
 
 
@@ -136,7 +70,7 @@ def test_texts_without_words(texts: list[str]) -> None:
 
 
 def test_an_encoder_that_is_none() -> None:
-    with pytest.raises(UserError, match="--encoder bert: expected one of auto, minilm, tfidf"):
+    with pytest.raises(UserError, match="`encoder` bert: expected one of auto, minilm, tfidf"):
         encode(TEXTS, "bert")
 
 
@@ -174,7 +108,7 @@ def test_a_folder_loads_as_it_was_written(tmp_path: Path) -> None:
 
 def test_a_folder_is_replaced_on_demand_only(tmp_path: Path) -> None:
     write_folder(tmp_path / "toy", **parts())
-    with pytest.raises(UserError, match="toy: exists already, expected --overwrite"):
+    with pytest.raises(UserError, match="toy: exists already, expected `overwrite`"):
         write_folder(tmp_path / "toy", **parts())
     write_folder(tmp_path / "toy", **parts(manifest={"seed": 2}, features={}), overwrite=True)
     assert sorted(path.name for path in tmp_path.rglob("*")) == [

@@ -44,7 +44,7 @@ def test_a_right_model_passes() -> None:
 
 
 def test_a_bias_of_the_users_is_known_as_a_table() -> None:
-    """Whatever its name: no list of names has to know it."""
+    """A table may have any name: no list of names has to know it."""
     assert Right(small_data()).id_tables() == {
         "user_emb": "users",
         "item_emb": "items",

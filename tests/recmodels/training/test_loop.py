@@ -26,7 +26,7 @@ from tests.recmodels.training.strategies.toys import ON_ANY_MODEL, ORACLES
 BATCH = 64
 TRAINED = sorted(MODELS.keys() - {"Popularity"})
 EPOCHS = {"BPR": 15, "DRAGON": 21, "DualGNN": 21, "MMGCN": 21, "SelfCF": 40}
-"""What a model needs to learn the checkerboard, if it is more than 10. (Some are at the loss's floor in the first
+"""Epochs that a model needs to learn the checkerboard, if more than 10. (Some are at the loss's floor in the first
 epoch already: the withheld items among the negatives. In epoch 21 these are few.)"""
 GENTLE: dict[str, dict[str, Any]] = {"asam": {"rho": 0.05}, "ema": {"decay": 0.9}, "swa": {"swa_start": 3}}
 """Knobs at which a strategy learns in as little time."""
@@ -247,8 +247,3 @@ def test_stopping_counts_evaluations_without_improvement() -> None:
     assert not should_stop(scores, patience=2)
     assert should_stop(scores, patience=1)
     assert not should_stop([], patience=0)
-
-
-def test_unknown_optimizer_is_refused() -> None:
-    with pytest.raises(ValueError, match="adam, sgd, rmsprop, adagrad, but got 'adamw'"):
-        make_optimizer("adamw", [], learning_rate=0.1)

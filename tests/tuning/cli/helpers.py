@@ -4,10 +4,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 import run_search
 from tuning.spec import SearchSpec
+from tuning.yaml_document import parse_yaml
 
 NEW = ("--model", "LightGCN", "--dataset", "demo")
 
@@ -25,5 +25,5 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
 def resolved(capsys: Any, *arguments: str) -> tuple[SearchSpec, set[str]]:
     """The search that the arguments come to, and what it searches."""
     assert run_search.main([*arguments, "--dataset", "demo", "--dry-run"]) == 0
-    spec = SearchSpec.model_validate(yaml.safe_load(capsys.readouterr().out.partition("section ")[0]))
+    spec = SearchSpec.model_validate(parse_yaml(capsys.readouterr().out.partition("section ")[0], "text").data)
     return spec, {dimension.name for dimension in spec.space.dimensions}

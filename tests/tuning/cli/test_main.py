@@ -27,7 +27,7 @@ pytestmark = pytest.mark.usefixtures("here")
         (("--resume", "maed"), "--resume maed: no such search in searches; did you mean 'made'?"),
         (("--resume", "made", "--output-dir", "else"), "--resume made: no such search in else"),
         (("--resume", "made", "--trials", "0"), "--trials: Input should be greater than or equal to 1"),
-        (("--resume", "torn"), "{here}/searches/torn/spec.yaml: not YAML"),
+        (("--resume", "torn"), "{here}/searches/torn/spec.yaml:1: not valid YAML"),
         (("--replay", "absent.yaml"), "absent.yaml: No such file or directory, expected an exported configuration"),
         (("--replay", "text.yaml"), "text.yaml: spec: Input should be"),
         (("--replay", "text.yaml", "--trials", "3"), "--trials: has no meaning with --replay"),
@@ -39,6 +39,13 @@ def test_a_mode_that_cannot_be(capsys: Any, here: Path, arguments: tuple[str, ..
     (here / "searches" / "torn" / "spec.yaml").write_text("name: [")
     (here / "text.yaml").write_text("just text")
     assert refused(capsys, *arguments).startswith(message.format(here=here))
+
+
+def test_a_spec_whose_space_was_changed_by_hand(capsys: Any, here: Path) -> None:
+    train = {"optimizer": "adam", "learning_rate": 0.1, "batch_size": 64, "weight_decay": 0.0}
+    folder = made_folder(here, space={"strategy": {"alpha": 0.1}, "train": train})
+    folder.write_environment({"data": {"fingerprint": recmodels.data.load_dataset("demo").fingerprint}})
+    assert refused(capsys, "--resume", "made").startswith("space: 0 <= beta < alpha must hold, but got alpha=0.1")
 
 
 @pytest.mark.parametrize(

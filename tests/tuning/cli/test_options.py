@@ -3,7 +3,6 @@
 from typing import Any
 
 import pytest
-import yaml
 from pydantic import Field
 
 import run_search
@@ -15,6 +14,7 @@ from tuning.cli import options
 from tuning.cli.options import Option, all_options, parser, refuse_changes, seconds, with_options
 from tuning.experiments.comparison import Comparison
 from tuning.spec import SearchSpec, Training
+from tuning.yaml_document import parse_yaml
 
 pytestmark = pytest.mark.usefixtures("here")
 
@@ -50,7 +50,11 @@ pytestmark = pytest.mark.usefixtures("here")
         (("--tune", "bse"), "--tune: there is no 'bse' to search; did you mean 'base'?"),
         (("--tune", "plian"), "--tune: there is no 'plian' to search; did you mean 'plain'?"),
         (("--tune", "mg", "--strategy", "plain"), "--tune mg: expected the strategy that --strategy names, plain"),
-        (("--set", "variant=papr"), "model.variant: expected one of benchmark, paper, but got 'papr'"),
+        (("--set", "variant=papr"), "--set variant=papr: variant must be one of benchmark, paper, but got 'papr'"),
+        (("--strategy", "sam", "--set", "rho=-1", "--dry-run"), "--set rho=-1: rho >= 0 must hold, but got rho=-1"),
+        (("--strategy", "swa", "--set", "swa_start=0", "--dry-run"), "--set swa_start=0: swa_start >= 1 must hold"),
+        (("--optimizer", "adam, adma"), "--optimizer adam, adma: optimizer must be one of adam, sgd, rmsprop, adagrad"),
+        (("--optimizer", "sgd,sgd"), "--optimizer sgd,sgd: optimizer: values must differ from each other"),
     ],
 )
 def test_a_value_that_is_wrong(capsys: Any, arguments: tuple[str, ...], message: str) -> None:
@@ -90,7 +94,7 @@ def test_every_option_reaches_the_spec(capsys: Any) -> None:
     }
     given = [part for pair in values.items() for part in pair]
     assert run_search.main([*given, "--baseline", "--dry-run"]) == 0
-    said = yaml.safe_load(capsys.readouterr().out.partition("section ")[0])
+    said = parse_yaml(capsys.readouterr().out.partition("section ")[0], "text").data
     said.pop("space")
     assert said == {
         "name": "n",
@@ -114,6 +118,7 @@ def test_every_option_reaches_the_spec(capsys: Any) -> None:
         "tracking": {"uri": "sqlite:///x.db", "experiment": "e"},
         "baseline": True,
         "role": "search",
+        "format": 1,
         "output_dir": "o",
         "export_dir": "x",
         "export_format": "mmrec",

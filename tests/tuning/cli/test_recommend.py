@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-import yaml
 from rich.console import Console
 
 import run_search
@@ -18,8 +17,9 @@ from recmodels.evaluation.recommend import best_items, known_items, write_table
 from recmodels.prepare.user_table import prepare_own
 from recmodels.training.checkpoint import save_weights
 from tests.tuning.test_end_to_end import door, finish
+from tuning.export import Export
 from tuning.export.replay import train_again
-from tuning.export.winner import Export, read_export
+from tuning.yaml_document import to_yaml
 
 N = 12
 USERS, ITEMS = [f"user {number}" for number in range(N)], [f"{number:03}" for number in range(N)]
@@ -62,7 +62,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     export = Export.model_validate(EXPORT | {"data_fingerprint": data.fingerprint})
     trained = train_again(export, data, Console(quiet=True))
     save_weights(tmp_path / "best.safetensors", trained.weights)
-    Path("x.yaml").write_text(yaml.safe_dump(export.model_dump(mode="json") | {"metrics": trained.scores}))
+    Path("x.yaml").write_text(to_yaml(export.model_dump(mode="json") | {"metrics": trained.scores}))
     return tmp_path
 
 
@@ -91,7 +91,7 @@ def test_all_users_get_what_the_evaluator_ranks_in_their_own_ids(caplog: Any) ->
     assert (table.groupby("user")["score"].diff().dropna() <= 0).all()
     held = known("valid")
     hits = {pair for pair in zip(table["user"], table["item"], strict=True) if pair in held}
-    assert len(hits) / N == pytest.approx(read_export(Path("x.yaml")).metrics.valid["recall@5"])
+    assert len(hits) / N == pytest.approx(Export.read(Path("x.yaml")).metrics.valid["recall@5"])
     assert not hits & known("train")
 
 
@@ -126,7 +126,7 @@ def test_some_users_in_parquet() -> None:
 @pytest.mark.usefixtures("here")
 def test_other_weights_or_data_are_said(caplog: Any) -> None:
     data = load_dataset("own", Path("data"))
-    export = read_export(Path("x.yaml"))
+    export = Export.read(Path("x.yaml"))
     other = export.model_copy(update={"seed": 4, "training": export.training.model_copy(update={"epochs": 1})})
     save_weights(Path("other.safetensors"), train_again(other, data, Console(quiet=True)).weights)
     Path("x.yaml").write_text(Path("x.yaml").read_text().replace(export.data_fingerprint, "f00d"))

@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 import run_search
 from tests.recmodels.factories import checkerboard
@@ -12,6 +11,7 @@ from tuning.execution.trial import run_trial
 from tuning.records.folder import TrialFolder
 from tuning.records.trials import TrialPlan, best_row
 from tuning.spec import Training
+from tuning.yaml_document import to_yaml
 
 pytestmark = pytest.mark.usefixtures("here", "board")
 
@@ -40,7 +40,7 @@ def exported(path: Path, **changes: Any) -> dict[str, Any]:
         "versions": {},
         "search": {"name": "s", "trials": {}, "sampler": "gp", "scheduler": "asha"},
     } | changes
-    path.write_text(yaml.safe_dump(content))
+    path.write_text(to_yaml(content))
     return content
 
 
@@ -50,7 +50,7 @@ def test_a_replay_says_whether_the_metrics_are_the_same(capsys: Any) -> None:
     assert "the metrics are the same, digit by digit" in capsys.readouterr().out
 
     content["metrics"]["test"]["recall@5"] += 1e-12
-    Path("best.yaml").write_text(yaml.safe_dump(content | {"data_fingerprint": "other"}))
+    Path("best.yaml").write_text(to_yaml(content | {"data_fingerprint": "other"}))
     assert run_search.main(["--replay", "best.yaml"]) == 1
     out = capsys.readouterr().out
     assert "the metrics differ" in out
@@ -62,7 +62,7 @@ def test_a_replay_shows_popularity_beside_the_metrics(capsys: Any) -> None:
     content = exported(Path("best.yaml"))
     scores = {split: dict.fromkeys(metrics, 0.125) for split, metrics in content["metrics"].items()}
     scores["valid"]["ndcg@5"] = 1.5
-    Path("best.yaml").write_text(yaml.safe_dump(content | {"popularity": scores}))
+    Path("best.yaml").write_text(to_yaml(content | {"popularity": scores}))
     assert run_search.main(["--replay", "best.yaml"]) == 0
     out = capsys.readouterr().out
     rows = {line.split()[1]: line.split()[-1] for line in out.splitlines() if line.startswith("valid")}

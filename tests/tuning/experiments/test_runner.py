@@ -13,7 +13,7 @@ pytestmark = pytest.mark.usefixtures("here")
 def test_an_interrupted_comparison_goes_on_where_it_was() -> None:
     data, asked = checkerboard(), made_comparison(compare="mg")
     assert not run_comparison(asked, Driver(data, stop_in="c-mg"))
-    again = Comparison.read(asked.folder)
+    again = Comparison.read(asked.folder / "comparison.yaml")
     assert again == asked
     driver = Driver(data)
     assert run_comparison(again, driver)

@@ -1,21 +1,25 @@
 """What is exported comes back exactly; what is wrong in a file is one line; the toolbox's file has its keys."""
 
 import math
+import re
 import shlex
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from recmodels.errors import UserError
-from tuning.export.winner import export_best, export_name, read_export, read_trainable, to_mmrec
-from tuning.records.folder import BASELINE, SearchFolder, TrialRecord
+from tests.tuning.factories import ENVIRONMENT
+from tuning.export import Export, export_best, export_name, read_trainable, to_mmrec
+from tuning.records.folder import SearchFolder
+from tuning.records.trials import BASELINE, TrialRecord
 from tuning.spec import SearchSpec, Training
+from tuning.yaml_document import parse_yaml, to_yaml
 
 WINNER = TrialRecord(
     trial="0003",
+    role="search",
     status="finished",
     reason=None,
     params={
@@ -33,10 +37,6 @@ WINNER = TrialRecord(
     valid={"recall@20": math.nextafter(0.08, 1), "ndcg@20": 5e-324},
     test={"recall@20": 1 / 7},
 )
-ENVIRONMENT: dict[str, Any] = {
-    "data": {"fingerprint": "f00d"},
-    "versions": {"python": "3.11.9", "torch": "2.13.0"},
-}
 
 
 def a_spec(**fields: Any) -> SearchSpec:
@@ -45,13 +45,15 @@ def a_spec(**fields: Any) -> SearchSpec:
 
 def exported(tmp_path: Path, spec: SearchSpec, record: TrialRecord = WINNER) -> Path:
     spec = spec.model_copy(update={"export_dir": str(tmp_path / "best_configs")})
-    return export_best(spec, record, ENVIRONMENT, tmp_path / "searches" / spec.name)
+    folder = SearchFolder(tmp_path / "searches" / spec.name)
+    folder.write_environment(ENVIRONMENT)
+    return export_best(spec, record, folder)
 
 
 def test_every_value_comes_back_exactly(tmp_path):
     path = exported(tmp_path, a_spec(training=Training(metric="ndcg@7", ks=(5, 20), patience=4)))
     assert path == tmp_path / "best_configs" / "GRCN-tiktok-mg.yaml"
-    export = read_export(path)
+    export = Export.read(path)
     assert (export.model, export.dataset, export.strategy) == ("GRCN", "tiktok", "mg")
     assert export.parameters == WINNER.params
     assert isinstance(export.parameters["strategy"]["alpha"], float)
@@ -60,26 +62,26 @@ def test_every_value_comes_back_exactly(tmp_path):
     assert (export.seed, export.training.epochs, export.training.best_epoch) == (999, 57, 36)
     assert (export.training.metric, export.training.ks) == ("ndcg@7", (5, 7, 20))
     assert (export.training.max_epochs, export.training.patience) == (1000, 4)
-    assert (export.data_fingerprint, export.versions) == ("f00d", ENVIRONMENT["versions"])
+    assert (export.data_fingerprint, export.versions) == (ENVIRONMENT.data.fingerprint, ENVIRONMENT.versions)
     assert (export.threads, export.device) == (2, "cpu")
 
 
 def test_popularity_comes_along_where_it_was_measured(tmp_path):
     scores = {"valid": {"recall@20": 1 / 3}, "test": {"recall@20": 1 / 7}}
-    spec = a_spec(export_dir=str(tmp_path / "best_configs"))
-    path = export_best(spec, WINNER, ENVIRONMENT | {"popularity": scores}, tmp_path / "searches" / "s")
-    assert read_export(path).popularity.model_dump() == scores
-    older = yaml.safe_load(path.read_text())
+    assert Export.read(exported(tmp_path, a_spec())).popularity is None
+    SearchFolder(tmp_path / "searches" / "s").write_popularity(scores)
+    path = exported(tmp_path, a_spec())
+    assert Export.read(path).popularity.model_dump() == scores
+    older = parse_yaml(path.read_text(), "text").data
     del older["popularity"]
-    path.write_text(yaml.safe_dump(older))
-    assert read_export(path).popularity is None
-    assert read_export(exported(tmp_path, a_spec())).popularity is None
+    path.write_text(to_yaml(older))
+    assert Export.read(path).popularity is None
 
 
 def test_both_files_say_the_same_and_how_to_replay_themselves(tmp_path):
     path = exported(tmp_path, a_spec(data_dir="/my data"))
     best = tmp_path / "searches" / "s" / "best.yaml"
-    assert read_export(path) == read_export(best)
+    assert Export.read(path) == Export.read(best)
     for file in (path, best):
         (command,) = [line[1:] for line in file.read_text().splitlines() if "--replay" in line]
         assert shlex.split(command) == ["python", "run_search.py", "--replay", str(file), "--data-dir", "/my data"]
@@ -89,8 +91,10 @@ def test_counts_trials_by_status_without_the_baseline(tmp_path):
     folder = SearchFolder(tmp_path / "searches" / "s")
     folder.path.mkdir(parents=True)
     for name, status in (("0000", "finished"), ("0001", "pruned"), ("0002", "pruned"), (BASELINE, "finished")):
-        folder.append_record(replace(WINNER, trial=name, status=status))
-    search = read_export(exported(tmp_path, a_spec())).search
+        folder.append_record(
+            replace(WINNER, trial=name, role="baseline" if name == BASELINE else "search", status=status)
+        )
+    search = Export.read(exported(tmp_path, a_spec())).search
     assert search.trials == {"finished": 1, "pruned": 2, "failed": 0}
     assert (search.name, search.sampler, search.scheduler) == ("s", "auto", "asha")
 
@@ -116,10 +120,11 @@ def test_file_names_are_safe(dataset, strategy, name):
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("seed: 999", "seed: 999\nsede: 1", "sede: Extra inputs"),
-        ("  best_epoch: 36", "  best_epoch: zero", "training.best_epoch: "),
-        ("  train:\n", "  trian:\n", "parameters.trian"),
-        ("model: GRCN", "model: [GRCN", "not YAML: "),
+        ("seed: 999", "seed: 999\nsede: 1", ":25: sede: Extra inputs"),
+        ("  best_epoch: 36", "  best_epoch: zero", ":27: training.best_epoch: "),
+        ("  train:\n", "  trian:\n", ": parameters.trian"),
+        ("model: GRCN", "model: [GRCN", ":7: not valid YAML: "),
+        ("format: 1", "format: 2", ": written by another version of MirrorTune (format 2, this one reads 1): "),
     ],
 )
 def test_a_fault_is_one_line_with_file_and_key(tmp_path, old, new, message):
@@ -128,26 +133,26 @@ def test_a_fault_is_one_line_with_file_and_key(tmp_path, old, new, message):
     assert old in text
     path.write_text(text.replace(old, new))
     with pytest.raises(UserError) as error:
-        read_export(path)
-    assert str(error.value).startswith(f"{path}: {message}")
+        Export.read(path)
+    assert str(error.value).startswith(f"{path}{message}")
     assert "\n" not in str(error.value)
 
 
 def test_a_file_that_is_no_text_or_not_there_is_one_line(tmp_path):
     path = tmp_path / "weights.safetensors"
     with pytest.raises(UserError, match=r"weights\.safetensors: No such file"):
-        read_export(path)
+        Export.read(path)
     path.write_bytes(b"\x10\x00\xff\xfe")
-    with pytest.raises(UserError, match=r"weights\.safetensors: not YAML"):
-        read_export(path)
+    with pytest.raises(UserError, match=r"weights\.safetensors: not UTF-8 text"):
+        Export.read(path)
     with pytest.raises(UserError, match="directory"):
-        read_export(tmp_path)
+        Export.read(tmp_path)
 
 
 def test_the_toolbox_gets_its_own_keys(tmp_path):
     path = exported(tmp_path, a_spec(export_format="mmrec"))
     text = path.with_name("GRCN-tiktok-mg-mmrec.yaml").read_text()
-    assert yaml.safe_load(text) == {
+    assert parse_yaml(text, "text").data == {
         "alpha1": [1.0],
         "alpha2": [0.1 + 0.2],
         "beta": [3],
@@ -177,8 +182,8 @@ def test_only_the_asked_format_writes_the_second_file(tmp_path):
 @pytest.mark.parametrize("dataset", ["demo", "synthetic:clothing"])
 def test_plain_training_has_no_mirror_keys_and_made_data_no_file(tmp_path, dataset):
     record = replace(WINNER, params=WINNER.params | {"strategy": {}})
-    export = read_export(exported(tmp_path, a_spec(strategy="plain", dataset=dataset), record))
-    settings = yaml.safe_load(to_mmrec(export))
+    export = Export.read(exported(tmp_path, a_spec(strategy="plain", dataset=dataset), record))
+    settings = parse_yaml(to_mmrec(export), "text").data
     assert not {"alpha1", "alpha2", "beta", "inter_file_name"} & settings.keys()
     assert settings["hyper_parameters"] == ["learning_rate", "reg_weight", "n_layers", "seed"]
     assert "Mirror" not in to_mmrec(export)
@@ -186,14 +191,14 @@ def test_plain_training_has_no_mirror_keys_and_made_data_no_file(tmp_path, datas
 
 def test_names_what_the_toolbox_has_no_key_for(tmp_path):
     record = replace(WINNER, params=WINNER.params | {"train": {"warmup": 1.0}})
-    text = to_mmrec(read_export(exported(tmp_path, a_spec(), record)))
+    text = to_mmrec(Export.read(exported(tmp_path, a_spec(), record)))
     assert "left out: train.warmup." in text
-    assert "warmup" not in yaml.safe_load(text)
+    assert "warmup" not in parse_yaml(text, "text").data
 
 
 @pytest.mark.parametrize(("model", "name"), [("SelfCF", "SELFCFED_LGN"), ("GRCN", None)])
 def test_a_model_that_has_another_name_there_is_named(tmp_path, model, name):
-    text = to_mmrec(read_export(exported(tmp_path, a_spec(model=model))))
+    text = to_mmrec(Export.read(exported(tmp_path, a_spec(model=model))))
     assert ("There the model is called" in text) == (name is not None)
     assert name is None or name in text
 
@@ -201,8 +206,8 @@ def test_a_model_that_has_another_name_there_is_named(tmp_path, model, name):
 def test_what_the_toolbox_fixes_has_no_key(tmp_path):
     own = {"variant": "benchmark", "user_graph_k": 40, "latent_size": 256, "ssl_task": "fac"}
     record = replace(WINNER, params=WINNER.params | {"model": {**own, "reg_weight": 0.5}})
-    text = to_mmrec(read_export(exported(tmp_path, a_spec(), record)))
-    assert not own.keys() & yaml.safe_load(text).keys()
+    text = to_mmrec(Export.read(exported(tmp_path, a_spec(), record)))
+    assert not own.keys() & parse_yaml(text, "text").data.keys()
     assert "left out" not in text
 
 
@@ -210,9 +215,9 @@ def test_what_the_toolbox_fixes_has_no_key(tmp_path):
 def test_refuses_a_model_that_the_toolbox_does_not_have(tmp_path, name, value):
     record = replace(WINNER, params=WINNER.params | {"model": {name: value}})
     with pytest.raises(UserError, match=rf"^export format mmrec: {name}: expected one of \w+, but got {value!r}$"):
-        to_mmrec(read_export(exported(tmp_path, a_spec(), record)))
+        to_mmrec(Export.read(exported(tmp_path, a_spec(), record)))
     with pytest.raises(UserError, match=r"^export format mmrec: model: Popularity is not one of theirs$"):
-        to_mmrec(read_export(exported(tmp_path, a_spec(model="Popularity"))))
+        to_mmrec(Export.read(exported(tmp_path, a_spec(model="Popularity"))))
 
 
 @pytest.mark.parametrize(
@@ -228,7 +233,7 @@ def test_refuses_what_the_toolbox_would_train_differently(tmp_path, fields, opti
     spec = a_spec(export_format="mmrec", **fields)
     with pytest.raises(UserError, match=f"export format mmrec: {message}"):
         exported(tmp_path, spec, record)
-    assert read_export(tmp_path / "best_configs" / export_name(spec)).seed == 999  # ours is written all the same
+    assert Export.read(tmp_path / "best_configs" / export_name(spec)).seed == 999  # ours is written all the same
 
 
 @pytest.mark.parametrize(
@@ -236,14 +241,22 @@ def test_refuses_what_the_toolbox_would_train_differently(tmp_path, fields, opti
     [
         ("model: GRCN", "model: GRCM", "model: there is no model 'GRCM'; did you mean 'GRCN'?"),
         ("strategy: mg", "strategy: gm", "strategy gm: there is no strategy 'gm'; "),
-        ("n_layers: 2", "n_layer: 2", "parameters.model: no parameter 'n_layer'; did you mean 'n_layers'?"),
-        ("n_layers: 2", "n_layers: 2.5", "parameters.model.n_layers: expected a number of type int, but got 2.5"),
-        ("n_layers: 2", "n_layers: true", "parameters.model.n_layers: expected a number of type int, but got True"),
-        ("alpha: 1.0", "alpha: 0.1", "beta: beta < alpha must hold at every point"),
-        ("optimizer: adam", "optimizer: adma", "train.optimizer: expected one of adam, "),
-        ("    batch_size: 2048\n", "", "train: batch_size is missing"),
+        ("n_layers: 2", "n_layer: 2", ": model: no parameter 'n_layer'; did you mean 'n_layers'?"),
+        ("n_layers: 2", "n_layers: 2.5", "n_layers must be a whole number, but got 2.5"),
+        ("n_layers: 2", "n_layers: true", "n_layers must be a whole number, but got True"),
+        ("alpha: 1.0", "alpha: 0.1", "0 <= beta < alpha must hold, but got alpha=0.1, beta="),
+        ("optimizer: adam", "optimizer: adma", "optimizer must be one of adam, "),
+        ("    batch_size: 2048\n", "", "parameters.train: batch_size is missing"),
+        ("  model:\n", "", "parameters: model is missing"),
+        ("alpha: 1.0", "alpha: one", "alpha must be a finite number, but got 'one'"),
+        ("alpha: 1.0", "alpha: true", "alpha must be a finite number, but got True"),
+        ("alpha: 1.0", "alpha: {type: uniform, low: 0.5, high: 1}", "alpha: value must be text, true, false or"),
+        ("interval: 3", "intervall: 3", ": strategy: no parameter 'intervall'; did you mean 'interval'?"),
+        ("weight_decay: 0.0", "weight_decay: none", "weight_decay must be a finite number, but got 'none'"),
+        ("weight_decay: 0.0", "weight_decay: -1", "weight_decay >= 0 must hold, but got weight_decay=-1"),
+        ("weight_decay: 0.0", "weight_decay:", "weight_decay: value must be text, true, false or a finite number"),
         ("metric: recall@20", "metric: recall", "training.metric: Value error, expected one of recall, "),
-        ("    n_layers: 2", "    n_layers: 2001-99-99", "not YAML: month must be in 1..12"),
+        ("    n_layers: 2", "    n_layers: 2001-99-99", "not valid YAML: month must be in 1..12"),
     ],
 )
 def test_a_file_changed_by_hand_cannot_be_trained(tmp_path: Path, old: str, new: str, fault: str) -> None:
@@ -254,5 +267,27 @@ def test_a_file_changed_by_hand_cannot_be_trained(tmp_path: Path, old: str, new:
     path.write_text(text.replace(old, new))
     with pytest.raises(UserError) as error:
         read_trainable(path)
-    assert str(error.value).startswith(f"{path}: ")
+    assert re.match(rf"{re.escape(str(path))}(:\d+)?( and .*)?: ", str(error.value))
     assert fault in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_number_written_with_an_exponent_is_a_number(tmp_path: Path) -> None:
+    path = exported(tmp_path, a_spec())
+    path.write_text(path.read_text().replace("learning_rate: 1.0e-05", "learning_rate: 1e-5"))
+    assert read_trainable(path) == Export.read(exported(tmp_path / "other", a_spec()))
+
+
+def test_a_section_that_is_missing_is_named(tmp_path: Path) -> None:
+    path = exported(tmp_path, a_spec())
+    text = path.read_text()
+    path.write_text(text[: text.index("  strategy:\n")] + text[text.index("  train:\n") :])
+    with pytest.raises(UserError, match=r"yaml:\d+: parameters: strategy is missing$"):
+        read_trainable(path)
+
+
+def test_a_file_from_before_versions_is_read(tmp_path: Path) -> None:
+    path = exported(tmp_path, a_spec())
+    newer = read_trainable(path)
+    path.write_text(path.read_text().replace("format: 1\n", ""))
+    assert read_trainable(path) == newer

@@ -12,7 +12,7 @@ from tuning.proposals.queue import GP_LIMIT, choose_sampler, make_queue, planned
 from tuning.proposals.study import SAMPLERS
 from tuning.records.folder import SearchFolder
 from tuning.records.trials import BASELINE, TrialPlan
-from tuning.space.layers import Space
+from tuning.space import Space
 
 TRAIN = {"optimizer": "adam", "learning_rate": 0.001}
 SIX = Space.from_data(

@@ -14,8 +14,8 @@ from optuna.trial import FrozenTrial, TrialState
 from tuning.proposals.study import SAMPLERS, Study
 from tuning.records.folder import SearchFolder
 from tuning.records.trials import Status, TrialPlan, TrialRecord
+from tuning.space import Space, load_space
 from tuning.space.catalogue import known_parameters
-from tuning.space.layers import Space, load_space
 
 MG = load_space("LightGCN", "mg", "demo", known=known_parameters("LightGCN", "mg"))
 ALL = load_space("LightGCN", "mg", "demo", tune="all", known=known_parameters("LightGCN", "mg"))

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from recmodels.data import RecDataset
-from recmodels.data.formats.amr import load_amr_folder
+from recmodels.data.formats.amr import load_amr
 from recmodels.data.synthetic import synthetic
 from recmodels.evaluation import popularity_scores
 from recmodels.training.strategies.amr import AMR
@@ -17,8 +17,8 @@ from tests.recmodels.data.formats import amr_folders
 from tuning.execution.trial import build, run_trial
 from tuning.records.folder import TrialFolder
 from tuning.records.trials import TrialPlan
-from tuning.space.catalogue import check_training, check_words, known_parameters
-from tuning.space.layers import SpaceError, load_space
+from tuning.space import SpaceError, load_space
+from tuning.space.catalogue import check_space, known_parameters
 from tuning.spec import Training
 
 
@@ -27,14 +27,13 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> RecDataset:
     path = tmp_path_factory.mktemp("amr") / "pins"
     made = synthetic("made", n_users=120, n_items=80, n_interactions=600, dims={"image": 6})
     amr_folders.write(path, made, n_negatives=30)
-    return load_amr_folder(path)
+    return load_amr(path)
 
 
 def resolved(*overrides: str) -> dict[str, Any]:
     known = known_parameters("VBPR", "amr+mg")
     space = load_space("VBPR", "amr+mg", "pins", space="amr", overrides=overrides, known=known)
-    check_training(space)
-    check_words(space, "VBPR", "amr+mg")
+    check_space(space, "VBPR", "amr+mg")
     return space.resolve(space.default_point() or {})
 
 
@@ -70,5 +69,5 @@ def test_a_trial_ranks_among_the_candidates(data: RecDataset, tmp_path: Path) ->
 def test_an_accumulator_is_adagrads() -> None:
     with pytest.raises(SpaceError) as error:
         resolved("optimizer=adam")
-    message = "train.optimizer (with train.initial_accumulator): expected one of adagrad, but got 'adam'"
-    assert str(error.value) == message
+    rule = "initial_accumulator is for adagrad alone, but the optimizer is adam"
+    assert str(error.value) == f"--set optimizer=adam and spaces/amr.yaml:10: {rule}"

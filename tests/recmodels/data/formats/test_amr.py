@@ -9,7 +9,7 @@ import pytest
 
 from recmodels.data import known_datasets, load_dataset
 from recmodels.data.dataset import RecDataset
-from recmodels.data.formats.amr import load_amr_folder
+from recmodels.data.formats.amr import load_amr
 from recmodels.data.synthetic import synthetic
 from recmodels.errors import DataError
 from tests.recmodels.data.formats import amr_folders
@@ -36,7 +36,7 @@ def pairs(data: RecDataset, *splits: str) -> list[tuple[int, int]]:
 
 
 def test_sizes_splits_features_and_candidates(folder: Path) -> None:
-    data = load_amr_folder(folder)
+    data = load_amr(folder)
     assert (data.name, data.n_users, data.n_items) == ("pins", 3, 6)
     assert pairs(data, "train", "valid") == [(0, 0), (0, 1), (1, 0), (1, 2), (2, 3), (2, 4)]
     assert pairs(data, "test") == [(0, 2), (1, 3), (2, 0)]
@@ -54,7 +54,7 @@ def larger(tmp_path_factory: pytest.TempPathFactory) -> tuple[RecDataset, RecDat
     made = synthetic("made", n_users=150, n_items=90, n_interactions=700, dims={"image": 5})
     path = tmp_path_factory.mktemp("amr") / "made"
     amr_folders.write(path, made, 20)
-    return made, load_amr_folder(path)
+    return made, load_amr(path)
 
 
 def test_reads_what_was_written(larger: tuple[RecDataset, RecDataset]) -> None:
@@ -78,19 +78,19 @@ def test_a_tenth_of_the_users_with_two_pairs_give_one_for_validation(larger: tup
 
 
 def test_the_order_of_the_lines_and_the_place_do_not_matter(folder: Path, tmp_path: Path) -> None:
-    first = load_amr_folder(folder)
+    first = load_amr(folder)
     lines = PAIRS.splitlines()
     (folder / "pos.txt").write_text("\r\n".join(reversed(lines)) + "\r\n\r\n")
-    assert load_amr_folder(folder) == first
+    assert load_amr(folder) == first
     (folder / "neg.txt").write_text(LISTS.replace("2 3 4 5", "2 3 5 4"))
-    assert load_amr_folder(folder) != first
+    assert load_amr(folder) != first
     folder.rename(tmp_path / "other")
     (tmp_path / "other" / "neg.txt").write_text(LISTS)
-    assert load_amr_folder(tmp_path / "other") == first
+    assert load_amr(tmp_path / "other") == first
 
 
 def test_is_a_data_set_by_its_pairs(folder: Path) -> None:
-    assert load_dataset("pins", folder.parent, folder.parent / "cache") == load_amr_folder(folder)
+    assert load_dataset("pins", folder.parent, folder.parent / "cache") == load_amr(folder)
     assert known_datasets(folder.parent)[-1] == "pins"
 
 
@@ -146,7 +146,7 @@ FAULTS = {
 def test_says_what_is_wrong_and_on_which_line(folder: Path, name: str, text: str, message: str) -> None:
     (folder / name).write_text(text)
     with pytest.raises(DataError) as error:
-        load_amr_folder(folder)
+        load_amr(folder)
     assert str(error.value) == f"{folder / name}{message}"
 
 
@@ -154,30 +154,30 @@ def test_says_what_is_wrong_and_on_which_line(folder: Path, name: str, text: str
 def test_a_missing_file_is_named(folder: Path, name: str) -> None:
     (folder / name).unlink()
     with pytest.raises(DataError, match=f"^{folder / name}: .*No such file or directory"):
-        load_amr_folder(folder)
+        load_amr(folder)
 
 
 def test_no_pickle_is_opened(folder: Path) -> None:
     np.save(folder / "f_resnet.npy", np.array([[{}], [{}]], dtype=object), allow_pickle=True)
     with pytest.raises(DataError, match=r"f_resnet\.npy: holds pickled Python objects, which are never opened"):
-        load_amr_folder(folder)
+        load_amr(folder)
     (folder / "f_resnet.npy").write_bytes(pickle.dumps(FEATURES))
     with pytest.raises(DataError, match=r"f_resnet\.npy: not a readable \.npy array"):
-        load_amr_folder(folder)
+        load_amr(folder)
 
 
 def test_no_features_at_all(folder: Path) -> None:
     np.save(folder / "f_resnet.npy", np.empty((0, 2), dtype=np.float32))
     with pytest.raises(DataError, match=r"f_resnet\.npy: no row 0, expected 1 rows"):
-        load_amr_folder(folder)
+        load_amr(folder)
     np.save(folder / "f_resnet.npy", np.zeros((6, 2), dtype=np.float32))
-    assert (load_amr_folder(folder).features["image"] == 0).all()
+    assert (load_amr(folder).features["image"] == 0).all()
 
 
 def test_training_items_among_the_negatives_stay_with_a_warning(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
     (folder / "neg.txt").write_text("2 3 4 0\n3 4 2 0\n0 1 2 5\n")
     with caplog.at_level(logging.WARNING, logger="mirrortune.data"):
-        data = load_amr_folder(folder)
+        data = load_amr(folder)
     assert data.candidates["test"].tolist()[:2] == [[3, 4, 0], [4, 2, 0]]
     assert [record.message for record in caplog.records] == [
         f"{folder / 'neg.txt'}: 3 negatives of 2 users are training items of theirs, ranked all the same, "
@@ -188,7 +188,7 @@ def test_training_items_among_the_negatives_stay_with_a_warning(folder: Path, ca
 def test_too_few_items_to_rank_a_validation_item_against(folder: Path) -> None:
     (folder / "neg.txt").write_text("2 3 4 5 5\n3 4 5 1 1\n0 1 2 5 5\n")
     with pytest.raises(DataError) as error:
-        load_amr_folder(folder)
+        load_amr(folder)
     assert "has neither trained on nor is tested on 3 items, expected at least the 4 of a line of neg.txt" in str(
         error.value
     )

@@ -1,4 +1,4 @@
-"""The benchmark's folder format: what is read, what is refused and in which words, what is cached."""
+"""MMRec's folder format: what is read, what is refused and in which words, what is cached."""
 
 import io
 import logging
@@ -12,9 +12,9 @@ import pytest
 
 from recmodels.data import known_datasets, load_dataset
 from recmodels.data.cache import default_cache_dir
-from recmodels.data.formats import mmrec as benchmark
+from recmodels.data.formats import mmrec
 from recmodels.data.formats.inter_file import parse_inter
-from recmodels.data.formats.mmrec import load_benchmark
+from recmodels.data.formats.mmrec import load_mmrec
 from recmodels.errors import DataError
 from tests.recmodels import reference as golden
 
@@ -39,7 +39,7 @@ def pairs(split):
 
 
 def test_sizes_splits_and_features(folder):
-    data = load_benchmark(folder)
+    data = load_mmrec(folder)
     assert (data.name, data.n_users, data.n_items) == ("toy", 2, 4)
     assert pairs(data.train) == [(0, 0), (1, 1), (1, 3)]
     assert pairs(data.valid) == [(0, 2)]
@@ -54,7 +54,7 @@ def test_reads_as_the_reference_loader_does(tmp_path):
     theirs = golden.load("protocol")
     lines = ["\t".join(map(str, row)) for row in theirs["inter"].tolist()]
     (tmp_path / "any.inter").write_text("\n".join(["userID\titemID\tx_label", *lines]))
-    data = load_benchmark(tmp_path, tmp_path / "cache")
+    data = load_mmrec(tmp_path, tmp_path / "cache")
     assert (data.n_users, data.n_items) == (theirs["n_users"], theirs["n_items"])
     for split in ("train", "valid", "test"):
         assert pairs(getattr(data, split)) == sorted(map(tuple, theirs[f"{split}_edges"].tolist()))
@@ -63,7 +63,7 @@ def test_reads_as_the_reference_loader_does(tmp_path):
 def test_drops_users_without_a_training_line_in_one_warning(folder, caplog):
     with (folder / "toy.inter").open("a") as file:
         file.write("2\t1\t0\t1\n2\t2\t0\t2\n3\t2\t0\t2\n")
-    data = load_benchmark(folder)
+    data = load_mmrec(folder)
     assert (data.n_users, len(data.valid), len(data.test)) == (4, 1, 1)
     assert [record.message for record in caplog.records] == [
         f"{folder / 'toy.inter'}: dropped 3 validation and test lines of 2 users without a training line"
@@ -99,12 +99,12 @@ FAULTS = {
     "missing column": (
         "userID\titemID\trating\tlabel\n",
         [],
-        ":1: no tab-separated column 'x_label', found 'userID', 'itemID', 'rating', 'label'; rename 'label'?",
+        ":1: no tab-separated column 'x_label'; did you mean 'label'?",
     ),
     "other separator": (
         "userID,itemID,x_label\n",
         [],
-        ":1: no tab-separated column 'userID', found 'userID,itemID,x_label'",
+        ":1: no tab-separated column 'userID'; known: userID,itemID,x_label",
     ),
 }
 
@@ -114,7 +114,7 @@ def test_says_what_is_wrong_with_the_interactions_and_on_which_line(folder, head
     path = folder / "toy.inter"
     path.write_text(header + "".join(LINES + more))
     with pytest.raises(DataError) as error:
-        load_benchmark(folder)
+        load_mmrec(folder)
     assert str(error.value) == f"{path}{message}"
 
 
@@ -135,7 +135,7 @@ def test_says_what_is_wrong_with_the_interactions_and_on_which_line(folder, head
 def test_refuses_an_empty_file_or_split(folder, text, message):
     (folder / "toy.inter").write_text(text)
     with pytest.raises(DataError) as error:
-        load_benchmark(folder)
+        load_mmrec(folder)
     assert str(error.value) == f"{folder / 'toy.inter'}{message}"
 
 
@@ -160,7 +160,7 @@ FEATURE_FAULTS = {
 def test_says_what_is_wrong_with_the_features(folder, features, message):
     np.save(folder / "audio_feat.npy", features)
     with pytest.raises(DataError) as error:
-        load_benchmark(folder)
+        load_mmrec(folder)
     assert str(error.value) == f"{folder / 'audio_feat.npy'}{message}"
 
 
@@ -173,10 +173,10 @@ def test_opens_no_pickle(folder):
     path = folder / "image_feat.npy"
     np.save(path, np.array([[Trap()]] * 4), allow_pickle=True)
     with pytest.raises(DataError, match="pickled Python objects, which are never opened"):
-        load_benchmark(folder)
+        load_mmrec(folder)
     path.write_bytes(pickle.dumps(Trap()))
     with pytest.raises(DataError, match=r"image_feat\.npy: not a readable \.npy array \("):
-        load_benchmark(folder)
+        load_mmrec(folder)
 
 
 def test_refuses_damaged_feature_files(folder):
@@ -186,11 +186,11 @@ def test_refuses_damaged_feature_files(folder):
     with pytest.raises(
         DataError, match=r"image_feat.npy: truncated, 3 bytes are missing for shape \(4, 2\) of float16$"
     ):
-        load_benchmark(folder)
+        load_mmrec(folder)
     for damaged in (b"", whole[:40], whole.replace(b"{'descr'", b"(('descr'"), whole.replace(b"(4, 2)", b"(4,-2)")):
         path.write_bytes(damaged)
         with pytest.raises(DataError, match=r"image_feat.npy: (not a readable .npy array \(|shape is)"):
-            load_benchmark(folder)
+            load_mmrec(folder)
 
 
 @pytest.mark.parametrize("name", ["", "image.v2"])
@@ -199,12 +199,12 @@ def test_refuses_a_modality_name_that_no_part_of_a_model_can_bear(folder, name):
     with pytest.raises(
         DataError, match=f"modality '{name}', expected letters, digits and underscores before _feat.npy$"
     ):
-        load_benchmark(folder)
+        load_mmrec(folder)
 
 
 def test_cuts_feature_rows_after_the_last_item_with_a_warning(folder, caplog):
     np.save(folder / "image_feat.npy", np.vstack([IMAGE, np.full((2, 2), np.nan)]))
-    np.testing.assert_array_equal(load_benchmark(folder).features["image"], IMAGE)
+    np.testing.assert_array_equal(load_mmrec(folder).features["image"], IMAGE)
     path = folder / "image_feat.npy"
     assert [record.message for record in caplog.records] == [
         f"{path}: 6 rows for 4 items, the rows after them are not used"
@@ -213,51 +213,51 @@ def test_cuts_feature_rows_after_the_last_item_with_a_warning(folder, caplog):
 
 def test_takes_the_file_named_like_the_folder_or_the_only_one(folder):
     (folder / "other.inter").write_text("nonsense")
-    assert load_benchmark(folder).n_items == 4
+    assert load_mmrec(folder).n_items == 4
     (folder / "toy.inter").rename(folder / "third.inter")
     with pytest.raises(
         DataError, match=r"toy: found other.inter, third.inter, expected toy.inter or exactly one .inter"
     ):
-        load_benchmark(folder)
+        load_mmrec(folder)
     (folder / "other.inter").unlink()
-    assert load_benchmark(folder).n_items == 4
+    assert load_mmrec(folder).n_items == 4
     (folder / "third.inter").unlink()
     with pytest.raises(DataError, match=r"toy: found no \.inter file, expected toy\.inter"):
-        load_benchmark(folder)
+        load_mmrec(folder)
     with pytest.raises(DataError, match=r"nowhere: no such folder, expected one with nowhere\.inter"):
-        load_benchmark(folder.parent / "nowhere")
+        load_mmrec(folder.parent / "nowhere")
 
 
 def test_line_ends_byte_order_mark_and_further_columns_make_no_difference(folder):
-    plain = load_benchmark(folder)
+    plain = load_mmrec(folder)
     text = (
         'x_label\tuserID\tname\titemID\r\n0\t0\tM\xfcller\t0\r\n1\t0\t"\t2\r\n\r\n0\t1\t#\t1\r\n2\t1\t\t0\r\n0\t1\t\t3'
     )
     for encoded in (b"\xef\xbb\xbf" + text.encode(), text.encode("latin-1")):
         (folder / "toy.inter").write_bytes(encoded)
-        assert load_benchmark(folder) == plain
+        assert load_mmrec(folder) == plain
 
 
 def test_fingerprint_follows_the_content_and_not_the_place(folder, tmp_path):
-    original = load_benchmark(folder)
+    original = load_mmrec(folder)
     twin = folder.rename(tmp_path / "renamed")
-    assert load_benchmark(twin).fingerprint == original.fingerprint
+    assert load_mmrec(twin).fingerprint == original.fingerprint
     np.save(twin / "image_feat.npy", IMAGE.astype(np.float64))
-    assert load_benchmark(twin).fingerprint == original.fingerprint
+    assert load_mmrec(twin).fingerprint == original.fingerprint
     prints = {original.fingerprint}
     np.save(twin / "image_feat.npy", with_value(3, 1, 7.5))
-    prints.add(load_benchmark(twin).fingerprint)
+    prints.add(load_mmrec(twin).fingerprint)
     (twin / "image_feat.npy").rename(twin / "audio_feat.npy")
-    prints.add(load_benchmark(twin).fingerprint)
+    prints.add(load_mmrec(twin).fingerprint)
     (twin / "toy.inter").write_text(HEADER + "".join([*LINES[:-1], "1\t3\t0\t1\n"]))
-    prints.add(load_benchmark(twin).fingerprint)
+    prints.add(load_mmrec(twin).fingerprint)
     assert len(prints) == 4
 
 
 def test_second_load_is_equal_and_does_not_parse(folder, monkeypatch):
-    first = load_benchmark(folder)
-    monkeypatch.setattr(benchmark, "parse_inter", lambda path, raw: pytest.fail("parsed again"))
-    second = load_benchmark(folder)
+    first = load_mmrec(folder)
+    monkeypatch.setattr(mmrec, "parse_inter", lambda path, raw: pytest.fail("parsed again"))
+    second = load_mmrec(folder)
     assert second == first
     assert [pairs(s) for s in (second.train, second.valid, second.test)] == [
         pairs(s) for s in (first.train, first.valid, first.test)
@@ -265,16 +265,16 @@ def test_second_load_is_equal_and_does_not_parse(folder, monkeypatch):
 
 
 def test_a_changed_source_is_never_served_from_the_cache(folder):
-    load_benchmark(folder)
+    load_mmrec(folder)
     path = folder / "toy.inter"
     before = path.stat()
     path.write_text(path.read_text().replace("0\t2\t1.0\t1", "0\t1\t1.0\t1"))
     assert path.stat().st_size == before.st_size
-    assert pairs(load_benchmark(folder).valid) == [(0, 1)]
+    assert pairs(load_mmrec(folder).valid) == [(0, 1)]
 
 
 def test_a_damaged_cache_file_is_built_again(folder, caplog):
-    first = load_benchmark(folder)
+    first = load_mmrec(folder)
     (entry,) = default_cache_dir().iterdir()
     whole = entry.read_bytes()
     middle = len(whole) // 2
@@ -283,7 +283,7 @@ def test_a_damaged_cache_file_is_built_again(folder, caplog):
     for damaged in (b"", b"no archive", whole[:-30], flipped, pickled.getvalue()):
         entry.write_bytes(damaged)
         caplog.clear()
-        assert load_benchmark(folder) == first
+        assert load_mmrec(folder) == first
         assert "unreadable cache file, built again" in caplog.text
         assert [entry] == list(default_cache_dir().iterdir())
         with np.load(entry, allow_pickle=False) as stored:
@@ -293,13 +293,13 @@ def test_a_damaged_cache_file_is_built_again(folder, caplog):
 def test_goes_on_without_a_cache_folder_that_can_be_written(folder, tmp_path, caplog):
     (tmp_path / "file").touch()
     with caplog.at_level(logging.WARNING, logger="mirrortune.data"):
-        assert load_benchmark(folder, tmp_path / "file") == load_benchmark(folder)
+        assert load_mmrec(folder, tmp_path / "file") == load_mmrec(folder)
     assert "not cached" in caplog.text
 
 
 def test_names_of_data_sets(folder):
     data_dir = folder.parent
-    assert load_dataset("toy", data_dir) == load_benchmark(folder)
+    assert load_dataset("toy", data_dir) == load_mmrec(folder)
     assert known_datasets() == known_datasets(data_dir)[:-1]
     assert known_datasets(data_dir)[-1] == "toy"
     assert {"demo", "synthetic:clothing"} < set(known_datasets())
@@ -307,20 +307,24 @@ def test_names_of_data_sets(folder):
 
 @pytest.mark.parametrize(
     ("name", "hint"),
-    [("dmeo", "; did you mean 'demo'?"), ("tiktok", "; did you mean 'synthetic:tiktok'?"), ("qqqq", "")],
+    [
+        ("dmeo", "; did you mean 'demo'?"),
+        ("tiktok", "; did you mean 'synthetic:tiktok'?"),
+        ("qqqq", f"; known: {', '.join(sorted(known_datasets()))}"),
+    ],
 )
 def test_unknown_name_without_a_data_folder(name, hint):
     with pytest.raises(DataError) as error:
         load_dataset(name)
-    assert str(error.value) == f"data set {name!r} is not built in (for a folder of your own pass --data-dir){hint}"
+    assert str(error.value) == f"data set {name!r} is not built in (for a folder of your own pass `data_dir`){hint}"
 
 
 def test_unknown_name_in_a_data_folder(folder):
-    with pytest.raises(DataError, match=r"no data set 'toys' \(known: demo, .*, toy\); did you mean 'toy'\?$"):
+    with pytest.raises(DataError, match=r"no data set 'toys'; did you mean 'toy'\?$"):
         load_dataset("toys", folder.parent)
     with pytest.raises(DataError, match=r"did you mean 'synthetic:sports'\?"):
         load_dataset("synthetic:sport", folder.parent)
-    with pytest.raises(DataError, match=r"--data-dir .*absent: no such folder, expected the one that holds 'toy'"):
+    with pytest.raises(DataError, match=r"`data_dir` .*absent: no such folder, expected the one that holds 'toy'"):
         load_dataset("toy", folder.parent / "absent")
 
 

@@ -1,6 +1,7 @@
 """RecBole's atomic files load as they are, and the tokens come back."""
 
 import logging
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,6 @@ import pytest
 
 from recmodels.data import known_datasets, load_dataset
 from recmodels.data.dataset import RecDataset
-from recmodels.data.ids import IdMaps
 from recmodels.errors import DataError
 
 HEADER = "user_id:token\titem_id:token\trating:float\ttimestamp:float\n"
@@ -28,8 +28,8 @@ def loaded(folder: Path) -> RecDataset:
     return load_dataset(folder.name, folder.parent, folder.parent / "cache")
 
 
-def tokens(data: RecDataset, folder: Path, split: str) -> set[tuple[str, str]]:
-    ids, part = IdMaps.of(data, folder), getattr(data, split)
+def tokens(data: RecDataset, split: str) -> set[tuple[str, str]]:
+    ids, part = data.ids, getattr(data, split)
     return {(ids.users[user], ids.items[item]) for user, item in zip(part.users, part.items, strict=True)}
 
 
@@ -42,14 +42,24 @@ def test_tokens_are_numbered_by_first_appearance_and_split_by_the_rule(folder: P
         (3, {1}),
         (3, {1}),
     ]
-    ids = IdMaps.of(data, folder)
-    assert (list(ids.users), list(ids.items)) == (["b", "007", '"q'], ["9", "x y", "Ü", "01"])
-    parts = [tokens(data, folder, split) for split in ("train", "valid", "test")]
+    assert (data.ids.users, data.ids.items) == (["b", "007", '"q'], ["9", "x y", "Ü", "01"])
+    parts = [tokens(data, split) for split in ("train", "valid", "test")]
     assert set.union(*parts) == set(PAIRS)
     assert not data.features
     assert "ml.inter: split by the benchmark's rule with seed 0" in caplog.text
-    assert "no item features; a set that has them: run_search.py prepare --from" in caplog.text
     assert loaded(folder) == data
+
+
+def test_a_copy_in_another_process_reads_the_tokens_again(folder: Path) -> None:
+    data = loaded(folder)
+    pickled = pickle.dumps(data)
+    assert b"x y" not in pickled
+    assert pickle.loads(pickled).ids == data.ids
+    with (folder / "ml.inter").open("a") as file:
+        file.write("new\t9\t1.0\t2e9\n")
+    assert len(data.ids.users) == 3  # read once
+    with pytest.raises(DataError, match="ids of 4 users and 4 items, expected 3 and 4 as in ml"):
+        assert pickle.loads(pickled).ids
 
 
 def test_a_repeated_line_counts_once(folder: Path, caplog: Any) -> None:
@@ -68,7 +78,7 @@ def test_a_set_that_is_split_already_keeps_its_split(folder: Path) -> None:
         lines = "".join(f"{item}\t{user}\n" for user, item in pairs)
         (folder / f"ml.{part}.inter").write_text(f"item_id:token\tuser_id:token\n{lines}")
     data = loaded(folder)
-    assert {part: tokens(data, folder, part) for part in parts} == {part: set(pairs) for part, pairs in parts.items()}
+    assert {part: tokens(data, part) for part in parts} == {part: set(pairs) for part, pairs in parts.items()}
     (folder / "ml.test.inter").unlink()
     with pytest.raises(DataError, match=r"found ml.train.inter, ml.valid.inter, expected .train, .valid and .test"):
         loaded(folder)
@@ -110,24 +120,4 @@ def test_a_fault_is_one_line_that_names_the_file(folder: Path, text: str, messag
 def test_another_token_column_is_the_item(folder: Path) -> None:
     text = (folder / "ml.inter").read_text()
     (folder / "ml.inter").write_text(text.replace("item_id", "product_id"))
-    assert list(IdMaps.of(loaded(folder), folder).items) == ["9", "x y", "Ü", "01"]
-
-
-@pytest.mark.parametrize(
-    ("table", "message"),
-    [
-        ("userID\toriginal_id\n0\ta\n2\tb\n", ":3: found '2\\tb', expected 1, a tab and the original id"),
-        ("userID\toriginal_id\n0\ta\n1\n", ":3: found '1', expected 1, a tab"),
-        ("userID\toriginal_id\n0\ta\n", "ids of 1 users and 700 items, expected 1000 and 700 as in demo"),
-    ],
-)
-def test_a_map_that_does_not_fit(tmp_path: Path, table: str, message: str) -> None:
-    (tmp_path / "user_ids.tsv").write_text(table)
-    with pytest.raises(DataError) as caught:
-        IdMaps.of(load_dataset("demo"), tmp_path)
-    assert message in str(caught.value)
-
-
-def test_numbers_are_ids_where_there_is_no_map() -> None:
-    ids = IdMaps.of(load_dataset("demo"), None)
-    assert (ids.users[7], ids.items[699]) == ("7", "699")
+    assert loaded(folder).ids.items == ["9", "x y", "Ü", "01"]

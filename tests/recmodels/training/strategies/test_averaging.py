@@ -118,16 +118,3 @@ def test_a_state_in_memory_is_taken_as_it_was(name: str, knobs: dict[str, Any]) 
         run(strategy, optimizer_of("sgd", strategy.model), triples(4))
         ends.append(averaged(strategy))
     assert torch.equal(*ends)
-
-
-@pytest.mark.parametrize(
-    ("name", "knobs", "message"),
-    [
-        ("ema", {"decay": 1.0}, "0 <= decay < 1 must hold, but got decay=1.0"),
-        ("ema", {"decay": -0.1}, "got decay=-0.1"),
-        ("swa", {"swa_start": 0}, "swa_start >= 1 must hold, but got swa_start=0"),
-    ],
-)
-def test_refuses_knobs_outside_the_method(name: str, knobs: dict[str, Any], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        make_strategy(name, Quadratic(), knobs)

@@ -27,7 +27,6 @@ from tests.recmodels.training.strategies.toys import (
 
 @pytest.mark.parametrize("kind", OPTIMIZERS)
 def test_with_all_rows_it_is_sam_bit_for_bit(kind: str) -> None:
-    """B-2."""
     ends = []
     for name, knobs in (("sam", {}), ("bsam", {"bsam_scope": "all"})):
         torch.manual_seed(0)
@@ -39,7 +38,7 @@ def test_with_all_rows_it_is_sam_bit_for_bit(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", OPTIMIZERS)
 def test_where_gradients_are_the_batchs_it_is_sam_bit_for_bit(kind: str) -> None:
-    """B-3: matrix factorisation whose penalty is on the batch's rows."""
+    """Matrix factorisation whose penalty is on the batch's rows."""
     ends = []
     for name in ("sam", "bsam"):
         model = MF()
@@ -50,7 +49,7 @@ def test_where_gradients_are_the_batchs_it_is_sam_bit_for_bit(kind: str) -> None
 
 @pytest.mark.parametrize("model", ["LightGCN", "GRCN"])
 def test_rows_outside_the_batch_stay_in_place(model: str) -> None:
-    """B-4: in a graph model all rows have a gradient; GRCN's tables have a row per user or item, or per node."""
+    """In a graph model all rows have a gradient; GRCN's tables have a row per user or item, or per node."""
     torch.manual_seed(0)
     made = MODELS[model](checkerboard(20), embedding_size=4)
     batch = torch.tensor([[3, 3, 7], [1, 5, 9], [2, 8, 2]])
@@ -78,7 +77,7 @@ def projection() -> Tensor:
 
 
 def test_closed_form_on_a_quadratic() -> None:
-    """B-6: theta -> theta - eta A (theta + rho P A theta / ||P A theta||)."""
+    """theta -> theta - eta A (theta + rho P A theta / ||P A theta||)."""
     model = Quadratic()
     x, a = flat(model), model.matrix
     g = projection() * (a @ x)
@@ -105,7 +104,7 @@ def test_the_mix_holds_the_perturbation_fixed() -> None:
 
 @pytest.mark.parametrize("kind", OPTIMIZERS)
 def test_the_mix_ends_in_bsam(kind: str) -> None:
-    """B-5: lam = 1; lam = 0 is among the neutral settings."""
+    """lam = 1 is BSAM; lam = 0 is among the neutral settings."""
     ends = []
     for name, knobs in (("bsam", {}), ("bsam_plus", {"lam": 1.0})):
         torch.manual_seed(0)
@@ -128,7 +127,7 @@ def test_the_batch_matters_for_a_graph_model() -> None:
 
 
 def test_is_a_reconstruction_and_says_so() -> None:
-    """B-7, and the mirrored SAM of which only the abstract could be read."""
+    """So is the mirrored SAM, of which only the abstract could be read."""
     named = {name for name in STRATEGIES if is_reconstruction(name)}
     assert named == {"bsam", "bsam_plus", "sam_mg"}
     for name in ("bsam+mg", "bsam_plus+ema", "mg+sam", "sam+mg+ema"):

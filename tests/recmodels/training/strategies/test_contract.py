@@ -1,23 +1,22 @@
-"""What holds for every strategy, whatever it is made of."""
+"""Rules that every strategy keeps, of whatever parts."""
 
 import copy
 import inspect
 import math
 from functools import cache
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
 from recmodels.errors import TrainingDiverged
 from recmodels.models import MODELS
+from recmodels.testing import check_strategy
 from recmodels.training import Strategy, make_strategy
 from recmodels.training.batch_loss import BadStep, Counts
-from recmodels.training.checkpoint import load_state, save_state
+from recmodels.training.strategies import STRATEGIES, knobs
 from recmodels.training.strategies.base import Update
 from tests.recmodels.factories import odd_sizes
 from tests.recmodels.training.strategies.toys import (
@@ -56,16 +55,23 @@ NEUTRAL: list[tuple[str, dict[str, Any]]] = [
 ]
 
 
+@pytest.mark.parametrize("name", [*STRATEGIES, *COMPOSED[-4:], "amr+ssam_d+mg+ema"])
+def test_keeps_the_contract_that_others_can_test(name: str) -> None:
+    """On a model with every kind of parameter; see `recmodels.testing`."""
+    fitting = {"phase": "global", "n_fisher": 2, "swa_start": 2, "adv_type": "rand"}
+    check_strategy(name, **{knob: value for knob, value in fitting.items() if knob in knobs(name)})
+
+
 def of(name: str, model: Any, **changes: Any) -> Strategy:
     """The strategy with few passes for the Fisher information."""
-    knobs = FEW["ssam_f"] if "ssam_f" in name else {}
-    return make_strategy(name, model, knobs, **changes)
+    few = FEW["ssam_f"] if "ssam_f" in name else {}
+    return make_strategy(name, model, few, **changes)
 
 
 @pytest.mark.parametrize("kind", OPTIMIZERS)
 @pytest.mark.parametrize(("name", "knobs"), NEUTRAL)
 def test_off_means_plain_training_bit_for_bit(name: str, knobs: dict[str, Any], kind: str) -> None:
-    """C14: with weight decay, clipping and random draws, at plain training's cost."""
+    """With weight decay, clipping and random draws, at plain training's cost."""
     expected, _ = fifty_two_steps("plain", (), kind)
     found, counts = fifty_two_steps(name, tuple(knobs.items()), kind)
     assert same(found, expected)
@@ -74,7 +80,7 @@ def test_off_means_plain_training_bit_for_bit(name: str, knobs: dict[str, Any], 
 
 @cache
 def fifty_two_steps(name: str, knobs: tuple[tuple[str, Any], ...], kind: str) -> tuple[list[Tensor], Counts]:
-    """Where training comes to: the weights, and those that rank."""
+    """The end of training: the weights and the evaluation weights."""
     torch.manual_seed(0)
     model = Noisy()
     strategy = make_strategy(name, model, dict(knobs), clip_norm=0.2)
@@ -83,7 +89,7 @@ def fifty_two_steps(name: str, knobs: tuple[tuple[str, Any], ...], kind: str) ->
 
 
 def same(one: Any, other: Any) -> bool:
-    """Whether nested containers hold equal tensors and values."""
+    """True if nested containers hold equal tensors and values."""
     if isinstance(one, dict):
         return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
     if isinstance(one, list | tuple):
@@ -91,24 +97,9 @@ def same(one: Any, other: Any) -> bool:
     return torch.equal(one, other) if isinstance(one, Tensor) else one == other
 
 
-@pytest.mark.parametrize("name", COMPOSED)
-def test_all_passes_over_a_batch_see_the_same_rows(name: str) -> None:
-    """C1."""
-    model, batches = MF(), triples(4)
-    strategy = of(name, model)
-    optimizer = optimizer_of("sgd", model)
-    run(strategy, optimizer, batches)
-    seen = watched(model)
-    for index, rows in enumerate(batches):
-        seen.clear()
-        strategy.step(strategy.loss(rows, batch_index=index), optimizer)
-        assert len(seen) >= 1
-        assert all(torch.equal(each, rows) for each, _ in seen)
-
-
 @pytest.mark.parametrize("name", [*ORACLES, "mg"])
 def test_the_way_back_is_exact_and_in_place(name: str) -> None:
-    """C2, SAM-6: an optimiser that does nothing leaves weights whose moves were so large that taking them back by a
+    """An optimiser that does nothing leaves weights whose moves were so large that taking them back by a
     subtraction would round."""
     torch.manual_seed(0)
     model = MODELS["LightGCN"](odd_sizes(), embedding_size=4)  # in float32
@@ -127,7 +118,7 @@ def test_the_way_back_is_exact_and_in_place(name: str) -> None:
 @pytest.mark.parametrize("fault", ["nan", "inf", "gradient"])
 @pytest.mark.parametrize("name", ["plain", *ORACLES, "plain_lr"])
 def test_a_batch_that_is_not_finite_is_skipped(name: str, fault: str) -> None:
-    """C3: in the first pass or in the one at the perturbed weights. The weights are as before, so is the optimiser."""
+    """In the first pass or in the one at the perturbed weights. The weights are as before, so is the optimiser."""
     for call in range(2 if name in ORACLES else 1):
         model = Failing({})
         strategy, optimizer = of(name, model), optimizer_of("adam", model)
@@ -148,7 +139,7 @@ def test_a_batch_that_is_not_finite_is_skipped(name: str, fault: str) -> None:
 @pytest.mark.parametrize("fault", ["nan", "inf", "gradient"])
 @pytest.mark.parametrize(("name", "call"), [("mg", 1), ("sam_mg", 2), ("sam_mg", 3), ("plain_repeat", 1)])
 def test_a_bad_second_step_keeps_the_first(name: str, call: int, fault: str) -> None:
-    """C3: the plain step to theta' is valid; so it is for an oracle's second gradient there."""
+    """The plain step to theta' is valid; so it is for an oracle's second gradient there."""
     model = Failing({call: fault})
     strategy = make_strategy(name, model)
     run(strategy, optimizer_of("sgd", model))
@@ -170,7 +161,7 @@ def test_a_bad_pass_of_the_combined_step_skips_the_batch(call: int) -> None:
 
 @pytest.mark.parametrize("name", ["plain", "sam", "mg"])
 def test_three_bad_batches_in_a_row_end_training(name: str) -> None:
-    """C3: two in a row do not, however often."""
+    """Two in a row do not, however often."""
     model = Failing({})
     strategy, optimizer = make_strategy(name, model), optimizer_of("sgd", model, lr=0.01)
     for index, fault in enumerate(["nan", "inf", "", "gradient", "nan", "", "nan", "gradient"], start=1):
@@ -192,7 +183,7 @@ def test_a_gradient_that_is_not_finite_is_named() -> None:
 @pytest.mark.parametrize("kind", OPTIMIZERS)
 @pytest.mark.parametrize("name", ORACLES)
 def test_a_zero_gradient_leads_to_no_perturbation(name: str, kind: str) -> None:
-    """C4, SAM-5: the steps are plain training's, which decay the weights."""
+    """The steps are plain training's, which decay the weights."""
     ends = []
     for each in ("plain", name):
         model = Quadratic()
@@ -208,7 +199,7 @@ def test_a_zero_gradient_leads_to_no_perturbation(name: str, kind: str) -> None:
 
 @pytest.mark.parametrize("name", COMPOSED)
 def test_sparse_gradients_are_as_good_as_dense_ones(name: str) -> None:
-    """C5, with users and items that occur several times in a batch."""
+    """With users and items that occur several times in a batch."""
     ends = []
     for sparse in (False, True):
         model = MF(sparse=sparse)
@@ -221,7 +212,7 @@ def test_sparse_gradients_are_as_good_as_dense_ones(name: str) -> None:
 
 @pytest.mark.parametrize("name", ORACLES)
 def test_the_second_pass_sees_the_draws_of_the_first(name: str) -> None:
-    """C6; the next batch goes on from where the first pass left the stream."""
+    """The next batch goes on from where the first pass left the stream."""
     torch.manual_seed(0)
     expected = [torch.randn(13, dtype=torch.float64).tolist() for _ in range(5)]
     model = Noisy()
@@ -260,7 +251,7 @@ def test_draws_where_rule_and_oracle_both_pass_twice(sync_rng: bool, order: list
 
 @pytest.mark.parametrize("name", [*ON_ANY_MODEL, "ssam_f+mg"])
 def test_running_statistics_follow_the_first_pass(name: str) -> None:
-    """C7. As many batches as passes over them would make them, and of the same numbers, as in plain training."""
+    """As many batches as passes over them would make them, and of the same numbers, as in plain training."""
     statistics = []
     for each in ("plain", name):
         model = MF(normalise=True)
@@ -273,7 +264,7 @@ def test_running_statistics_follow_the_first_pass(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["plain", *ORACLES])
 def test_clipping_holds_for_the_final_direction(name: str) -> None:
-    """C8: the step has the clipped length, the perturbation its own."""
+    """The step has the clipped length, the perturbation its own."""
     ends = []
     for clip_norm in (None, 1e-3):
         model = Quadratic()
@@ -292,7 +283,7 @@ def test_clipping_holds_for_the_final_direction(name: str) -> None:
     [({}, (1e-4, 1e-4)), ({"clip_first": False}, (None, 1e-4)), ({"compose": "combined"}, (1e-4,))],
 )
 def test_clipping_holds_for_each_of_mirror_gradients_steps(knobs: dict[str, Any], lengths: tuple[float, ...]) -> None:
-    """C8: for the scaled gradient; `clip_first=False` leaves the first step alone."""
+    """For the scaled gradient; `clip_first=False` leaves the first step alone."""
     model = Quadratic()
     points = [flat(model)]
     optimizer = optimizer_of("sgd", model)
@@ -304,7 +295,7 @@ def test_clipping_holds_for_each_of_mirror_gradients_steps(knobs: dict[str, Any]
 
 
 def test_weight_decay_is_neither_scaled_nor_mirrored_nor_clipped() -> None:
-    """C15: it is the optimiser's, in each of the two steps. The clipped gradients are negligible."""
+    """It is the optimiser's, in each of the two steps. The clipped gradients are negligible."""
     model = Quadratic()
     start = flat(model)
     run(make_strategy("mg", model, clip_norm=1e-12), optimizer_of("sgd", model, decay=0.5))
@@ -324,7 +315,7 @@ def test_weight_decay_in_a_mirrored_batch() -> None:
 
 @pytest.mark.parametrize("name", COMPOSED)
 def test_the_loss_reported_is_the_one_before_the_step(name: str) -> None:
-    """C11, with its terms."""
+    """So are its terms."""
     model = Quadratic()
     x = flat(model)
     (loss,) = run(of(name, model), optimizer_of("sgd", model))
@@ -337,7 +328,7 @@ def test_the_loss_reported_is_the_one_before_the_step(name: str) -> None:
 
 @pytest.mark.parametrize("name", COMPOSED)
 def test_counts_are_of_what_was_done(name: str) -> None:
-    """C11: 7 batches, of which 3 are mirrored or repeated; an oracle doubles the passes; 2 for the Fisher masks."""
+    """7 batches, of which 3 are mirrored or repeated; an oracle doubles the passes; 2 for the Fisher masks."""
     model = MF()
     strategy, optimizer = of(name, model), optimizer_of("sgd", model)
     steps: list[None] = []
@@ -353,49 +344,6 @@ def test_counts_are_of_what_was_done(name: str) -> None:
     assert counts.skipped == 0
 
 
-@pytest.mark.parametrize("name", [*COMPOSED, "ssam_d+mg+ema"])
-def test_a_state_that_is_loaded_back_gives_the_same_again(name: str, tmp_path: Path) -> None:
-    """C12: in the same objects, which have gone on in the meantime, and in new ones; in a file."""
-    knobs = {"phase": "global"} if "mg" in name else {}
-    knobs |= FEW["ssam_f"] if "ssam_f" in name else {}
-
-    def made(seed: int) -> tuple[Strategy, torch.optim.Optimizer]:
-        model = MF(dropout=0.3)
-        return make_strategy(name, model, knobs, seed=seed), optimizer_of("adam", model)
-
-    strategy, optimizer = made(0)
-    ends = []
-    for attempt in range(3):
-        if attempt == 2:
-            strategy, optimizer = made(1)
-        if attempt:
-            saved = load_state(tmp_path / "state.pt", torch.device("cpu"))
-            strategy.model.load_state_dict(saved["model"])
-            optimizer.load_state_dict(saved["optimizer"])
-            strategy.load_state_dict(saved["strategy"])
-        else:
-            epochs(strategy, optimizer, range(2))
-            state = {"model": strategy.model.state_dict(), "optimizer": optimizer.state_dict()}
-            save_state(tmp_path / "state.pt", {**state, "strategy": strategy.state_dict()})
-        torch.manual_seed(5)
-        epochs(strategy, optimizer, range(2, 5))
-        ends.append({**strategy.weights(), "raw": flat(strategy.model)})
-    assert same(ends[0], ends[1])
-    assert same(ends[0], ends[2])
-
-
-def epochs(strategy: Strategy, optimizer: torch.optim.Optimizer, numbers: range) -> None:
-    """These epochs of a training, whatever came before."""
-    batches = triples(5)
-    for epoch in numbers:
-        order = [batches[place] for place in np.random.default_rng(epoch).permutation(5)]
-        strategy.new_epoch(epoch, lambda rng, order=order: map(strategy.loss, order * 3))
-        for index, rows in enumerate(order):
-            step = epoch * 5 + index
-            strategy.step(strategy.loss(rows, epoch=epoch, batch_index=index, step=step), optimizer)
-        strategy.end_epoch()
-
-
 TRAINED = sorted(MODELS.keys() - {"Popularity"})
 PAPERS = [name for name in TRAINED if "variant" in inspect.signature(MODELS[name]).parameters]
 
@@ -404,7 +352,7 @@ PAPERS = [name for name in TRAINED if "variant" in inspect.signature(MODELS[name
     ("name", "hyper"), [(name, {}) for name in TRAINED] + [(name, {"variant": "paper"}) for name in PAPERS]
 )
 def test_every_table_of_users_or_items_is_known(name: str, hyper: dict[str, str]) -> None:
-    """C13: 37 users and 53 items, sizes that no other parameter has by chance."""
+    """37 users and 53 items, sizes that no other parameter has by chance."""
     model = MODELS[name](odd_sizes(), embedding_size=6, **hyper)
     kinds = {37: "users", 53: "items", 90: "nodes"}
     trained = {key: each for key, each in model.named_parameters() if each.requires_grad}
@@ -440,7 +388,7 @@ def test_a_group_of_parameters_learns_at_a_rate_of_its_own() -> None:
 
 
 def test_the_parameters_without_a_gradient_stay() -> None:
-    """Those that are frozen, and those that a loss leaves out."""
+    """These are the frozen ones, and the ones that a loss leaves out."""
     model = Quadratic()
     model.bias.requires_grad_(False)
     before = model.bias.clone()

@@ -38,7 +38,7 @@ def in_matrices(model: Toy) -> Tensor:
 
 
 def test_closed_form_on_a_quadratic() -> None:
-    """SAM-2: theta -> (I - eta A) theta - eta rho A^2 theta / ||A theta||."""
+    """theta -> (I - eta A) theta - eta rho A^2 theta / ||A theta||."""
     model = Quadratic()
     x, a = flat(model), model.matrix
     expected = x - 0.1 * a @ x - 0.1 * 0.3 * a @ a @ x / vector_norm(a @ x)
@@ -46,7 +46,7 @@ def test_closed_form_on_a_quadratic() -> None:
 
 
 def test_ends_in_a_cycle_of_two_points() -> None:
-    """SAM-3: on a x^2 / 2 with the amplitude eta a rho / (2 - eta a)."""
+    """On a x^2 / 2 they have the amplitude eta a rho / (2 - eta a)."""
     a, eta, rho = 2.0, 0.3, 0.4
     model = Quadratic()
     model.matrix = torch.diag(torch.tensor([a] + [0.0] * 12, dtype=torch.float64))
@@ -56,7 +56,7 @@ def test_ends_in_a_cycle_of_two_points() -> None:
 
 
 def test_first_order_in_the_radius() -> None:
-    """SAM-4: ||g2 - (g + rho H g / ||g||)|| falls with slope 2."""
+    """||g2 - (g + rho H g / ||g||)|| falls with slope 2."""
     radii = 2.0 ** -torch.arange(4, 11, dtype=torch.float64)
     distances = []
     for rho in radii.tolist():
@@ -70,7 +70,7 @@ def test_first_order_in_the_radius() -> None:
 
 
 def test_only_the_second_gradient_enters_adams_moments() -> None:
-    """SAM-7: the first step is -eta g2 / (|g2| + 1e-8)."""
+    """The first step is -eta g2 / (|g2| + 1e-8)."""
     model = Smooth()
     x = flat(model)
     g = model.gradient(x)
@@ -82,7 +82,7 @@ def test_only_the_second_gradient_enters_adams_moments() -> None:
 @pytest.mark.parametrize("rho", [1e-3, 0.05, 3.0])
 @pytest.mark.parametrize("name", ["sam", "gsam", "gnp", "bsam", "bsam_plus"])
 def test_the_perturbation_has_length_rho_along_the_gradient(name: str, rho: float) -> None:
-    """SAM-8. The batch names all users and items of the model, so that BSAM moves everything."""
+    """The batch names all users and items of the model, so that BSAM moves everything."""
     model = Smooth()
     g = model.gradient(flat(model))
     eps = probed(model, name, {"r" if name == "gnp" else "rho": rho} | all_rows(name))
@@ -101,7 +101,7 @@ def test_relative_radius_is_a_share_of_the_weights() -> None:
 
 
 def test_asam_on_a_quadratic() -> None:
-    """ASAM-2: theta -> theta - eta A (theta + rho T^2 A theta / ||T A theta||), T = 1 for the biases."""
+    """theta -> theta - eta A (theta + rho T^2 A theta / ||T A theta||), T = 1 for the biases."""
     model = Quadratic()
     x, a, rho, xi = flat(model), model.matrix, 0.7, 0.05
     t = torch.where(in_matrices(model), x.abs() + xi, 1.0)
@@ -111,7 +111,7 @@ def test_asam_on_a_quadratic() -> None:
 
 
 def test_asam_moves_with_a_rescaling_of_the_weights() -> None:
-    """ASAM-3: for L'(v) = L(v / c) the perturbation of c theta is c times that of theta, if xi = 0."""
+    """For L'(v) = L(v / c) the perturbation of c theta is c times that of theta, if xi = 0."""
     model, scaled = Quadratic(), Quadratic()
     c = torch.where(in_matrices(model), torch.linspace(0.1, 5.0, 13, dtype=torch.float64), 1.0)
     scaled.matrix = model.matrix / torch.outer(c, c)
@@ -125,7 +125,7 @@ def test_asam_moves_with_a_rescaling_of_the_weights() -> None:
 
 
 def test_asam_without_matrices_is_sam() -> None:
-    """ASAM-4: T = 1 where all tensors are vectors."""
+    """T = 1 where all tensors are vectors."""
     vectors = {"scope": "dense", "rho": 0.5}  # the biases
     torch.testing.assert_close(
         probed(Smooth(), "asam", vectors), probed(Smooth(), "sam", vectors), rtol=1e-14, atol=1e-16
@@ -152,7 +152,7 @@ def test_gsam_descends_along_what_is_orthogonal() -> None:
 
 @pytest.mark.parametrize("name", ["gnp", "bsam_plus"])
 def test_mixes_are_affine_and_end_in_sam_and_plain_training(name: str) -> None:
-    """GNP, B-5: (1 - c) g1 + c g2."""
+    """(1 - c) g1 + c g2."""
     radius, weight = ("r", "c") if name == "gnp" else ("rho", "lam")
     shares = (0.0, 0.25, 0.5, 1.0)
     plain, *between, sam = [stepped(Smooth(), name, {radius: 0.5, weight: c} | all_rows(name)) for c in shares]
@@ -200,7 +200,7 @@ def test_every_k_th_batch_is_perturbed_the_others_are_plain(name: str) -> None:
 )
 @pytest.mark.parametrize("name", ["sam", "asam", "gsam", "gnp", "ssam_f", "ssam_d"])
 def test_scope_and_exclude(name: str, knobs: dict[str, str], moved: set[str]) -> None:
-    """C13. The perturbation keeps its length, which is of the weights that it moves; nothing to move is plain."""
+    """The perturbation keeps its length, which is of the weights that it moves; nothing to move is plain."""
     model = Smooth()
     strategy = make_strategy(name, model, knobs | ({"sparsity": 0.0} if "ssam" in name else {}))
     seen = watched(model)
@@ -224,22 +224,7 @@ def test_scope_and_exclude(name: str, knobs: dict[str, str], moved: set[str]) ->
         assert shares[each] == pytest.approx(squares[each] / sum(squares.values()), rel=1e-6)
 
 
-@pytest.mark.parametrize(
-    ("name", "knobs", "message"),
-    [
-        ("sam", {"rho": -0.1}, "rho >= 0 must hold, but got rho=-0.1"),
-        ("sam", {"rho": float("nan")}, "rho must be a finite number, but got nan"),
-        ("asam", {"every": 0}, "every >= 1 must hold, but got every=0"),
-        ("gnp", {"c": 1.5}, "0 <= c <= 1 must hold, but got c=1.5"),
-        ("gnp", {"r": -1.0}, "r >= 0 must hold, but got r=-1.0"),
-        ("bsam_plus", {"lam": -0.5}, "0 <= lam <= 1 must hold, but got lam=-0.5"),
-        (
-            "sam",
-            {"exclude": "bias,head"},
-            "exclude: no parameter begins with 'head'; there are user_emb, item_emb, bias",
-        ),
-    ],
-)
-def test_refuses_knobs_outside_the_method(name: str, knobs: dict[str, Any], message: str) -> None:
+def test_refuses_to_exclude_what_is_not_there() -> None:
+    message = "exclude: no parameter begins with 'head'; there are user_emb, item_emb, bias"
     with pytest.raises(ValueError, match=message):
-        make_strategy(name, Quadratic(), knobs)
+        make_strategy("sam", Quadratic(), {"exclude": "bias,head"})

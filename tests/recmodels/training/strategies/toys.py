@@ -154,7 +154,7 @@ def optimizer_of(kind: str, model: nn.Module, *, lr: float = 0.1, decay: float =
 def run(
     strategy: Strategy, optimizer: Optimizer, batches: Sequence[Tensor] = (ROWS,), epochs: int = 1
 ) -> list[BatchLoss]:
-    """What the loop does, less evaluation: the batches' losses in order."""
+    """Train as the loop does, without evaluation; the batches' losses in order."""
     losses = []
     strategy.model.train()
     for epoch in range(epochs):

@@ -10,8 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from recmodels.data.formats.mmrec import load_benchmark
-from recmodels.data.ids import IdMaps
+from recmodels.data.formats.mmrec import load_mmrec
 from recmodels.errors import UserError
 from recmodels.prepare.user_table import prepare_own
 
@@ -46,8 +45,8 @@ def refused(table: Path, *features: str, **options: Any) -> str:
 
 def rows_of(folder: Path) -> set[tuple[str, str]]:
     """The pairs in the original ids."""
-    data = load_benchmark(folder, folder.parent / "cache")
-    ids = IdMaps.of(data, folder)
+    data = load_mmrec(folder, folder.parent / "cache")
+    ids = data.ids
     return {
         (ids.users[user], ids.items[item])
         for split in (data.train, data.valid, data.test)
@@ -58,7 +57,7 @@ def rows_of(folder: Path) -> set[tuple[str, str]]:
 def test_ids_are_text_as_written_numbered_by_first_appearance(plays: Path) -> None:
     folder = prepared(plays)
     assert rows_of(folder) == set(zip(PLAYS["user"], PLAYS["item"], strict=True))
-    ids = IdMaps.of(load_benchmark(folder, folder.parent / "cache"), folder)
+    ids = load_mmrec(folder, folder.parent / "cache").ids
     assert (list(ids.users), list(ids.items)) == (USERS, ITEMS)
     manifest = json.loads((folder / "manifest.json").read_text())
     assert manifest["counts"]["interactions"] == len(PLAYS)
@@ -106,9 +105,9 @@ def test_repeats_low_ratings_and_the_core_are_left_out_and_counted(plays: Path, 
 
 def test_the_latest_rows_are_held_out(plays: Path) -> None:
     PLAYS.assign(time=pd.to_datetime(PLAYS["time"], unit="D")).sample(frac=1, random_state=0).to_csv(plays, index=False)
-    folder = prepared(plays, split="leave-last-out")
-    data = load_benchmark(folder, folder.parent / "cache")
-    ids = IdMaps.of(data, folder)
+    folder = prepared(plays, rule="leave-last-out")
+    data = load_mmrec(folder, folder.parent / "cache")
+    ids = data.ids
     assert {ids.items[item] for item in data.test.items} == {ITEMS[-1]}
     assert {ids.items[item] for item in data.valid.items} == {ITEMS[-2]}
 
@@ -121,7 +120,7 @@ def test_rows_of_features_find_their_items(plays: Path, caplog: Any) -> None:
     np.save(plays.with_name("f.npy"), matrix)
     plays.with_name("ids.txt").write_text("\n".join(order) + "\n")
     folder = prepared(plays, f"image={plays.with_name('f.npy')}:{plays.with_name('ids.txt')}")
-    image = load_benchmark(folder, folder.parent / "cache").features["image"]
+    image = load_mmrec(folder, folder.parent / "cache").features["image"]
     known = [number for number in range(8) if number != 3]
     np.testing.assert_array_equal(image[known], [matrix[order.index(ITEMS[number])] for number in known])
     np.testing.assert_allclose(image[3], image[known].mean(0))
@@ -135,7 +134,7 @@ def test_texts_are_encoded_and_an_empty_one_is_none(plays: Path) -> None:
     items = pd.DataFrame({"item": ITEMS, "title": words, "more": ["", "", "", "", "wool", "", "", ""]})
     items.to_csv(plays.with_name("items.csv"), index=False)
     folder = prepared(plays, f"text={plays.with_name('items.csv')}:title,more")
-    text = load_benchmark(folder, folder.parent / "cache").features["text"]
+    text = load_mmrec(folder, folder.parent / "cache").features["text"]
     np.testing.assert_allclose(text[0], text[1], atol=1e-6)
     assert text[0] @ text[2] < 0.1
     np.testing.assert_allclose(text[3], text[[0, 1, 2, 4, 5, 6, 7]].mean(0), atol=1e-6)
@@ -149,9 +148,9 @@ def test_a_set_of_recbole_gets_its_texts(plays: Path) -> None:
         inter, sep="\t", index=False
     )
     items.write_text("song:token\ttitle:token_seq\n" + "".join(f'{item}\t"quote word{item[-1]}\n' for item in ITEMS))
-    folder = prepared(inter, f"text={items}:title", item_col="song", time_col="time", split="time")
+    folder = prepared(inter, f"text={items}:title", item_col="song", time_col="time", rule="time")
     assert rows_of(folder) <= set(zip(PLAYS["user"], PLAYS["item"], strict=True))
-    assert load_benchmark(folder, folder.parent / "cache").features["text"].shape[0] == 8
+    assert load_mmrec(folder, folder.parent / "cache").features["text"].shape[0] == 8
 
 
 @pytest.mark.parametrize("kind", ["columns.csv", "columns.parquet", "lists.csv", "lists.parquet"])
@@ -164,7 +163,7 @@ def test_numbers_in_a_table_are_features_as_they_are(plays: Path, kind: str) -> 
     frame = pd.DataFrame(items)
     frame.to_csv(path, index=False) if path.suffix == ".csv" else frame.to_parquet(path)
     folder = prepared(plays, f"audio={path}")
-    np.testing.assert_array_equal(load_benchmark(folder, folder.parent / "cache").features["audio"], matrix)
+    np.testing.assert_array_equal(load_mmrec(folder, folder.parent / "cache").features["audio"], matrix)
 
 
 @pytest.mark.parametrize(
@@ -175,13 +174,13 @@ def test_numbers_in_a_table_are_features_as_they_are(plays: Path, kind: str) -> 
         ("user,item\na,b\nc,\nd, \n", "row 2: item is missing, expected an id in each row (2 have none)"),
         ("user,item\na,b\nc\n", "not a readable table (CSV parse error: Row #3: Expected 2 columns, got 1: c)"),
         ("user,item,item\na,b,c\n", "two columns are called 'item', expected each name once"),
-        ("who,item\na,b\n", "no known name of the user column, expected --user-col NAME (found 'who', 'item')"),
+        ("who,item\na,b\n", "no known name of the user column, expected `user_col` NAME (found 'who', 'item')"),
         (
             "user,userID,item\na,b,c\n",
-            "'userID' and 'user' may be the user column, expected --user-col NAME (found 'user', 'userID', 'item')",
+            "'userID' and 'user' may be the user column, expected `user_col` NAME (found 'user', 'userID', 'item')",
         ),
         ("user,item\na\tb,c\n", "plays.csv: user 0: its id is 'a\\tb', expected text without tabs and line ends"),
-        ("user,item\na,b\na,c\n", "--split benchmark: no row of the 2 is for validation"),
+        ("user,item\na,b\na,c\n", "`rule` benchmark: no row of the 2 is for validation"),
     ],
 )
 def test_a_table_that_does_not_do(plays: Path, text: str, message: str) -> None:
@@ -197,8 +196,8 @@ def test_a_table_that_does_not_do(plays: Path, text: str, message: str) -> None:
         ("rating", "x", {"min_rating": 3}, "row 1: rating is 'x', expected a number"),
         ("rating", 1, {"min_rating": 3}, "rows that are left are rated below 3, expected some to stay"),
         ("user", 1, {"k_core": 3}, "rows that are left are not in the 3-core, expected some to stay"),
-        ("time", "soon", {"split": "time"}, "row 1: time is 'soon', expected a number"),
-        ("time", 1, {"split": "tiem"}, "plays.csv: --split tiem: expected one of benchmark"),
+        ("time", "soon", {"rule": "time"}, "row 1: time is 'soon', expected a number"),
+        ("time", 1, {"rule": "tiem"}, "plays.csv: `rule` tiem: expected one of benchmark"),
         ("time", 1, {"user_col": "usr"}, "no column 'usr', found 'user', 'item', 'rating', 'time'"),
         ("time", 1, {"user_col": "item"}, "'item' is the user column and another too"),
     ],
@@ -213,7 +212,7 @@ def test_options_that_do_not_fit_the_table(
 @pytest.mark.parametrize(
     ("features", "message"),
     [
-        (("image",), "--features image: expected MODALITY=FEATURES.npy:IDS.txt"),
+        (("image",), "`features` image: expected MODALITY=FEATURES.npy:IDS.txt"),
         (("image=f.npy",), "does not say which item each row belongs to, expected image=f.npy:IDS.txt"),
         (("my-image=f.npy:ids.txt",), "modality 'my-image', expected letters"),
         (("image=f.npy:ids.txt", "image=items.csv:a"), "'image' is there twice"),
@@ -223,7 +222,7 @@ def test_options_that_do_not_fit_the_table(
         (("image=f.npy:others.txt",), "others.txt: none of its 8 ids is an item of the interactions (such as '0'"),
         (("image=f.npy:hole.txt",), "hole.txt:2: the line is empty, expected an id in each"),
         (("text=items.csv:title,colour",), "items.csv: no column 'colour', found 'item', 'title', 'a', 'list'"),
-        (("text=items.csv",), "--features text=items.csv: expected :COLUMN,... with the columns to encode"),
+        (("text=items.csv",), "`features` text=items.csv: expected :COLUMN,... with the columns to encode"),
         (("audio=items.csv:a",), "items.csv: row 3: a is '', expected a number"),
         (("audio=items.csv:list",), "items.csv: row 2: list has 1 numbers, expected 2 as in row 1"),
         (("text=nameless.csv:title",), "no known name of the item column, expected one called 'item' (found 'title')"),

@@ -1,0 +1,55 @@
+"""Optimisers by name: which settings they take, and which they refuse."""
+
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from recmodels.training import OPTIMIZERS, make_optimizer
+from recmodels.training.optimizers import SETTINGS
+
+RATE = {"learning_rate": 0.1}
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_settings_reach_the_optimiser(name: str) -> None:
+    special = {"sgd": {"momentum": 0.9}, "adagrad": {"initial_accumulator": 0.2}}.get(name, {})
+    fast, slow = nn.Parameter(torch.ones(2)), nn.Parameter(torch.ones(3))
+    optimizer = make_optimizer(name, [fast, slow], {slow: 0.01}, **RATE, weight_decay=0.3, **special)
+    rates = {parameter: group["lr"] for group in optimizer.param_groups for parameter in group["params"]}
+    assert rates == {fast: 0.1, slow: pytest.approx(0.001)}
+    for group in optimizer.param_groups:
+        assert group["weight_decay"] == 0.3
+        assert group.get("momentum", 0) == special.get("momentum", 0)
+        assert group.get("initial_accumulator_value", 0) == special.get("initial_accumulator", 0)
+
+
+def test_settings_are_the_keywords() -> None:
+    assert SETTINGS == ("learning_rate", "weight_decay", "momentum", "initial_accumulator")
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "message"),
+    [
+        ("adamw", RATE, "optimizer must be one of adam, sgd, rmsprop, adagrad, but got 'adamw'"),
+        ("adam", {"learning_rate": 0.0}, "learning_rate > 0 must hold, but got learning_rate=0.0"),
+        ("adam", {"learning_rate": -1}, "learning_rate > 0 must hold, but got learning_rate=-1"),
+        ("adam", {"learning_rate": float("nan")}, "learning_rate must be a finite number, but got nan"),
+        ("adam", {"learning_rate": "1e-3"}, "learning_rate must be a finite number, but got '1e-3'"),
+        ("adam", {"learning_rate": True}, "learning_rate must be a finite number, but got True"),
+        ("adam", RATE | {"weight_decay": -0.1}, "weight_decay >= 0 must hold, but got weight_decay=-0.1"),
+        ("sgd", RATE | {"momentum": 1.0}, "0 <= momentum < 1 must hold, but got momentum=1.0"),
+        ("adam", RATE | {"momentum": 0.9}, "momentum is for sgd alone, but the optimizer is adam"),
+        (
+            "adagrad",
+            RATE | {"initial_accumulator": -1.0},
+            "initial_accumulator >= 0 must hold, but got initial_accumulator=-1.0",
+        ),
+    ],
+)
+def test_refuses_settings_that_cannot_be(name: str, settings: dict[str, Any], message: str) -> None:
+    """Without parameters too: a search space is checked before there is a model."""
+    with pytest.raises(ValueError) as error:  # noqa: PT011 - the whole message is compared
+        make_optimizer(name, [], **settings)
+    assert str(error.value) == message

@@ -1,0 +1,74 @@
+"""Data sets on the command line: load, check and download them."""
+
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from recmodels.errors import UserError
+
+# Heavy imports (numpy) wait until a data set is needed: --help answers at once.
+if TYPE_CHECKING:
+    from recmodels.data import RecDataset
+    from tuning.records.folder import SearchFolder
+    from tuning.spec import SearchSpec
+
+log = logging.getLogger("mirrortune.data")
+
+
+def load_data(name: str, given: dict[str, Any]) -> "RecDataset":
+    """Load a data set from the given data_dir. UserError for an unknown name and for any fault in its folder.
+
+    Messages add the commands that prepare a missing public set, or a set with features.
+    """
+    from recmodels.data import DEFAULT_DATA_DIR, NotPrepared, load_dataset
+    from recmodels.data.corruptions import clean_name
+
+    data_dir = directory(given, "data_dir")
+    try:
+        data = load_dataset(name, data_dir, directory(given, "cache_dir"))
+    except NotPrepared:
+        name, place = clean_name(name), f" --data-dir {data_dir}" if data_dir else ""
+        raise UserError(
+            f"{data_dir or DEFAULT_DATA_DIR}: no data set {name!r}; make it with: python run_search.py prepare {name}"
+            f"{place} (or --download), or take made data of its size: --dataset synthetic:{name}"
+        ) from None
+    if data.id_source and not data.features:
+        folder = data.id_source.folder
+        table = min(folder.glob("*.inter"), key=lambda path: (".train." not in path.name, path))
+        texts, *_ = *sorted(folder.glob("*.item")), "ITEMS.csv"
+        command = f"run_search.py prepare --from {table} --name NEW --features text={texts}:COLUMN"
+        log.info("%s: no item features; a set that has them: %s", folder, command)
+    return data
+
+
+def load(spec: "SearchSpec") -> "RecDataset":
+    """Load the data set of a search. Raises UserError as `load_data` does."""
+    return load_data(spec.dataset, {"data_dir": spec.data_dir, "cache_dir": spec.cache_dir})
+
+
+def check_data(spec: "SearchSpec", folder: "SearchFolder", data: "RecDataset") -> None:
+    """Raise UserError if the search in the folder began with other data."""
+    environment = folder.environment()
+    if environment and data.fingerprint != (expected := environment.data.fingerprint):
+        raise UserError(
+            f"{spec.dataset}: not the data this search started with (fingerprint {data.fingerprint[:12]}, "
+            f"expected {expected[:12]})"
+        )
+
+
+def download(given: dict[str, Any]) -> None:
+    """For --download: prepare the data set of the search if it has no folder yet and is a public one."""
+    if "download" not in given:
+        return
+    from recmodels.data.corruptions import clean_name
+    from recmodels.data.published import AMAZON_SETS
+    from tuning.cli.prepare import data_dir, prepare_public
+
+    name = clean_name(given["dataset"])
+    if name in AMAZON_SETS and not (data_dir(given) / name).exists():
+        prepare_public({"set": name} | {key: given[key] for key in ("data_dir", "cache_dir") if key in given})
+
+
+def directory(given: dict[str, Any], name: str) -> Path | None:
+    """Return the folder that an option names; None if it is not given."""
+    return Path(given[name]) if given.get(name) else None

@@ -1,0 +1,109 @@
+"""An export in the keys of the reference toolbox, MMRec, so that MMRec-style tools can train it."""
+
+import re
+from collections.abc import Collection
+from typing import Any
+
+from recmodels.errors import UserError
+from recmodels.metric import Metric
+from tuning.export.model import Export
+from tuning.yaml_document import comment, to_yaml
+
+LEARNERS = ("adam", "sgd", "rmsprop", "adagrad")
+STRATEGIES = ("plain", "mg")
+KEYS = {
+    "strategy": {"alpha": "alpha1", "beta": "alpha2", "interval": "beta"},
+    "train": {
+        "learning_rate": "learning_rate",
+        "batch_size": "train_batch_size",
+        "optimizer": "learner",
+        "weight_decay": "weight_decay",
+    },
+}
+"""Section -> our parameter -> MMRec's key; the parameters of models have the same names."""
+WITHOUT_KEY = {
+    "variant": "benchmark",
+    "ssl_task": "fac",
+    "latent_size": 256,
+    "user_graph_k": 40,
+    "compose": "two_step",
+    "phase": "epoch_first",
+    "sync_rng": False,
+    "momentum": 0.0,
+    "clip_norm": None,
+    "initial_accumulator": 0.0,
+}
+"""Our parameter without a key in MMRec -> the value that MMRec trains with."""
+MODEL_NAMES = {"SelfCF": "SELFCFED_LGN"}
+"""Our model -> MMRec's name of it, if that differs."""
+SCALARS = ("train_batch_size", "learner", "weight_decay", "embedding_size")
+"""Keys whose value is not a list of values to search."""
+METRICS = {"recall": "Recall", "precision": "Precision", "map": "MAP", "ndcg": "NDCG"}
+
+
+def to_mmrec(export: Export) -> str:
+    """Return the text of a file in MMRec's keys. UserError if MMRec would train the winner differently."""
+    settings, left_out = _parameters(export)
+    training = export.training
+    check_mmrec(export.model, export.strategy, training.metric)
+    parameters = {name: value for part in export.parameters.values() for name, value in part.items()}
+    for name, value in WITHOUT_KEY.items():
+        _check(name, parameters.get(name, value), (value,))
+    _check("optimizer", settings.get("learner", "adam"), LEARNERS)
+    metric = Metric(training.metric)
+    settings |= {"seed": [export.seed]}
+    settings |= {
+        "hyper_parameters": [key for key in settings if key not in SCALARS],
+        "epochs": training.max_epochs,
+        "stopping_step": training.patience,
+        "valid_metric": f"{METRICS[metric.name]}@{metric.k}",
+        "topk": list(training.ks),
+    }
+    if not re.fullmatch("demo|synthetic:.*|.*@.*", export.dataset):  # made and corrupted data have no file
+        settings["inter_file_name"] = f"{export.dataset}.inter"
+    return comment(_header(export, left_out)) + to_yaml(settings, flow=None)
+
+
+def check_mmrec(model: str, strategy: str, metric: str) -> None:
+    """Raise UserError if MMRec has no such model, strategy or metric."""
+    from recmodels.models import MODELS  # it loads torch
+
+    if model in MODELS and not MODELS[model].trains:
+        raise UserError(f"export format mmrec: model: {model} is not one of theirs")
+    _check("strategy", strategy, STRATEGIES)
+    _check("metric", Metric(metric).name, METRICS)
+
+
+def _check(name: str, value: Any, known: Collection[Any]) -> None:
+    if value not in known:
+        raise UserError(f"export format mmrec: {name}: expected one of {', '.join(map(str, known))}, but got {value!r}")
+
+
+def _parameters(export: Export) -> tuple[dict[str, Any], list[str]]:
+    """Return MMRec's settings, in lists if it searches them, and the names of our parameters that it does not have."""
+    settings: dict[str, Any] = {}
+    left_out = []
+    for section, values in export.parameters.items():
+        for name, value in values.items():
+            if name in WITHOUT_KEY or name == "clip_first":  # clip_first only matters with clip_norm, which is None
+                continue
+            key = name if section == "model" else KEYS[section].get(name)
+            if key is None:
+                left_out.append(f"{section}.{name}")
+            else:
+                settings[key] = value if key in SCALARS else [value]
+    return settings, left_out
+
+
+def _header(export: Export, left_out: list[str]) -> list[str]:
+    lines = [
+        f"{export.model} on {export.dataset} for MMRec-style tools, from the search {export.search.name}.",
+        "Random draws differ from ours and metrics are rounded there: expect close numbers, not the same.",
+    ]
+    if export.model in MODEL_NAMES:
+        lines.append(f"There the model is called {MODEL_NAMES[export.model]}.")
+    if export.strategy == "mg":
+        lines.append("Mirror Gradient: alpha1 is our alpha, alpha2 our beta, and beta here is the interval.")
+    if left_out:
+        lines.append(f"Without a key of theirs, so left out: {', '.join(left_out)}.")
+    return lines

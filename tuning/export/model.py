@@ -1,0 +1,89 @@
+"""Export: the winner of a search as one checked value, with all that a replay needs."""
+
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field
+
+from tuning.space.distributions import Fixed
+from tuning.space.parameter import SECTIONS, Parameter, SpaceError
+from tuning.space.space import Space
+from tuning.spec import CheckedMetric, File, Part, validate
+from tuning.yaml_document import Document, read_yaml
+
+
+class ExportedTraining(Part):
+    """`epochs`: how many the winner ran and a replay runs; `max_epochs`, `patience`: the rule of the search."""
+
+    epochs: Annotated[int, Field(ge=1)]
+    best_epoch: Annotated[int, Field(ge=1)]
+    metric: CheckedMetric
+    ks: tuple[Annotated[int, Field(ge=1)], ...]
+    max_epochs: Annotated[int, Field(ge=1)]
+    patience: Annotated[int, Field(ge=0)]
+
+
+class ExportedMetrics(Part):
+    """All metrics at the best epoch, not rounded; `test` is empty if it was not measured."""
+
+    valid: dict[str, float]
+    test: dict[str, float]
+
+
+class ExportedSearch(Part):
+    """`trials`: how many finished, were pruned, failed; without the baseline."""
+
+    name: str
+    trials: dict[str, int]
+    sampler: str
+    scheduler: str
+
+
+class Export(File):
+    """The winner of a search. `parameters` by section; `threads`, `device`: those that the trial ran on.
+
+    `reconstruction`: the strategy was rebuilt from less than its paper's text, whose results these are not.
+    `popularity`: the metrics of ranking by popularity on the same data; None in files of older searches.
+    """
+
+    what: ClassVar = "an exported configuration"
+    model: str
+    dataset: str
+    strategy: str
+    reconstruction: bool = False
+    parameters: dict[Literal["strategy", "train", "model"], dict[str, Any]]
+    seed: Annotated[int, Field(ge=0, lt=2**31)]
+    training: ExportedTraining
+    metrics: ExportedMetrics
+    popularity: ExportedMetrics | None = None
+    data_fingerprint: str
+    versions: dict[str, str]
+    threads: Annotated[int, Field(ge=1)]
+    device: Literal["cpu", "cuda"]
+    search: ExportedSearch
+
+
+def read_trainable(path: Path) -> Export:
+    """Read an export and check that it can be trained, which a file changed by hand may not. UserError otherwise."""
+    from tuning.space.catalogue import check_export  # it loads torch
+
+    document = read_yaml(path, expected=Export.what)
+    export = validate(Export, document)
+    check_export(_space(export, document), export.model, export.strategy, document.name)
+    return export
+
+
+def _space(export: Export, document: Document) -> Space:
+    """Return the exported parameters as a space of one point. SpaceError if one is not a value, or a section lacks."""
+    for section in SECTIONS:
+        if section not in export.parameters:
+            raise SpaceError(f"{document.where('parameters')}: parameters: {section} is missing")
+    parameters = []
+    for section, values in export.parameters.items():
+        for name, value in values.items():
+            source = document.where("parameters", section, name)
+            try:
+                parameters.append(Parameter(section, name, Fixed(value), source=source))
+            except ValueError as error:
+                raise SpaceError(f"{source}: {name}: {error}") from None
+    return Space(tuple(parameters))
