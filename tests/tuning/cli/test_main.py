@@ -4,17 +4,20 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import run_search
+from recmodels.data import load_dataset
 from recmodels.models import MODELS
 from recmodels.training import STRATEGIES
 from tests.tuning.cli.helpers import refused
-from tests.tuning.factories import made_folder
+from tests.tuning.factories import ENVIRONMENT, made_folder
 from tuning.cli import main
+from tuning.records.environment import DataFacts
 
 pytestmark = pytest.mark.usefixtures("here")
 
@@ -44,7 +47,7 @@ def test_a_mode_that_cannot_be(capsys: Any, here: Path, arguments: tuple[str, ..
 def test_a_spec_whose_space_was_changed_by_hand(capsys: Any, here: Path) -> None:
     train = {"optimizer": "adam", "learning_rate": 0.1, "batch_size": 64, "weight_decay": 0.0}
     folder = made_folder(here, space={"strategy": {"alpha": 0.1}, "train": train})
-    folder.write_environment({"data": {"fingerprint": recmodels.data.load_dataset("demo").fingerprint}})
+    folder.write_environment(replace(ENVIRONMENT, data=DataFacts.of(load_dataset("demo"))))
     assert refused(capsys, "--resume", "made").startswith("space: 0 <= beta < alpha must hold, but got alpha=0.1")
 
 
