@@ -93,7 +93,7 @@ def test_a_killed_search_goes_on_where_it_was(tmp_path: Path) -> None:
     assert sorted(recorded) == [*(f"{number:04d}" for number in range(6)), "s"]
     assert {run.info.status for run in recorded.values()} == {"FINISHED"}
     for record in folder.ledger().values():
-        assert [row["epoch"] for row in folder.trial(record.trial).epochs()] == list(range(1, record.epochs + 1))
+        assert [row.epoch for row in folder.trial(record.trial).epochs()] == list(range(1, record.epochs + 1))
         assert recorded[record.trial].data.metrics["best"] == record.value
     assert "best configuration: best_configs/LightGCN-demo-mg.yaml" in output
 
@@ -163,7 +163,7 @@ def test_popularity_is_a_search_of_one_trial_that_replays(tmp_path: Path) -> Non
     output = finish(door(tmp_path, *where, *options))
     (record,) = folder.ledger().values()
     assert (record.status, record.reason, record.epochs) == ("finished", "nothing to train", 1)
-    assert folder.environment()["popularity"] == record.scores
+    assert folder.popularity() == record.scores
     assert [line.split()[0] for line in output.splitlines() if line[:10] in ("0000      ", "popularity")] == [
         "0000",
         "popularity",

@@ -19,7 +19,7 @@ from tuning.spec import SearchSpec
 # Heavy imports (torch, ray, mlflow) wait until an argument needs them: --help answers at once.
 
 MODES = ("resume", "replay", "list_models", "list_datasets", "list_strategies")
-"""The options that stand in place of a new search."""
+"""The options that ask for something else than a new search."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -29,6 +29,9 @@ EPILOG = """examples:
   python run_search.py prepare --help     (also: inspect, recommend)
 """
 
+TUNE = """a strategy's name, or strategy: its knobs, the base fixed (default); base: the model's own parameters, trained
+plainly; all: both together"""
+
 
 def seconds(text: str) -> float:
     """Return the seconds of 90, 90s, 15m, 2h or 1d."""
@@ -44,8 +47,8 @@ class Option:
     """An option of the command line.
 
     `metavar`: the name of its value in --help; None for a switch. `place`: the field of the SearchSpec that takes the
-    value, such as `budget.trials`; None if no field does. `help`: only where there is no field, whose own description
-    is shown with its default. `read`: makes the value from the text. `repeatable`: may be given several times.
+    value, such as `budget.trials`; None if no field does. `help`: added to the description of the field, if there is
+    one. `read`: makes the value from the text. `repeatable`: may be given several times.
     `resumable`: --resume may change it, as it makes no other experiment of the search's trials.
     """
 
@@ -71,10 +74,12 @@ class Option:
         if self.place is None:
             return self.help
         field = field_at(self.place)
-        choices = f": {', '.join(get_args(field.annotation))}" if get_origin(field.annotation) is Literal else ""
-        has_default = self.metavar and not field.is_required() and field.default is not None
-        default = f" ({field.default})" if has_default else ""
-        return f"{_as_help(field.description or self.help)}{choices}{default}".replace("%", "%%")
+        text = "; ".join(filter(None, (field.description, self.help)))
+        if get_origin(field.annotation) is Literal:
+            text += f"; one of {', '.join(get_args(field.annotation))}"
+        if self.metavar and not field.is_required() and field.default is not None:
+            text += f" ({field.default})"
+        return text.replace("%", "%%")
 
 
 def field_at(place: str) -> FieldInfo:
@@ -87,77 +92,59 @@ def field_at(place: str) -> FieldInfo:
     return field
 
 
-def _as_help(description: str) -> str:
-    """Return the first sentence of a field's description in the style of --help."""
-    sentence = " ".join(description.split()).partition(". ")[0].removesuffix(".")
-    return sentence if sentence[1:2].isupper() else sentence[:1].lower() + sentence[1:]
-
-
 def _uri(text: str) -> str | None:
     return None if text == "none" else text
 
 
 OPTIONS: dict[str, tuple[Option, ...]] = {
     "what to search": (
-        Option("--model", "NAME", "model", "model, see --list-models"),
-        Option("--dataset", "NAME", "dataset", "folder in --data-dir, demo, or synthetic:NAME"),
-        Option("--strategy", "NAME", "strategy", "training strategy, see --list-strategies"),
+        Option("--model", "NAME", "model", "see --list-models"),
+        Option("--dataset", "NAME", "dataset", "see --list-datasets"),
+        Option("--strategy", "NAME", "strategy", "see --list-strategies"),
         Option("--compare", "NAMES", help="several strategies with commas: the same search for each"),
         Option("--controls", help="with --compare: also plain_lr and plain_repeat"),
-        Option("--seeds", "N", help="with --compare: fresh seeds that each winner is trained on (5)"),
-        Option("--data-dir", "DIR", "data_dir", "folder that holds the data set folders (data)", resumable=True),
+        Option("--seeds", "N", help="with --compare: number of fresh seeds that each winner is trained on (5)"),
+        Option("--data-dir", "DIR", "data_dir", resumable=True),
         Option("--download", help="prepare the data set first if its folder is missing"),
-        Option("--cache-dir", "DIR", "cache_dir", "where parsed data are kept (the user's cache)", resumable=True),
-        Option("--name", "NAME", "name", "name of the search (made from the above and the time)"),
+        Option("--cache-dir", "DIR", "cache_dir", resumable=True),
+        Option("--name", "NAME", "name", "made from the above and the time by default"),
     ),
     "space": (
         Option("--space", "FILE", help="a space file, or a built-in one such as paper-grid"),
         Option("--set", "KEY=VALUE", help="fix or re-define one parameter; repeatable", repeatable=True),
-        Option(
-            "--tune",
-            "WHAT",
-            help="a strategy's name, or strategy: its knobs, the base fixed (default); base: the model's own "
-            "parameters, trained plainly; all: both together",
-        ),
+        Option("--tune", "WHAT", help=TUNE),
     ),
     "search and budget": (
-        Option("--sampler", "NAME", "sampler", "how configurations are proposed"),
-        Option("--scheduler", "NAME", "scheduler.name", "early stopping of weak trials"),
-        Option("--grace", "SHARE", "scheduler.grace", "share of --max-epochs that no trial is stopped in"),
-        Option("--reduction", "N", "scheduler.reduction", "one trial in N goes on at a rung"),
-        Option("--trials", "N", "budget.trials", "number of trials", resumable=True),
-        Option(
-            "--time-budget",
-            "TIME",
-            "budget.seconds",
-            "stop after 90s, 15m, 2h from this start",
-            read=seconds,
-            resumable=True,
-        ),
-        Option("--epoch-budget", "N", "budget.epochs", "stop after N epochs in all trials together", resumable=True),
-        Option("--pass-budget", "N", "budget.passes", "stop after N forward-and-backward passes", resumable=True),
-        Option("--baseline", None, "baseline", "also train the base plainly, to compare", resumable=True),
+        Option("--sampler", "NAME", "sampler"),
+        Option("--scheduler", "NAME", "scheduler.name"),
+        Option("--grace", "SHARE", "scheduler.grace"),
+        Option("--reduction", "N", "scheduler.reduction"),
+        Option("--trials", "N", "budget.trials", resumable=True),
+        Option("--time-budget", "TIME", "budget.seconds", "or as 15m, 2h, 1d", read=seconds, resumable=True),
+        Option("--epoch-budget", "N", "budget.epochs", resumable=True),
+        Option("--pass-budget", "N", "budget.passes", resumable=True),
+        Option("--baseline", place="baseline", resumable=True),
     ),
     "training": (
-        Option("--max-epochs", "N", "training.max_epochs", "epochs of a trial at most"),
-        Option("--patience", "N", "training.patience", "epochs without improvement that are tolerated"),
-        Option("--metric", "NAME@K", "training.metric", f"validation metric that decides, of {', '.join(NAMES)}"),
-        Option("--seed", "N", "training.seed", "seed of every trial and of the sampler"),
+        Option("--max-epochs", "N", "training.max_epochs"),
+        Option("--patience", "N", "training.patience"),
+        Option("--metric", "NAME@K", "training.metric", f"one of {', '.join(NAMES)}"),
+        Option("--seed", "N", "training.seed"),
         Option("--optimizer", "NAME", help="adam, sgd, rmsprop or adagrad; several with commas: searched"),
-        Option("--flatness-every", "N", "training.flatness_every", "measure the flatness of the loss every N epochs"),
+        Option("--flatness-every", "N", "training.flatness_every"),
     ),
     "resources": (
-        Option("--cpus-per-trial", "N", "resources.cpus_per_trial", "cores, and threads, of a trial", resumable=True),
-        Option("--gpus-per-trial", "X", "resources.gpus_per_trial", "GPUs of a trial, such as 0.25", resumable=True),
-        Option("--max-concurrent", "N", "resources.max_concurrent", "trials at a time", resumable=True),
-        Option("--ray-address", "ADDRESS", "resources.ray_address", "a running Ray cluster, or auto", resumable=True),
+        Option("--cpus-per-trial", "N", "resources.cpus_per_trial", resumable=True),
+        Option("--gpus-per-trial", "X", "resources.gpus_per_trial", resumable=True),
+        Option("--max-concurrent", "N", "resources.max_concurrent", resumable=True),
+        Option("--ray-address", "ADDRESS", "resources.ray_address", resumable=True),
     ),
     "records and results": (
-        Option("--output-dir", "DIR", "output_dir", "where searches are kept", resumable=True),
-        Option("--tracking-uri", "URI", "tracking.uri", "MLflow store or server, none: off", read=_uri, resumable=True),
-        Option("--experiment", "NAME", "tracking.experiment", "MLflow experiment"),
-        Option("--export-dir", "DIR", "export_dir", "where the best configuration goes", resumable=True),
-        Option("--export-format", "NAME", "export_format", "file of the best configuration", resumable=True),
+        Option("--output-dir", "DIR", "output_dir", resumable=True),
+        Option("--tracking-uri", "URI", "tracking.uri", read=_uri, resumable=True),
+        Option("--experiment", "NAME", "tracking.experiment"),
+        Option("--export-dir", "DIR", "export_dir", resumable=True),
+        Option("--export-format", "NAME", "export_format", resumable=True),
     ),
     "instead of a new search": (
         Option("--resume", "NAME", help="go on with a search; with --trials N, extend it"),

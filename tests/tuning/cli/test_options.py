@@ -133,7 +133,8 @@ def test_a_time_has_a_unit(text: str, expected: float) -> None:
 
 
 class WarmTraining(Training):
-    warmup: int = Field(3, ge=1, description="Epochs before the rate is full. More is told elsewhere.")
+    warmup: int = Field(3, ge=1)
+    """epochs before the rate is full"""
 
 
 class WarmSpec(SearchSpec):

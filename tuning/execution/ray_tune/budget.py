@@ -24,7 +24,7 @@ class OutOfBudget(tune.Stopper):
                     self._spend(row.passes)
 
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
-        self._spend(result["passes"])
+        self._spend(result.get("passes", 0))  # the last message of a trial without an epoch has none
         return False
 
     def stop_all(self) -> bool:

@@ -50,3 +50,9 @@ def test_passes_of_all_starts_count_against_the_budget(tmp_path: Path) -> None:
     assert not budget.stop_all()
     budget("ray-1", REPORT)
     assert budget.stop_all()
+
+
+def test_a_trial_that_ends_without_an_epoch_costs_no_passes(tmp_path: Path) -> None:
+    budget = OutOfBudget(made_spec(budget={"passes": 3}), SearchFolder(tmp_path))
+    assert not budget("ray-1", {"done": True})
+    assert not budget.stop_all()
