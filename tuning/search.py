@@ -3,16 +3,17 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
+from recmodels.data import load_dataset
 from recmodels.data.dataset import RecDataset
 from recmodels.errors import UserError
 from recmodels.evaluation import evaluate, popularity_scores
 from recmodels.training.checkpoint import load_weights
 from tuning.execution.observer import Observer
-from tuning.execution.ray_tune import tuner
-from tuning.execution.ray_tune.cluster import cluster, trial_resources
+from tuning.execution.ray_tune.settings import prepare
 from tuning.execution.trial import build
 from tuning.export.mmrec import check_mmrec
 from tuning.export.winner import export_best
@@ -44,14 +45,23 @@ class Outcome:
 
 
 class Search:
-    """One start of a search; `run` in a folder that exists goes on with what is left.
+    """One start of a search; if the spec's folder exists, `run` goes on with what is left.
 
-    `observer` is told what happens; `argv`: the command line, for the record. UserError for a spec that cannot be run.
+    `data`: the data set, if it is loaded already. `observer` is told what happens. `argv`: the command line, for the
+    record. UserError for a spec that cannot be run, or a folder whose search began with other data.
     """
 
-    def __init__(self, spec: SearchSpec, data: RecDataset, observer: Observer | None = None, argv: Sequence[str] = ()):
-        self.folder, self.data, self.argv = SearchFolder.of(spec), data, argv
+    def __init__(
+        self,
+        spec: SearchSpec,
+        data: RecDataset | None = None,
+        observer: Observer | None = None,
+        argv: Sequence[str] = (),
+    ):
+        folders = (Path(path) if path else None for path in (spec.data_dir, spec.cache_dir))
+        self.folder, self.data, self.argv = SearchFolder.of(spec), data or load_dataset(spec.dataset, *folders), argv
         self.observer = observer or Observer()
+        self._check_data()
         check_space(spec.space, spec.model, spec.strategy)  # a spec's file may have been changed by hand
         if spec.baseline and spec.space.base_defaults() is None:
             raise UserError("--baseline: expected a default for every train and model parameter, but one has none")
@@ -63,8 +73,21 @@ class Search:
         self.spec = spec.model_copy(update={"sampler": sampler})
         self.tracker: Tracker | NullTracker = NullTracker()
 
+    @classmethod
+    def resume(cls, folder: Path, observer: Observer | None = None, **changes: Any) -> "Search":
+        """Make the start that goes on with the search in a folder; `changes`: fields of its spec, such as its budget.
+
+        UserError if the folder holds no search.
+        """
+        place = {"name": folder.name, "output_dir": str(folder.parent)}  # a folder may have been moved or copied
+        spec = SearchFolder(folder).spec().model_dump() | place | changes
+        return cls(SearchSpec.model_validate(spec), observer=observer)
+
     def run(self) -> Outcome:
         """Search until the budget ends or the user interrupts; the best so far is exported in either case."""
+        prepare(self.spec.resources.ray_address)
+        from tuning.execution.ray_tune.cluster import cluster  # imports ray, which reads those settings
+
         with self.folder.locked():
             self.folder.write_spec(self.spec)
             if self.folder.environment() and not remaining(self.spec, self.folder):
@@ -78,6 +101,9 @@ class Search:
                 return self._finish(interrupted=not complete)
 
     def _explore(self) -> bool:
+        from tuning.execution.ray_tune.cluster import trial_resources
+        from tuning.execution.ray_tune.tuner import run_trials
+
         resources = trial_resources(self.spec)
         before = self.folder.environment()
         if self.folder.popularity() is None:
@@ -89,9 +115,17 @@ class Search:
         self.observer.begins(list(self.folder.ledger().values()))
         try:
             told = _ObserverAndTracker(self.observer, self.tracker)
-            return tuner.run_trials(self.spec, self.folder, study, self.data, resources, told)
+            return run_trials(self.spec, self.folder, study, self.data, resources, told)
         finally:
             self.observer.ends()
+
+    def _check_data(self) -> None:
+        environment = self.folder.environment()
+        if environment and self.data.fingerprint != (expected := environment.data.fingerprint):
+            raise UserError(
+                f"{self.data.name}: not the data this search started with (fingerprint {self.data.fingerprint[:12]}, "
+                f"expected {expected[:12]})"
+            )
 
     def _finish(self, interrupted: bool) -> Outcome:
         records = list(self.folder.ledger().values())

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from recmodels.errors import UserError
 from recmodels.training.strategies import CONTROLS, knobs
-from tuning.cli.datasets import check_data, download, load
+from tuning.cli.datasets import download, load
 from tuning.cli.options import Given, flag, refuse_changes, with_options
 from tuning.cli.search import dry_run, file_name, new_spec, run_search, stamped
 from tuning.commandlines import resume_command
@@ -55,7 +55,6 @@ def compare(comparison: Comparison, argv: Sequence[str], console: Console) -> in
     say(console, f"{data}\ncomparison {comparison.name}")
 
     def run(spec: SearchSpec) -> bool:
-        check_data(spec, SearchFolder.of(spec), data)
         say(console, f"\n{spec.name}: {spec.model}, {spec.strategy}")
         return not run_search(spec, data, argv, console).interrupted
 

@@ -9,7 +9,6 @@ from recmodels.errors import UserError
 # Heavy imports (numpy) wait until a data set is needed: --help answers at once.
 if TYPE_CHECKING:
     from recmodels.data import RecDataset
-    from tuning.records.folder import SearchFolder
     from tuning.spec import SearchSpec
 
 log = logging.getLogger("mirrortune.data")
@@ -44,16 +43,6 @@ def load_data(name: str, given: dict[str, Any]) -> "RecDataset":
 def load(spec: "SearchSpec") -> "RecDataset":
     """Load the data set of a search. Raises UserError as `load_data` does."""
     return load_data(spec.dataset, {"data_dir": spec.data_dir, "cache_dir": spec.cache_dir})
-
-
-def check_data(spec: "SearchSpec", folder: "SearchFolder", data: "RecDataset") -> None:
-    """Raise UserError if the search in the folder began with other data."""
-    environment = folder.environment()
-    if environment and data.fingerprint != (expected := environment.data.fingerprint):
-        raise UserError(
-            f"{spec.dataset}: not the data this search started with (fingerprint {data.fingerprint[:12]}, "
-            f"expected {expected[:12]})"
-        )
 
 
 def download(given: dict[str, Any]) -> None:

@@ -6,32 +6,27 @@ import signal
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from recmodels.data.corruptions import clean_name
 from recmodels.data.dataset import RecDataset
 from recmodels.errors import UserError, did_you_mean
 from recmodels.models import MODELS
 from recmodels.training import STRATEGIES
-from tuning.cli.datasets import check_data, download, load
+from tuning.cli.datasets import download, load
 from tuning.cli.options import Given, refuse_changes, with_options
 from tuning.commandlines import next_steps, resume_command
-from tuning.execution.ray_tune.settings import prepare
 from tuning.proposals.queue import planned_trials
 from tuning.records.folder import SearchFolder
 from tuning.records.selection import baseline
 from tuning.reports.live import LiveTable
 from tuning.reports.search_report import baseline_gain, below_popularity, best_table
 from tuning.reports.tables import plain_columns, say, table
-from tuning.space import SECTIONS_OF_TUNE, Parameter, load_space
-from tuning.space.catalogue import check_fit, check_space, known_parameters, known_strategy
+from tuning.search import Outcome, Search
+from tuning.space import SECTIONS_OF_TUNE, Parameter
+from tuning.space.catalogue import known_strategy, search_space
 from tuning.space.parameter import read_parameter
 from tuning.spec import SearchSpec
-
-if TYPE_CHECKING:  # it imports ray, which reads settings that `prepare` makes
-    from tuning.search import Outcome
 
 
 def new(given: Given, argv: Sequence[str], console: Console) -> int:
@@ -58,9 +53,7 @@ def resume(root: Path, given: Given, argv: Sequence[str], console: Console) -> i
         raise UserError(f"--resume {name}: no such search in {root}{did_you_mean(name, known)}")
     refuse_changes(given, "by --resume, start a new search instead")
     spec = with_options(folder.spec().model_dump(), {**given, **place})
-    data = load(spec)
-    check_data(spec, folder, data)
-    return search(spec, data, argv, console)
+    return search(spec, load(spec), argv, console)
 
 
 def search(spec: SearchSpec, data: RecDataset, argv: Sequence[str], console: Console) -> int:
@@ -74,17 +67,14 @@ def search(spec: SearchSpec, data: RecDataset, argv: Sequence[str], console: Con
     return show(spec, outcome, console)
 
 
-def run_search(spec: SearchSpec, data: RecDataset, argv: Sequence[str], console: Console) -> "Outcome":
+def run_search(spec: SearchSpec, data: RecDataset, argv: Sequence[str], console: Console) -> Outcome:
     """Run what is left of a search, with a live table; a polite kill ends it as Ctrl-C does."""
-    prepare(spec.resources.ray_address)
-    from tuning.search import Search
-
     signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGINT))
     live = LiveTable(planned_trials(spec), spec, console=console)
     return Search(spec, data, live, ["run_search.py", *argv]).run()
 
 
-def show(spec: SearchSpec, outcome: "Outcome", console: Console) -> int:
+def show(spec: SearchSpec, outcome: Outcome, console: Console) -> int:
     """Print the result of a search and what to do next; return the exit code."""
     metric, winner = spec.training.metric, outcome.winner
     console.print(best_table(spec, outcome.records, outcome.popularity))
@@ -125,11 +115,9 @@ def new_spec(given: Given) -> SearchSpec:
     strategy, tune = what_to_tune(given.get("tune", "strategy"), named)
     if not MODELS[model].trains:  # all trials of a search would be the same
         strategy, tune = named or "plain", "base"
-    check_fit(model, strategy)
-    known, changes = known_parameters(model, strategy), overrides(given)
-    dataset, file = clean_name(given["dataset"]), given.get("space")
-    space = load_space(model, strategy, dataset, tune=tune, space=file, overrides=changes, known=known)
-    check_space(space, model, strategy)
+    space = search_space(
+        model, strategy, given["dataset"], tune=tune, space=given.get("space"), overrides=overrides(given)
+    )
     name = stamped(f"{model}-{given['dataset']}-{strategy}", 80)
     return with_options({"name": name, "strategy": strategy, "space": space}, given)
 

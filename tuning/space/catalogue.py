@@ -3,19 +3,21 @@
 import inspect
 import math
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from itertools import islice
 from typing import Any
 
 import torch
 
+from recmodels.data.corruptions import clean_name
 from recmodels.errors import UserError, did_you_mean
 from recmodels.models import MODELS
 from recmodels.signatures import CountFromOne, NotNegative, Positive, check_values, keywords
 from recmodels.training import make_optimizer
 from recmodels.training.strategies import STRATEGIES, canonical, knobs, part_names, parts_of
-from tuning.space.parameter import SpaceError
+from tuning.space.layers import load_space
+from tuning.space.parameter import Parameter, SpaceError
 from tuning.space.space import Space
 
 Values = Mapping[str, Any]
@@ -57,6 +59,30 @@ def known_strategy(name: str, option: str = "--strategy") -> str:
         return canonical(name)
     except ValueError as error:
         raise UserError(f"{option} {name}: {error}") from None
+
+
+def search_space(
+    model: str,
+    strategy: str,
+    dataset: str,
+    *,
+    tune: str = "strategy",
+    space: str | None = None,
+    overrides: Sequence[str | Parameter] = (),
+) -> Space:
+    """Return the checked space of a search. UserError for names or values that cannot be.
+
+    `tune`, `space`, `overrides`: see `load_space`. `dataset` may have corruptions.
+
+    >>> space = search_space("LightGCN", "mg", "demo", overrides=["interval=3", "alpha=1.0"])
+    >>> [dimension.name for dimension in space.dimensions]
+    ['beta/alpha']
+    """
+    check_fit(model, strategy)
+    known = known_parameters(model, strategy)
+    made = load_space(model, strategy, clean_name(dataset), tune=tune, space=space, overrides=overrides, known=known)
+    check_space(made, model, strategy)
+    return made
 
 
 def check_fit(model: str, strategy: str) -> None:

@@ -10,7 +10,6 @@ import pytest
 
 import recmodels.data
 from tests.recmodels.factories import checkerboard
-from tuning import search
 from tuning.execution.ray_tune import cluster
 from tuning.execution.ray_tune import settings as ray_settings
 
@@ -26,8 +25,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     before = list(logger.handlers)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(ray_settings, "prepare", lambda address: None)
-    for module in (search, cluster):
-        monkeypatch.setattr(module, "cluster", no_cluster)
+    monkeypatch.setattr(cluster, "cluster", no_cluster)
     yield tmp_path
     logger.handlers[:] = before
     signal.signal(signal.SIGTERM, handler)
