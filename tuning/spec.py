@@ -9,7 +9,7 @@ from pydantic_core import ErrorDetails
 
 from recmodels.errors import UserError
 from recmodels.metric import Metric
-from tuning.space import Params as Params
+from tuning.space import Params as Params  # for those that take it from here, with Scores
 from tuning.space import Space
 from tuning.versions import FORMAT, check_format
 from tuning.yaml_document import Document, read_yaml, to_yaml

@@ -46,6 +46,7 @@ class Space:
 
     @cached_property
     def dimensions(self) -> list[Dimension]:
+        """The coordinates that a sampler draws."""
         pairs = ((p.coordinate, p.distribution) for p in self.parameters)
         return [Dimension(name, each) for name, each in pairs if not isinstance(each, Fixed)]
 

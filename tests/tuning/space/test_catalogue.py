@@ -13,7 +13,7 @@ from recmodels.models import MODELS
 from recmodels.signatures import keywords
 from recmodels.training import OPTIMIZERS, STRATEGIES
 from recmodels.training.strategies import parts_of
-from tuning.space import Space, SpaceError, load_space
+from tuning.space import Space, SpaceError, catalogue, load_space
 from tuning.space.catalogue import TRAIN, check_space, known_parameters
 
 LEFT_OUT = {"GRCN": {"n_layers"}, "MMGCN": {"reg_weight"}, "SLMRec": {"ssl_dropout"}}
@@ -172,6 +172,24 @@ def test_a_rule_between_parameters_names_both_sources() -> None:
 def test_a_share_is_checked_at_the_corners_of_its_parameter() -> None:
     alpha = "alpha={type: uniform, low: -1, high: 1}"
     assert "must hold, but got alpha=-1.0, beta=-" in message("GRCN", "mg", alpha)
+
+
+def test_so_many_corners_are_built_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    values = list(range(1, 1001))
+    huge = {name: {"type": "categorical", "values": values} for name in ("interval", "alpha")}
+    check_space(Space.from_data({"train": USUAL, "strategy": huge | {"beta": 0.5}}), "BPR", "mg")  # of a million
+    space = Space.from_data({"train": USUAL, "strategy": {"interval": {"type": "categorical", "values": [2, 1, 0]}}})
+    monkeypatch.setattr(catalogue, "MOST_CORNERS", 2)
+    check_space(space, "BPR", "mg")
+    monkeypatch.setattr(catalogue, "MOST_CORNERS", 3)
+    with pytest.raises(SpaceError, match="interval >= 1 must hold, but got interval=0"):
+        check_space(space, "BPR", "mg")
+
+
+def test_a_name_that_the_strategy_does_not_have() -> None:
+    space = Space.from_data({"train": USUAL, "strategy": {"alhpa": 1.0}})
+    with pytest.raises(SpaceError, match=r"^space: strategy: no parameter 'alhpa'; did you mean 'alpha'\?$"):
+        check_space(space, "BPR", "mg")
 
 
 NUMBERS = {
