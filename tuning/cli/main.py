@@ -1,4 +1,7 @@
-"""The command line: choose the command, and turn what goes wrong into one line and an exit code."""
+"""The command line: choose the command, and turn what goes wrong into one line and an exit code.
+
+Heavy imports (torch, ray, mlflow) wait until an argument needs them: --help answers at once.
+"""
 
 import logging
 import os
@@ -15,8 +18,6 @@ from tuning.cli.arguments import name_options
 from tuning.cli.datasets import directory
 from tuning.cli.options import Given, flag, parser
 from tuning.spec import SearchSpec
-
-# Heavy imports (torch, ray, mlflow) wait until an argument needs them: --help answers at once.
 
 MODES = ("resume", "replay", "list_models", "list_datasets", "list_strategies")
 """The options that ask for something else than a new search."""

@@ -65,8 +65,8 @@ def trial_columns(spec: SearchSpec) -> tuple[Column[TrialRow], ...]:
 
 
 def shown_parameters(spec: SearchSpec) -> list[Parameter]:
-    """Return the parameters that get a column: all that differ between trials, and what the strategy declares in the
-    attribute `shown` of its parts."""
+    """Return the parameters that get a column: all that differ between trials, and those that the strategy's parts
+    declare in their attribute `shown`."""
     from recmodels.training.strategies import parts_of  # loads torch
 
     declared = {name for part in parts_of(spec.strategy).values() for name in part.shown}
