@@ -190,7 +190,7 @@ def test_the_search_downloads_what_it_needs(tmp_path: Path, monkeypatch: pytest.
     images.parent.mkdir(parents=True)
     raw.image_features.rename(images)
     searched = []
-    monkeypatch.setattr(search, "search", lambda spec, folder, data, *_: searched.append(data) or 0)
+    monkeypatch.setattr(search, "search", lambda spec, data, *_: searched.append(data) or 0)
     monkeypatch.setattr(text, "NEEDED", ("no_such_package",))
     with served(tmp_path / "site") as site:
         monkeypatch.setattr(prepare, "BASE_URL", site.url)
