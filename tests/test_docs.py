@@ -5,8 +5,11 @@ import doctest
 import importlib
 import io
 import logging
+import os
 import re
 import shlex
+import subprocess
+import sys
 import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -26,8 +29,6 @@ PINNED = dict(line.split("==") for line in (ROOT / "constraints.txt").read_text(
 COMMANDS = ("", "prepare", "inspect", "recommend")
 UNPINNED = {"pre-commit"}
 """Packages that are installed without an exact version, since nothing is computed with them."""
-COMING = {"Search"}
-"""Described already, and not there yet. A test fails for each that has come: remove it here."""
 
 
 class Block(NamedTuple):
@@ -175,11 +176,6 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
     logger.handlers[:] = before
 
 
-def if_there(key: str, *values: Any) -> Any:
-    """Parameters of a test that is expected to fail as long as `key` is COMING."""
-    return pytest.param(*values, marks=[pytest.mark.xfail(strict=True, reason="coming")] if key in COMING else [])
-
-
 @pytest.mark.parametrize(("where", "words"), LINES, ids=[f"{where} {' '.join(words)}" for where, words in LINES])
 def test_a_command_of_the_documents_exists(where: str, words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     start = next(start for start in CHECKS if words[: len(start.split())] == start.split())
@@ -253,7 +249,7 @@ PATHS = sorted(
 )
 
 
-@pytest.mark.parametrize("path", [if_there(path, path) for path in PATHS])
+@pytest.mark.parametrize("path", PATHS)
 def test_a_file_that_is_mentioned_exists(path: str) -> None:
     """NAME in a path stands for any name."""
     pattern = path.replace("NAME", "*")
@@ -266,10 +262,7 @@ DEFINITIONS = re.findall(
 )
 
 
-@pytest.mark.parametrize(
-    ("name", "path"),
-    [if_there(path if path in COMING else name, name, path) for name, path in DEFINITIONS],
-)
+@pytest.mark.parametrize(("name", "path"), DEFINITIONS)
 def test_a_name_is_defined_where_it_is_said_to_be(name: str, path: str) -> None:
     """In the file, or among the names of the package."""
     if path.endswith(".py"):
@@ -301,15 +294,22 @@ def test_every_document_is_linked_from_the_readme() -> None:
     )
 
 
-EXAMPLES = [block for block in BLOCKS if block.language == "python"]
+EXAMPLES = sorted({block.document for block in BLOCKS if block.language == "python"})
 
 
-@pytest.mark.parametrize(
-    "block", [if_there("Search" if "import Search" in block.text else "", block) for block in EXAMPLES], ids=str
-)
-def test_an_example_runs(block: Block, capsys: pytest.CaptureFixture[str]) -> None:
-    exec(compile(block.text, str(block), "exec"), {"__name__": "example"})
-    assert capsys.readouterr().out
+@pytest.mark.parametrize("document", EXAMPLES)
+def test_the_examples_of_a_document_run_one_after_the_other(document: str, tmp_path: Path) -> None:
+    """In a process of their own, as a search starts workers."""
+    texts = [block.text for block in BLOCKS if (block.document, block.language) == (document, "python")]
+    script = tmp_path / "example.py"
+    script.write_text("\n".join(texts), encoding="utf-8")
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, script], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=900
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout
+    assert not done.stderr  # neither Ray nor Optuna says anything
 
 
 @pytest.mark.parametrize("block", [block for block in BLOCKS if block.language == "yaml"], ids=str)

@@ -110,12 +110,13 @@ def selected_users(path: Path | None, data: "RecDataset", ids: "IdMaps") -> "NDA
 
 def trained(export: "Export", data: "RecDataset", weights: Path | None, console: Console) -> "Recommender":
     """Return the exported model at its best epoch: trained again, or with the weights in a file."""
-    from tuning.export.replay import load_model, model_of, train_again
+    from tuning.cli.replay import with_progress
+    from tuning.export.replay import load_model, model_of
 
     if weights:
         model = load_model(export, data, weights)
     else:
-        model = model_of(export, data, train_again(export, data, console).weights)
+        model = model_of(export, data, with_progress(export, data, console).weights)
     metric = export.training.metric
     reached, expected = validation(model, data, export)[metric], export.metrics.valid[metric]
     if reached != expected:

@@ -1,14 +1,23 @@
 """--replay: train an exported configuration again and say whether its metrics are the same."""
 
 from rich.console import Console
+from rich.progress import Progress
 
+from recmodels.data.dataset import RecDataset
 from recmodels.errors import UserError
 from tuning.cli.datasets import load_data
 from tuning.cli.options import Given, flag
-from tuning.export.model import read_trainable
-from tuning.export.replay import replay
+from tuning.export.model import Export, read_trainable
+from tuning.export.replay import Trained, replay
 from tuning.reports.search_report import below_popularity
 from tuning.reports.tables import plain_columns, say, table
+
+
+def with_progress(export: Export, data: RecDataset, console: Console) -> Trained:
+    """Train an exported configuration again behind a progress bar."""
+    with Progress(console=console) as progress:
+        task = progress.add_task(f"{export.model} on {export.dataset}", total=export.training.epochs)
+        return replay(export, data, lambda row: progress.update(task, completed=row.epoch))
 
 
 def run(given: Given, console: Console) -> int:
@@ -20,7 +29,7 @@ def run(given: Given, console: Console) -> int:
     data = load_data(export.dataset, given)
     if data.fingerprint != export.data_fingerprint:
         say(console, f"warning: {export.dataset} is not the data of the export; other metrics are to be expected")
-    replayed = replay(export, data, console)
+    replayed = with_progress(export, data, console).scores
     popularity = export.popularity.model_dump() if export.popularity else None
     scores = {"exported": export.metrics.model_dump(), "replayed": replayed}
     if popularity:

@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from rich.console import Console
-from rich.progress import Progress
 from safetensors import SafetensorError
 from torch import Tensor
 
@@ -15,10 +13,10 @@ from recmodels.data.dataset import RecDataset
 from recmodels.errors import UserError
 from recmodels.models import Recommender
 from recmodels.training.checkpoint import load_weights
-from tuning.execution.trial import build, run_trial
+from tuning.execution.trial import Report, build, run_trial
 from tuning.export.model import Export
 from tuning.records.folder import TrialFolder
-from tuning.records.trials import EpochRow, TrialPlan, best_row
+from tuning.records.trials import TrialPlan, best_row
 from tuning.spec import Scores, Training
 
 
@@ -30,16 +28,12 @@ class Trained:
     weights: dict[str, Tensor]
 
 
-def replay(export: Export, data: RecDataset, console: Console) -> Scores:
-    """The metrics at the best of exactly the epochs that the winner ran, with its seed and threads.
+def replay(export: Export, data: RecDataset, report: Report = lambda row: None) -> Trained:
+    """Train the exported configuration again for exactly the winner's epochs, with its seed and threads.
 
-    Equal to the exported ones on the same machine; on a GPU, whose sums are not ordered, nearly so.
+    `report` gets the row of each epoch. The metrics equal the exported ones on the same machine; on a GPU, whose sums
+    are not ordered, nearly so.
     """
-    return train_again(export, data, console).scores
-
-
-def train_again(export: Export, data: RecDataset, console: Console) -> Trained:
-    """What a replay trains."""
     training = export.training
     rule = Training(
         max_epochs=training.epochs,
@@ -48,21 +42,9 @@ def train_again(export: Export, data: RecDataset, console: Console) -> Trained:
         ks=training.ks,
         seed=export.seed,
     )
-    with tempfile.TemporaryDirectory() as scratch, Progress(console=console) as progress:
+    with tempfile.TemporaryDirectory() as scratch:
         folder = TrialFolder(Path(scratch))
-        task = progress.add_task(f"{export.model} on {export.dataset}", total=training.epochs)
-
-        def report(row: EpochRow) -> None:
-            progress.update(task, completed=row.epoch)
-
-        run_trial(
-            plan_of(export),
-            model=export.model,
-            data=data,
-            training=rule,
-            folder=folder,
-            report=report,
-        )
+        run_trial(plan_of(export), model=export.model, data=data, training=rule, folder=folder, report=report)
         best, result = best_row(folder.epochs()), folder.result()
         assert best is not None  # run_trial has returned
         assert result is not None
@@ -71,7 +53,7 @@ def train_again(export: Export, data: RecDataset, console: Console) -> Trained:
 
 
 def plan_of(export: Export) -> TrialPlan:
-    """The winner as `run_trial` and `build` take it."""
+    """Return the winner as a plan, which `run_trial` and `build` take."""
     return TrialPlan(
         trial="replay",
         role="replay",
@@ -86,7 +68,7 @@ def plan_of(export: Export) -> TrialPlan:
 
 
 def model_of(export: Export, data: RecDataset, weights: dict[str, Tensor]) -> Recommender:
-    """The exported model at the given weights, ready to rank. RuntimeError if they are not of such a model."""
+    """Return the exported model at the given weights, in evaluation mode. RuntimeError if they are of another model."""
     torch.set_num_threads(export.threads)
     device = export.device if torch.cuda.is_available() else "cpu"
     model = build(plan_of(export), export.model, data, torch.device(device)).model
@@ -95,7 +77,7 @@ def model_of(export: Export, data: RecDataset, weights: dict[str, Tensor]) -> Re
 
 
 def load_model(export: Export, data: RecDataset, path: Path) -> Recommender:
-    """The exported model at the weights in a file. UserError if they are not of such a model."""
+    """Return the exported model at the weights in a file. UserError if they are of another model."""
     if not path.is_file():
         raise UserError(f"{path}: no such file, expected weights such as best-0012.safetensors")
     try:

@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from rich.console import Console
 
 import run_search
 from recmodels.data import load_dataset
@@ -18,7 +17,7 @@ from recmodels.prepare.user_table import prepare_own
 from recmodels.training.checkpoint import save_weights
 from tests.tuning.test_end_to_end import door, finish
 from tuning.export import Export
-from tuning.export.replay import train_again
+from tuning.export.replay import replay
 from tuning.yaml_document import to_yaml
 
 N = 12
@@ -60,7 +59,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     prepare_own(Path("plays.csv"), name="own", data_dir=Path("data"))
     data = load_dataset("own", Path("data"))
     export = Export.model_validate(EXPORT | {"data_fingerprint": data.fingerprint})
-    trained = train_again(export, data, Console(quiet=True))
+    trained = replay(export, data)
     save_weights(tmp_path / "best.safetensors", trained.weights)
     Path("x.yaml").write_text(to_yaml(export.model_dump(mode="json") | {"metrics": trained.scores}))
     return tmp_path
@@ -128,7 +127,7 @@ def test_other_weights_or_data_are_said(caplog: Any) -> None:
     data = load_dataset("own", Path("data"))
     export = Export.read(Path("x.yaml"))
     other = export.model_copy(update={"seed": 4, "training": export.training.model_copy(update={"epochs": 1})})
-    save_weights(Path("other.safetensors"), train_again(other, data, Console(quiet=True)).weights)
+    save_weights(Path("other.safetensors"), replay(other, data).weights)
     Path("x.yaml").write_text(Path("x.yaml").read_text().replace(export.data_fingerprint, "f00d"))
     recommended("--weights", "other.safetensors")
     assert "own is not the data of the export" in caplog.text
