@@ -22,11 +22,11 @@ from tuning.proposals.study import Study
 from tuning.records.environment import Environment
 from tuning.records.folder import SearchFolder
 from tuning.records.selection import winner
-from tuning.records.trials import EpochRow, TrialPlan, TrialRecord, TrialResult, record_of
+from tuning.records.trials import TrialRecord, TrialResult, record_of
 from tuning.reports.search_report import summary_markdown
 from tuning.space.catalogue import check_space
 from tuning.spec import Scores, SearchSpec
-from tuning.tracking.tracker import NullTracker, Tracker, make_tracker
+from tuning.tracking.tracker import Tracker
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,11 @@ class Search:
         folders = (Path(path) if path else None for path in (spec.data_dir, spec.cache_dir))
         self.folder, self.data, self.argv = SearchFolder.of(spec), data or load_dataset(spec.dataset, *folders), argv
         self.observer = observer or Observer()
-        self._check_data()
+        environment = self.folder.environment()
+        if environment and self.data.fingerprint != environment.data.fingerprint:
+            found, expected = self.data.fingerprint[:12], environment.data.fingerprint[:12]
+            message = f"not the data this search started with (fingerprint {found}, expected {expected})"
+            raise UserError(f"{spec.dataset}: {message}")
         check_space(spec.space, spec.model, spec.strategy)  # a spec's file may have been changed by hand
         if spec.baseline and spec.space.base_defaults() is None:
             raise UserError("--baseline: expected a default for every train and model parameter, but one has none")
@@ -71,7 +75,7 @@ class Search:
         if spec.export_format == "mmrec":
             check_mmrec(spec.model, spec.strategy, spec.training.metric)
         self.spec = spec.model_copy(update={"sampler": sampler})
-        self.tracker: Tracker | NullTracker = NullTracker()
+        self.tracker: Tracker | None = None
 
     @classmethod
     def resume(cls, folder: Path, observer: Observer | None = None, **changes: Any) -> "Search":
@@ -96,7 +100,8 @@ class Search:
                 try:
                     complete = self._explore()
                 except BaseException:  # a second Ctrl-C, or Ray itself failed: a resume goes on
-                    self.tracker.close(interrupted=True, timeout=5)
+                    if self.tracker:
+                        self.tracker.close(interrupted=True, timeout=5)
                     raise
                 return self._finish(interrupted=not complete)
 
@@ -114,18 +119,9 @@ class Search:
         self._track()
         self.observer.begins(list(self.folder.ledger().values()))
         try:
-            told = _ObserverAndTracker(self.observer, self.tracker)
-            return run_trials(self.spec, self.folder, study, self.data, resources, told)
+            return run_trials(self.spec, self.folder, study, self.data, resources, self.observer)
         finally:
             self.observer.ends()
-
-    def _check_data(self) -> None:
-        environment = self.folder.environment()
-        if environment and self.data.fingerprint != (expected := environment.data.fingerprint):
-            raise UserError(
-                f"{self.data.name}: not the data this search started with (fingerprint {self.data.fingerprint[:12]}, "
-                f"expected {expected[:12]})"
-            )
 
     def _finish(self, interrupted: bool) -> Outcome:
         records = list(self.folder.ledger().values())
@@ -136,9 +132,9 @@ class Search:
                 if self.spec.role == "search":  # the best of some seeds is luck
                     path = export_best(self.spec, best, self.folder)
         finally:
-            if isinstance(self.tracker, NullTracker):
+            if self.tracker is None:
                 self._track()
-            waiting = self.tracker.close(interrupted)
+            waiting = self.tracker.close(interrupted) if self.tracker else 0
         return Outcome(records, best, path, interrupted, waiting, self.folder.popularity())
 
     def _cut_short(self) -> list[TrialRecord]:
@@ -148,8 +144,9 @@ class Search:
         return [record_of(plan, epochs, stopped) for plan, epochs in rows if epochs]
 
     def _track(self) -> None:
-        self.tracker = make_tracker(self.spec, self.folder, self.observer.say, self._summary)
-        self.tracker.start()
+        if self.spec.tracking.uri:
+            self.tracker = Tracker(self.folder, self.spec, self.observer.say, self._summary)
+            self.tracker.start()
 
     def _summary(self) -> str:
         folder = self.folder
@@ -163,18 +160,6 @@ class Search:
         state = build(trial.plan(), self.spec.model, self.data, torch.device("cpu"))
         weights = load_weights(trial.best_weights(record.best_epoch))
         return replace(record, test=evaluate(state.model, self.data, "test", self.spec.training.cutoffs, weights))
-
-
-class _ObserverAndTracker(Observer):
-    def __init__(self, observer: Observer, tracker: Tracker | NullTracker):
-        self.observer, self.tracker = observer, tracker
-
-    def running(self, plan: TrialPlan, row: EpochRow | None) -> None:
-        self.observer.running(plan, row)
-
-    def ended(self, record: TrialRecord) -> None:
-        self.observer.ended(record)
-        self.tracker.wake()
 
 
 def recover(folder: SearchFolder, study: Study) -> None:

@@ -1,14 +1,20 @@
-"""What a start of a search does before any trial runs."""
+"""A start of a search, before and after its trials run."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.tuning.factories import end_trial, made_trial
+from recmodels.data import load_dataset
+from recmodels.errors import UserError
+from tests.recmodels.factories import checkerboard
+from tests.tuning.factories import ENVIRONMENT, end_trial, made_folder, made_trial
+from tuning.export import Export
+from tuning.records.environment import DataFacts
 from tuning.records.folder import SearchFolder
 from tuning.records.trials import BASELINE, TrialPlan, TrialRecord, TrialResult, record_of
-from tuning.search import recover
+from tuning.search import Search, recover
 
 FINISHED = TrialResult("finished", "all 4 epochs", {"recall@20": 0.5})
 
@@ -63,3 +69,37 @@ def test_recover_repairs_a_line_that_a_crash_tore(folder: SearchFolder) -> None:
     assert list(folder.ledger()) == ["0000", "0001"]
     assert folder.ledger()["0001"] == expected(folder, "0001")
     assert witness.reconciled == (["0000", "0001"], [])
+
+
+TRAIN = {"optimizer": "adam", "learning_rate": 0.001, "batch_size": 64, "weight_decay": 0.0}
+COMPLETE = {"space": {"train": TRAIN, "strategy": {"beta": 0.2}}, "budget": {"trials": 1}}
+
+
+def test_a_complete_search_is_read_again_without_ray_and_without_a_tracker(tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.chdir(tmp_path)
+    folder, data = made_folder(tmp_path, trials=1, **COMPLETE), checkerboard()
+    folder.write_environment(replace(ENVIRONMENT, data=DataFacts.of(data)))
+    outcome = Search(folder.spec(), data).run()
+    assert [record.trial for record in outcome.records] == ["0000"]
+    assert (outcome.winner, outcome.interrupted, outcome.waiting) == (outcome.records[0], False, 0)
+    assert outcome.export == Path("best_configs/BPR-demo-mg.yaml")
+    assert Export.read(outcome.export) == Export.read(folder.best)
+    assert not folder.tracking.exists()
+
+
+def test_a_folder_resumes_where_it_is_now_with_changes(tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.chdir(tmp_path)
+    folder = made_folder(tmp_path, trials=1, **COMPLETE)
+    folder.write_environment(replace(ENVIRONMENT, data=DataFacts.of(load_dataset("demo"))))
+    moved = folder.path.rename(tmp_path / "moved")
+    search = Search.resume(moved, budget={"trials": 3})
+    assert (search.folder.path, search.spec.name, search.spec.budget.trials) == (moved, "moved", 3)
+
+
+def test_other_data_than_the_search_began_with_are_refused(tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.chdir(tmp_path)
+    folder = made_folder(tmp_path, trials=1, **COMPLETE)
+    with pytest.raises(
+        UserError, match=r"^demo: not the data this search started with \(fingerprint \w+, expected f1n9e2"
+    ):
+        Search(folder.spec(), checkerboard())

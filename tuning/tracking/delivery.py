@@ -84,7 +84,7 @@ class Delivery:
         seen = [_signature(path) for path in (self._folder.path / "ledger.jsonl", *self._files())]
         ledger = self._folder.ledger()
         if SEARCH not in self._runs:
-            self._runs[SEARCH] = self._open_search(ending)
+            self._runs[SEARCH] = self._open(None, ending)
         refusals = []
         for trial in self._folder.trials():
             if self._stop.is_set():
@@ -106,29 +106,17 @@ class Delivery:
     def _files(self) -> list[Path]:
         return [self._folder.path / "spec.yaml", self._folder.path / "environment.json", self._folder.best]
 
-    def _open_search(self, ending: Ending | None) -> _OpenRun:
-        start = min([time.time(), *(plan.time for plan in self._folder.plans())])
-        params = points.search_params(self._spec)
-        return self._open(SEARCH, self._spec.name, start, {"mirrortune.role": SEARCH}, params, ending, None)
-
-    def _open_trial(self, plan: TrialPlan, ending: Ending | None) -> _OpenRun:
-        role = "trial" if plan.role == "search" else plan.role
-        tags = {"mirrortune.role": role, "mirrortune.trial": plan.trial}
-        params, parent = points.trial_params(plan), self._runs[SEARCH].id
-        return self._open(plan.trial, plan.trial, plan.time, tags, params, ending, parent)
-
-    def _open(
-        self,
-        name: str,
-        title: str,
-        start: float,
-        tags: dict[str, str],
-        params: dict[str, str],
-        ending: Ending | None,
-        parent: str | None,
-    ) -> _OpenRun:
-        """Create a run, or take up the one that is there."""
-        tags = {**points.identity(self._spec, self._folder.environment()), "status": "running", **tags}
+    def _open(self, plan: TrialPlan | None, ending: Ending | None) -> _OpenRun:
+        """Create the run of a trial, or without a plan that of the search, or take up the one that is there."""
+        if plan:
+            name, title, start, parent = plan.trial, plan.trial, plan.time, self._runs[SEARCH].id
+            tags = {"mirrortune.role": "trial" if plan.role == "search" else plan.role, "mirrortune.trial": name}
+            params = points.trial_params(plan)
+        else:
+            name, title, parent = SEARCH, self._spec.name, None
+            start = min([time.time(), *(plan.time for plan in self._folder.plans())])
+            tags, params = {"mirrortune.role": SEARCH}, points.search_params(self._spec)
+        tags |= {**points.identity(self._spec, self._folder.environment()), "status": "running"}
         tags["mirrortune.search_id"] = self._run_ids.search_id
         found = self._found.get(name)
         run = found or self._store.create(title, start, tags, parent)
@@ -143,7 +131,7 @@ class Delivery:
     def _sync_trial(self, trial: TrialFolder, record: TrialRecord | None, ending: Ending | None) -> None:
         plan = trial.plan()
         if trial.name not in self._runs:
-            self._runs[trial.name] = self._open_trial(plan, ending)
+            self._runs[trial.name] = self._open(plan, ending)
         run = self._runs[trial.name]
         seen = _signature(trial.path / "epochs.jsonl")
         if seen == run.seen and record is None and ending is None:

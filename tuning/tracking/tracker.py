@@ -11,20 +11,9 @@ from tuning.tracking.points import cut
 from tuning.tracking.store import SEARCH
 from tuning.tracking.stores import store_for
 
-PERIOD, GATHER, LONGEST_PAUSE = 2.0, 0.5, 15.0  # seconds
+PERIOD, LONGEST_PAUSE = 2.0, 15.0  # seconds
 FAILURES_BEFORE_NOTICE = 2
 """Failures in a row before the user is told; a lock that another search holds for a moment is not worth a line."""
-
-
-class NullTracker:
-    """No tracking."""
-
-    def start(self) -> None: ...
-
-    def wake(self) -> None: ...
-
-    def close(self, interrupted: bool, timeout: float = 20) -> int:
-        return 0
 
 
 class Tracker:
@@ -36,8 +25,7 @@ class Tracker:
     def __init__(
         self, folder: SearchFolder, spec: SearchSpec, say: Callable[[str], None], summary: Callable[[], str]
     ) -> None:
-        if spec.tracking.uri is None:
-            raise ValueError("a Tracker needs tracking.uri; make_tracker chooses a NullTracker without one")
+        assert spec.tracking.uri is not None  # without one there is no tracker
         self._folder, self._spec, self._say_line, self._summary = folder, spec, say, summary
         self._store = store_for(spec.tracking.uri)
         self._uri = self._store.resolve(spec.tracking.uri)
@@ -45,21 +33,16 @@ class Tracker:
         self._settled: set[str] = set()
         self._upload_error_told = False
         self._ending: Ending | None = None
-        self._wake, self._closing, self._stop = Event(), Event(), Event()
+        self._closing, self._stop = Event(), Event()
         self._thread = Thread(target=self._loop, name="tracker", daemon=True)
 
     def start(self) -> None:
         self._thread.start()
 
-    def wake(self) -> None:
-        """Look at the folder soon rather than within two seconds. Without effect while the store is down."""
-        self._wake.set()
-
     def close(self, interrupted: bool, timeout: float = 20) -> int:
-        """Deliver what is left within `timeout` seconds and end every run; the number of runs that still wait."""
+        """Deliver the rest within `timeout` seconds and end every run; return the number of runs that still wait."""
         self._ending = "interrupted" if interrupted else "finished"
         self._closing.set()
-        self._wake.set()
         if self._thread.is_alive():
             self._thread.join(timeout)
         self._stop.set()
@@ -88,9 +71,7 @@ class Tracker:
             self._tell_upload_error(delivery)
             if ending:
                 return
-            self._wake.wait(PERIOD)
-            self._closing.wait(GATHER)  # one request for many calls of `wake` costs the driver less
-            self._wake.clear()
+            self._closing.wait(PERIOD)
 
     def _deliver(self) -> Delivery:
         store = self._store(self._uri, self._spec.tracking.experiment)
@@ -116,12 +97,6 @@ class Tracker:
         """One line without the password that the URI may carry."""
         text = " ".join(str(error).split()).replace(self._uri, _public(self._uri))
         return cut(text or type(error).__name__, 300)
-
-
-def make_tracker(
-    spec: SearchSpec, folder: SearchFolder, say: Callable[[str], None], summary: Callable[[], str]
-) -> Tracker | NullTracker:
-    return NullTracker() if spec.tracking.uri is None else Tracker(folder, spec, say, summary)
 
 
 def _public(uri: str) -> str:

@@ -287,7 +287,6 @@ def test_a_copied_search_goes_on_in_its_own_folder(here: Path, monkeypatch: pyte
     made_folder(here)
     shutil.copytree(here / "searches" / "made", here / "searches" / "copy")
     ran = []
-    monkeypatch.setattr(cli_search, "check_data", lambda *_: None)
     monkeypatch.setattr(cli_search, "search", lambda spec, *_: ran.append(SearchFolder.of(spec).path) or 0)
     assert run_search.main(["--resume", "copy"]) == 0
     assert ran == [here / "searches" / "copy"]

@@ -19,7 +19,7 @@ from tests.tuning.tracking.test_delivery import FakeStore
 from tuning.records.folder import SearchFolder
 from tuning.tracking.mlflow_store import MlflowStore
 from tuning.tracking.stores import STORES
-from tuning.tracking.tracker import NullTracker, Tracker, make_tracker
+from tuning.tracking.tracker import Tracker
 
 ROOT = Path(__file__).parents[3]
 SUMMARY = "# made\n\nbest: 0002"
@@ -40,8 +40,7 @@ def uri(tmp_path: Path, empty_database: Path) -> str:
 
 
 def started(folder: SearchFolder, said: list[str] | None = None) -> Tracker:
-    tracker = make_tracker(folder.spec(), folder, (said if said is not None else []).append, lambda: SUMMARY)
-    assert isinstance(tracker, Tracker)
+    tracker = Tracker(folder, folder.spec(), (said if said is not None else []).append, lambda: SUMMARY)
     tracker.start()
     return tracker
 
@@ -252,9 +251,6 @@ def test_a_server_is_killed_and_comes_back(tmp_path, server, capfd):
     server.kill()
     folder.trial("0001").append_epoch(made_row("0001", 4))
     made_trial(folder, "0002", epochs=4)
-    begin = time.monotonic()
-    tracker.wake()
-    assert time.monotonic() - begin < 10  # a tracker never holds up the search
     until(lambda: said)
     assert "the search goes on" in said[0]
     assert tracker.run_ids.ids.get("0002") is None
@@ -285,12 +281,11 @@ def test_nothing_waits_for_a_server_that_never_answers(tmp_path, monkeypatch):
         tracker = started(folder, said)
         connection, _ = silent.accept()
         begin = time.monotonic()
-        tracker.wake()
         assert tracker.close(interrupted=False, timeout=0.3) == 3
         assert time.monotonic() - begin < 30  # and not the minute of a request
         assert said == ["MLflow: 3 of 3 runs still wait; --resume made delivers them"]
         connection.close()
-    until(lambda: "mlflow-writer" not in [thread.name for thread in threading.enumerate()])
+    until(lambda: "tracker" not in [thread.name for thread in threading.enumerate()])
 
 
 def test_without_a_server_the_records_wait_for_the_next_start(tmp_path):
@@ -302,16 +297,6 @@ def test_without_a_server_the_records_wait_for_the_next_start(tmp_path):
     assert len(said) == 2
     assert "secret" not in said[0]
     assert read_lines(folder.tracking) == []
-
-
-def test_without_a_uri_nothing_is_tracked(tmp_path):
-    folder = made_folder(tmp_path, trials=1)
-    tracker = make_tracker(folder.spec(), folder, pytest.fail, lambda: pytest.fail("asked"))
-    assert isinstance(tracker, NullTracker)
-    tracker.start()
-    tracker.wake()
-    assert tracker.close(interrupted=False) == 0
-    assert not folder.tracking.exists()
 
 
 def test_importing_the_tracker_does_not_import_mlflow():
