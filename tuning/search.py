@@ -138,7 +138,7 @@ class Search:
         return Outcome(records, best, path, interrupted, waiting, self.folder.popularity())
 
     def _cut_short(self) -> list[TrialRecord]:
-        """The trials that the end of the budget or the user stopped, as they are: better than no result at all."""
+        """Return the trials that the end of the budget or the user stopped: better than no result at all."""
         stopped = TrialResult("pruned", "the search was stopped")
         rows = [(plan, self.folder.trial(plan.trial).epochs()) for plan in self.folder.unfinished()]
         return [record_of(plan, epochs, stopped) for plan, epochs in rows if epochs]

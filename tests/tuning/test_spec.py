@@ -175,18 +175,12 @@ def test_every_field_has_a_text_for_help(part: type[BaseModel]) -> None:
         assert is_part or (field.description and not field.description.endswith(".")) or name == "format", name
 
 
-def test_names_in_the_spec_are_those_that_exist() -> None:
-    from tuning.execution.ray_tune.pruning import scheduler
+def test_samplers_and_schedulers_of_the_spec_are_those_that_exist() -> None:
+    from tuning.execution.ray_tune.pruning import SCHEDULERS
     from tuning.proposals.study import SAMPLERS
 
     assert set(get_args(SearchSpec.model_fields["sampler"].annotation)) == {"auto", *SAMPLERS}
-    names = get_args(Scheduler.model_fields["name"].annotation)
-    assert {name: type(scheduler(made_spec(scheduler={"name": name}))).__name__ for name in names} == {
-        "asha": "AsyncHyperBandScheduler",
-        "hyperband": "AsyncHyperBandScheduler",
-        "median": "MedianStoppingRule",
-        "none": "FIFOScheduler",
-    }
+    assert set(get_args(Scheduler.model_fields["name"].annotation)) == {*SCHEDULERS}
 
 
 @pytest.mark.parametrize("module", ["spec", "space", "export", "export.model", "export.mmrec", "commandlines"])

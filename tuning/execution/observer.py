@@ -1,4 +1,4 @@
-"""What a search tells while it runs, to whoever watches it."""
+"""The events of a running search."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,7 @@ from tuning.records.trials import EpochRow, TrialPlan, TrialRecord
 
 
 class Observer:
-    """Is told what happens; override the methods of interest. All are called from the thread that runs the search."""
+    """Hears what happens; override the methods of interest. They are called from the thread that runs the search."""
 
     def begins(self, history: Sequence[TrialRecord]) -> None:
         """Trials run from now on; `history`: the trials that ended in earlier starts of the search."""

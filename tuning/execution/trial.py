@@ -1,4 +1,4 @@
-"""One trial: one configuration, one seed, trained to its end. Knows neither Ray nor Optuna nor MLflow."""
+"""A trial: one configuration and one seed, trained to its end. Needs neither Ray nor Optuna nor MLflow."""
 
 import time
 import traceback
@@ -42,13 +42,7 @@ def build(plan: TrialPlan, model: str, data: RecDataset, device: torch.device) -
 
 
 def run_trial(
-    plan: TrialPlan,
-    *,
-    model: str,
-    data: RecDataset,
-    training: Training,
-    folder: TrialFolder,
-    report: Report,
+    plan: TrialPlan, *, model: str, data: RecDataset, training: Training, folder: TrialFolder, report: Report
 ) -> None:
     """Train a plan from its last checkpoint, or from the start, to its end; leaves result.json in the folder.
 
@@ -72,14 +66,7 @@ def run_trial(
 class _Run:
     """A trial under way: its state, its scores so far, and the weights of its best epoch."""
 
-    def __init__(
-        self,
-        plan: TrialPlan,
-        model: str,
-        data: RecDataset,
-        training: Training,
-        folder: TrialFolder,
-    ):
+    def __init__(self, plan: TrialPlan, model: str, data: RecDataset, training: Training, folder: TrialFolder):
         self.data, self.training, self.folder = data, training, folder
         device = torch.device(plan.device)
         self.batch_size = plan.params["train"]["batch_size"]
@@ -91,7 +78,7 @@ class _Run:
             self.state.load_state_dict(saved)
             self.scores = saved["scores"]
             self.best_weights = load_weights(folder.best_weights(self.best_epoch))
-        # Whatever else a killed start left may be of another machine or another number of threads.
+        # Other weights of a killed start may be of another machine or another number of threads.
         for stale in folder.path.glob("best-*.safetensors"):
             if not self.scores or stale != folder.best_weights(self.best_epoch):
                 stale.unlink()
@@ -157,7 +144,7 @@ class _Run:
         return row
 
     def _flatness(self, epoch: int) -> dict[str, float]:
-        """The sharpness of the loss in every `flatness_every`-th epoch; else empty."""
+        """Return the sharpness of the loss, in every `flatness_every`-th epoch; else {}."""
         every = self.training.flatness_every
         return sharpness(self.state, self.data, batch_size=self.batch_size) if every and epoch % every == 0 else {}
 

@@ -1,4 +1,4 @@
-"""What a search runs next: plans in order, made one at a time when a trial can start. Loads no optuna."""
+"""The queue of a search: plans in order, each made when a trial can start. Loads no optuna."""
 
 import time
 from collections.abc import Iterator, Mapping
@@ -18,32 +18,32 @@ Queue = Iterator[TrialPlan]
 
 
 class Proposer(Protocol):
-    """Whatever proposes the points of a search, such as an Optuna study."""
+    """A source of points, such as an Optuna study."""
 
     def ask(self, name: str, index: int) -> dict[str, Any] | None:
-        """The point of the `index`-th trial, called `name`; None: no point is left."""
+        """Return the point of the `index`-th trial, called `name`; None if no point is left."""
 
 
 def make_queue(spec: SearchSpec, folder: SearchFolder, proposer: Proposer) -> Queue:
-    """Interrupted trials, then the baseline, then the trials that the search, or its seeds, still has to start."""
+    """Yield interrupted trials, then the baseline, then the trials that were not started yet."""
     rest = seeds(spec, folder) if spec.role == "confirmation" else proposals(spec, folder, proposer)
     return chain(interrupted(folder), baseline(spec, folder), rest)
 
 
 def interrupted(folder: SearchFolder) -> Queue:
-    """The trials that were started and have not ended."""
+    """Yield the trials that were started and have not ended."""
     yield from folder.unfinished()
 
 
 def baseline(spec: SearchSpec, folder: SearchFolder) -> Queue:
-    """The base at its defaults, trained plainly, if the spec wants it and it was never started."""
+    """Yield the base at its defaults, trained plainly, if the spec wants it and it was never started."""
     params = spec.space.base_defaults()
     if _wants_baseline(spec, folder) and params:
         yield _plan(spec, BASELINE, {"strategy": {}, **params}, {}, role="baseline", strategy="plain")
 
 
 def proposals(spec: SearchSpec, folder: SearchFolder, proposer: Proposer) -> Queue:
-    """A trial for each point that the proposer has, up to the budget."""
+    """Yield a trial for each point that the proposer has, up to the budget."""
     for index in range(_started(folder), planned_trials(spec)):
         point = proposer.ask(name := trial_name(index), index)
         if point is None:
@@ -52,19 +52,19 @@ def proposals(spec: SearchSpec, folder: SearchFolder, proposer: Proposer) -> Que
 
 
 def seeds(spec: SearchSpec, folder: SearchFolder) -> Queue:
-    """The space's one point, trained on one seed after the other from the spec's on."""
+    """Yield the space's one point on one seed after the other, from the spec's on."""
     for index in range(_started(folder), planned_trials(spec)):
         yield _plan(spec, trial_name(index), spec.space.resolve({}), {}, role="confirmation", seed_offset=index)
 
 
 def remaining(spec: SearchSpec, folder: SearchFolder) -> int:
-    """How many trials are still to be started, or to be ended."""
+    """Return how many trials have not ended, or not even started."""
     to_start = max(0, planned_trials(spec) - _started(folder))
     return len(folder.unfinished()) + to_start + _wants_baseline(spec, folder)
 
 
 def planned_trials(spec: SearchSpec) -> int:
-    """How many trials the search will have without its baseline: a grid may have fewer points than the budget pays."""
+    """Return the number of trials without the baseline: a grid may have fewer points than the budget allows trials."""
     trials = spec.budget.trials
     if spec.role == "confirmation" or choose_sampler(spec.space, trials, spec.sampler) != "grid":
         return trials
@@ -72,9 +72,9 @@ def planned_trials(spec: SearchSpec) -> int:
 
 
 def choose_sampler(space: Space, trials: int, named: str = "auto") -> str:
-    """The `named` sampler, but the grid for a space of one point: with any other all trials would be the same.
+    """Return the `named` sampler, but the grid for a space of one point, as all trials of another would be the same.
 
-    `auto`: the grid where the budget covers it, else a Gaussian process, TPE for large budgets.
+    `auto`: the grid if the budget covers it, else a Gaussian process, TPE for large budgets.
     """
     points = space.grid_size()
     if named != "auto" and points != 1:

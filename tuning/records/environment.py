@@ -1,4 +1,4 @@
-"""What a search ran on: versions, machine, source, data and the command line of each start, for the replay."""
+"""The environment of a search: versions, machine, source, data and the command line of each start."""
 
 import os
 import platform
@@ -47,10 +47,10 @@ class DataFacts:
 
 @dataclass(frozen=True)
 class Environment:
-    """What a search ran on. All but `starts` describes its latest start.
+    """The environment of a search. All but `starts` describes its latest start.
 
     `versions`: package -> version, Python's included. `cpu`: {"name", "cores"}. `gpus`: {"name", "driver"} of each.
-    `git`: {"commit", "dirty"} of the checkout, None where there is none.
+    `git`: {"commit", "dirty"} of the checkout, None outside of one.
     """
 
     versions: dict[str, str]
@@ -65,7 +65,7 @@ class Environment:
     def now(
         cls, data: "RecDataset", argv: Sequence[str], threads_per_trial: int, earlier: "Environment | None" = None
     ) -> "Environment":
-        """The environment of this start; on a resume `earlier` is the search's so far, whose starts are kept."""
+        """Describe this start. `earlier`: the environment of the search before it, whose starts are kept."""
         time = datetime.now(UTC).isoformat(timespec="seconds")
         return cls(
             versions=versions(),
@@ -87,7 +87,7 @@ class Environment:
 
 
 def versions() -> dict[str, str]:
-    """Python's and each installed package's version, read from the packages' metadata."""
+    """Return the version of Python and of each installed package of PACKAGES."""
     found = {"python": platform.python_version()}
     for package in PACKAGES:
         try:
@@ -98,7 +98,7 @@ def versions() -> dict[str, str]:
 
 
 def git_state(root: Path) -> dict[str, Any] | None:
-    """{"commit", "dirty"} of the checkout at `root`; None if it is none, has no commit, or there is no git."""
+    """Return {"commit", "dirty"} of the checkout at `root`; None if it is not one or has no commit, or without git."""
     # Installed into another project's folder, git would answer for that project.
     if not (root / ".git").exists():
         return None
@@ -117,7 +117,7 @@ def _cpu_name() -> str:
 
 
 def _gpus() -> list[dict[str, str | None]]:
-    """{"name", "driver"} of each GPU that torch sees."""
+    """Return {"name", "driver"} of each GPU that torch sees."""
     import torch
 
     if not torch.cuda.is_available():
@@ -128,7 +128,7 @@ def _gpus() -> list[dict[str, str | None]]:
 
 
 def _output(*command: str) -> str | None:
-    """What a command prints, None if it is not installed, hangs or fails."""
+    """Return the output of a command; None if it is not installed, hangs or fails."""
     try:
         return subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
     except (OSError, subprocess.SubprocessError):

@@ -1,11 +1,11 @@
-"""The folder of one search holds its truth; Ray, Optuna and MLflow are served from it or checked against it.
+"""The folder of a search is its record: Ray, Optuna and MLflow are served from it or checked against it.
 
 spec.yaml           the SearchSpec
 environment.json    versions, machine, data fingerprint, command line of each start
 popularity.json     the metrics of the ranking by popularity
 study.journal       Optuna's journal
 ledger.jsonl        one line per trial that ended, append-only
-tracking.jsonl      MLflow run ids and what has been delivered, append-only
+tracking.jsonl      the ids of the search's runs in MLflow, append-only
 best.yaml           the exported winner
 trials/0003/        trial.json, epochs.jsonl, last.pt, best-0012.safetensors, result.json
 ray/                Ray's scratch, removed when the search ends
@@ -29,7 +29,7 @@ from tuning.spec import Scores, SearchSpec
 
 @dataclass(frozen=True)
 class TrialFolder:
-    """The files of one trial: trial.json, written by the driver before it starts; all others by its worker."""
+    """The files of one trial. The driver writes trial.json before the trial starts, its worker all others."""
 
     path: Path
 
@@ -45,7 +45,7 @@ class TrialFolder:
         _write_json(self.path / "trial.json", plan.to_json())
 
     def epochs(self) -> list[EpochRow]:
-        """The epochs that were trained, in order; of two rows of one epoch the later one."""
+        """Return the epochs that were trained, in order; of two rows of one epoch the later one."""
         path = self.path / "epochs.jsonl"
         rows = {row["epoch"]: EpochRow.from_json(row, path) for row in read_lines(path)}
         return [rows[epoch] for epoch in sorted(rows)]
@@ -59,7 +59,7 @@ class TrialFolder:
         write_whole(self.path / "epochs.jsonl", "".join(rows))
 
     def result(self) -> TrialResult | None:
-        """How the trial came to its own end; None if it was stopped or killed, or still runs."""
+        """Return how the trial came to its end; None if it was stopped or killed, or still runs."""
         path = self.path / "result.json"
         return TrialResult.from_json(_read_json(path), path) if path.exists() else None
 
@@ -67,12 +67,14 @@ class TrialFolder:
         _write_json(self.path / "result.json", result.to_json())
 
     def best_weights(self, epoch: int) -> Path:
-        """The file of the evaluation weights of epoch `epoch`, if that is the best one."""
+        """Return the file that has the evaluation weights of epoch `epoch`, if that is the best one."""
         return self.path / f"best-{epoch:04d}.safetensors"
 
 
 @dataclass(frozen=True)
 class SearchFolder:
+    """The files of one search."""
+
     path: Path
 
     @property
@@ -97,7 +99,7 @@ class SearchFolder:
 
     @classmethod
     def of(cls, spec: SearchSpec) -> "SearchFolder":
-        """The folder that the search of `spec` has, whether it exists or not."""
+        """Return the folder of a search, which need not exist yet."""
         return cls((Path(spec.output_dir) / spec.name).resolve())
 
     def exists(self) -> bool:
@@ -110,7 +112,7 @@ class SearchFolder:
         write_whole(self.path / "spec.yaml", spec.to_yaml())
 
     def environment(self) -> Environment | None:
-        """What the search ran on; None before its first start."""
+        """Read environment.json; None before the first start."""
         path = self.path / "environment.json"
         return Environment.from_json(_read_json(path)) if path.exists() else None
 
@@ -118,7 +120,7 @@ class SearchFolder:
         _write_json(self.path / "environment.json", environment.to_json())
 
     def popularity(self) -> Scores | None:
-        """The metrics of the ranking by popularity, which every model has to beat; None before the first start."""
+        """Return the metrics of the ranking by popularity, the floor of every model; None before the first start."""
         path = self.path / "popularity.json"
         return _read_json(path) if path.exists() else None
 
@@ -129,31 +131,31 @@ class SearchFolder:
         return TrialFolder(self.path / "trials" / name)
 
     def trials(self) -> list[TrialFolder]:
-        """Every trial that was ever started, the baseline last."""
+        """Return every trial that was ever started, by name, the baseline last."""
         return [TrialFolder(path.parent) for path in sorted(self.path.glob("trials/*/trial.json"))]
 
     def plans(self) -> list[TrialPlan]:
-        """The plan of every trial that was ever started, the baseline's last."""
+        """Return the plan of every trial that was ever started, the baseline's last."""
         return [trial.plan() for trial in self.trials()]
 
     def unfinished(self) -> list[TrialPlan]:
-        """The plans of the trials that were started and have no line in the ledger."""
+        """Return the plans of the trials that were started and have no line in the ledger."""
         ledger = self.ledger()
         return [trial.plan() for trial in self.trials() if trial.name not in ledger]
 
     def append_record(self, record: TrialRecord) -> None:
-        """Append to the ledger, on disk when this returns."""
+        """Append a line to the ledger; it is on disk when this returns."""
         append_line(self.path / "ledger.jsonl", record.to_json(), sync=True)
 
     def ledger(self) -> dict[str, TrialRecord]:
-        """Trial name -> how it ended, in the order in which trials ended."""
+        """Return trial name -> record of the trials that have ended, in the order in which they ended."""
         path = self.path / "ledger.jsonl"
         records = (TrialRecord.from_json(row, path) for row in read_lines(path))
         return {record.trial: record for record in records}
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the search; UserError if another process does."""
+        """Keep other processes from running the search. UserError if one of them runs it."""
         lock = FileLock(self.path / ".lock")
         try:
             lock.acquire(timeout=0)

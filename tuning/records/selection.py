@@ -1,4 +1,4 @@
-"""Which trial is best: decided by the validation value alone, test metrics are never read here."""
+"""The choice of the best trial, by the validation value alone: test metrics are never read here."""
 
 import math
 from collections.abc import Iterable
@@ -9,18 +9,18 @@ _ORDER = {"finished": 0, "pruned": 1, "failed": 2}
 
 
 def ranked(records: Iterable[TrialRecord]) -> list[TrialRecord]:
-    """The trials, best first: finished before pruned before failed, then by value, then by name. No baseline."""
+    """Return the trials but the baseline, best first: finished before pruned before failed, then by value and name."""
     return sorted((record for record in records if record.role != "baseline"), key=_rank)
 
 
 def winner(records: Iterable[TrialRecord]) -> TrialRecord | None:
-    """The trial with the largest value; a pruned one only where none finished, a failed one never."""
+    """Return the trial with the largest value: a pruned one only if none finished, never a failed one."""
     candidates = [record for record in ranked(records) if record.status != "failed" and record.value is not None]
     return candidates[0] if candidates else None
 
 
 def baseline(records: Iterable[TrialRecord]) -> TrialRecord | None:
-    """The trial that trained plainly, None if it has not ended."""
+    """Return the trial that trained the base plainly; None if it has not ended."""
     return next((record for record in records if record.role == "baseline"), None)
 
 

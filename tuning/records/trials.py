@@ -1,4 +1,4 @@
-"""What is written down about one trial: its plan, a row for each epoch, its result, and its line in the ledger."""
+"""The records of one trial: its plan, a row for each epoch, its result, and its line in the ledger."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -29,7 +29,7 @@ class _Stored:
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any], source: Path) -> Self:
-        """The value that `to_json` wrote to the file `source`. UserError if it is of another version or shape."""
+        """Return the value that `to_json` wrote to the file `source`. UserError for another version or shape."""
         fields = dict(content)
         if cls.versioned:
             check_format({"format": 0, **fields}, source)  # 0: from before files had a version
@@ -42,7 +42,7 @@ class _Stored:
 
 @dataclass(frozen=True)
 class TrialPlan(_Stored):
-    """What one trial trains, decided before it starts.
+    """A configuration to train, decided before its trial starts.
 
     `params`: by section, alpha and beta as such. `point`: what the sampler proposed, dimension -> value. `threads`,
     `device` ("cpu" or "cuda"): what it runs on. `time`: of the decision, in unix seconds.
@@ -88,7 +88,7 @@ class EpochRow(_Stored):
 
 @dataclass(frozen=True)
 class TrialResult(_Stored):
-    """How a trial came to its own end; `test` has all metrics on the test split, {} for a failed trial."""
+    """The end of a trial that was not stopped. `test`: all metrics on the test split, {} for a failed trial."""
 
     status: Status
     reason: str
@@ -129,12 +129,12 @@ class TrialRecord(_Stored):
 
 
 def best_row(rows: list[EpochRow]) -> EpochRow | None:
-    """The row of the best epoch, None without rows."""
+    """Return the row of the best epoch; None without rows."""
     return next((row for row in rows if row.epoch == rows[-1].best_epoch), None) if rows else None
 
 
 def record_of(plan: TrialPlan, rows: list[EpochRow], result: TrialResult) -> TrialRecord:
-    """The ledger's line for a trial that ended."""
+    """Return the ledger's line for a trial that ended."""
     best = best_row(rows)
     return TrialRecord(
         trial=plan.trial,

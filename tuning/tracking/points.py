@@ -12,7 +12,7 @@ from tuning.records.trials import EpochRow, TrialPlan, TrialRecord
 from tuning.spec import SearchSpec
 
 LAST_POINT_OF_EPOCH = "epoch_seconds"
-"""The last point of an epoch: whoever has it has the whole epoch."""
+"""The last point of an epoch: a store that has it has the whole epoch."""
 TEXT_LIMIT = 6000  # characters of a parameter in MLflow 3.17; longer texts are cut
 VERSIONS = ("torch", "ray", "optuna", "mlflow", "mirrortune")
 """Packages whose versions are tags."""
@@ -30,23 +30,23 @@ class Point(NamedTuple):
 
 
 def finite_points(values: Values, *, seconds: float, step: int) -> list[Point]:
-    """The finite ones of `values`, at one moment (unix s) and one step."""
+    """Return the finite `values` as points at one moment (unix s) and one step."""
     time = milliseconds(seconds)
     return [Point(name, v, time, step) for name, v in values.items() if v is not None and math.isfinite(v)]
 
 
 def non_finite(values: Iterable[Values]) -> list[str]:
-    """Names of metrics that were None, NaN or infinite at least once."""
+    """Return the names of metrics that were None, NaN or infinite at least once."""
     return sorted({name for each in values for name, v in each.items() if v is None or not math.isfinite(v)})
 
 
 def epoch_points(row: EpochRow) -> list[Point]:
-    """The points of one epoch, `LAST_POINT_OF_EPOCH` last."""
+    """Return the points of one epoch, LAST_POINT_OF_EPOCH last."""
     return finite_points(epoch_values(row), seconds=row.time, step=row.epoch)
 
 
 def epoch_values(row: EpochRow) -> Values:
-    """The metrics of one epoch by name."""
+    """Return the metrics of one epoch by name."""
     return {
         **_named("valid", row.valid),
         "best": row.best,
@@ -60,7 +60,7 @@ def epoch_values(row: EpochRow) -> Values:
 
 
 def best_values(record: TrialRecord) -> Values:
-    """A trial's validation metrics at its best epoch, and that epoch."""
+    """Return a trial's validation metrics at its best epoch, and that epoch."""
     epoch = {} if record.best_epoch is None else {"best/epoch": float(record.best_epoch)}
     return {**_named("best/valid", record.valid), **epoch}
 
@@ -70,7 +70,7 @@ def test_values(record: TrialRecord, prefix: str) -> Values:
 
 
 def trial_params(plan: TrialPlan) -> dict[str, str]:
-    """A trial's plan without sections; a parameter's name that two sections use keeps the section the second time."""
+    """Return a plan's parameters by name; a name that two sections use has its section in front the second time."""
     flat: dict[str, Any] = {}
     for section, values in plan.params.items():
         for name, value in values.items():
@@ -95,7 +95,7 @@ def search_params(spec: SearchSpec) -> dict[str, str]:
 
 
 def identity(spec: SearchSpec, environment: Environment | None) -> dict[str, str]:
-    """The tags that every run of a search carries, since a store's filters do not look at the parent."""
+    """Return the tags of every run of a search, since a store's filters do not look at the parent."""
     from recmodels.training.strategies import is_reconstruction  # it loads torch
 
     tags: dict[str, Any] = {

@@ -1,4 +1,4 @@
-"""What a tracking store has to do for the records of a search, and which stores there are."""
+"""The contract of a tracking store, such as MLflow."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -28,7 +28,7 @@ class Store(Protocol):
     """
 
     title: ClassVar[str]
-    """What messages call the store."""
+    """Name of the store in messages."""
     experiment: str
     """The store's id of the experiment."""
 
@@ -36,25 +36,25 @@ class Store(Protocol):
 
     @staticmethod
     def resolve(uri: str) -> str:
-        """The URI as it holds in every working directory."""
+        """Return the URI in a form that means the same in every working directory."""
 
     def find(self, search_id: str, known: Mapping[str, str]) -> dict[str, StoredRun]:
-        """The runs of a search by trial; `known`: the run id that each trial has, where that is known."""
+        """Return the runs of a search by trial. `known`: trial -> run id, of the trials whose run is known."""
 
     def create(self, title: str, start: float, tags: Mapping[str, str], parent: str | None) -> StoredRun:
-        """A new run below `parent`, started at `start` (unix s)."""
+        """Make a run below `parent` that started at `start` (unix s)."""
 
     def reopen(self, run_id: str) -> None:
         """Let an ended run go on."""
 
     def epochs(self, run_id: str) -> set[int]:
-        """The epochs that have arrived whole, counted from 1."""
+        """Return the epochs that have arrived whole, counted from 1."""
 
     def log(self, run_id: str, points: list[Point], tags: Mapping[str, str], params: Mapping[str, str]) -> None:
-        """Any number of points, tags and parameters."""
+        """Add any number of points, tags and parameters to a run."""
 
     def describe(self, run_id: str, markdown: str) -> None:
-        """The page that people see of a run."""
+        """Set the page that people see of a run."""
 
     def end(self, run_id: str, state: RunState, seconds: float) -> None:
         """End a run at `seconds` (unix s)."""
@@ -63,4 +63,4 @@ class Store(Protocol):
         """Keep a file with a run."""
 
     def refused(self, error: Exception) -> bool:
-        """Whether the store answered with `error` and will answer so again; False: it could not be reached."""
+        """Return True if the store answered with `error` and will again, False if it could not be reached."""

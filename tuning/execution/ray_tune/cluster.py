@@ -16,7 +16,7 @@ MAX_CPU_TRIALS = 8
 
 @dataclass(frozen=True)
 class TrialResources:
-    """What one trial gets, and how many trials run at a time."""
+    """The cores and GPUs of one trial, and how many trials run at a time."""
 
     cpus: int
     gpus: float
@@ -52,13 +52,13 @@ def trial_resources(spec: SearchSpec) -> TrialResources:
     the cores evenly.
     """
     cores, gpus = (int(ray.cluster_resources().get(kind, 0)) for kind in ("CPU", "GPU"))
-    asked, per_trial = spec.resources, spec.resources.gpus_per_trial
+    wanted, per_trial = spec.resources, spec.resources.gpus_per_trial
     if per_trial is None:
         per_trial = 1.0 if gpus else 0.0
     if per_trial:
-        concurrent = asked.max_concurrent or max(1, int(gpus / per_trial + 1e-9))
+        concurrent = wanted.max_concurrent or max(1, int(gpus / per_trial + 1e-9))
     else:
-        by_cores = cores // (asked.cpus_per_trial or 1)
-        concurrent = asked.max_concurrent or min(by_cores, MAX_CPU_TRIALS, spec.budget.trials)
+        by_cores = cores // (wanted.cpus_per_trial or 1)
+        concurrent = wanted.max_concurrent or min(by_cores, MAX_CPU_TRIALS, spec.budget.trials)
     concurrent = max(1, concurrent)
-    return TrialResources(asked.cpus_per_trial or max(1, cores // concurrent), per_trial, concurrent)
+    return TrialResources(wanted.cpus_per_trial or max(1, cores // concurrent), per_trial, concurrent)

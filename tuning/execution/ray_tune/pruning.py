@@ -1,7 +1,8 @@
-"""When trials stop early: Ray's schedulers by name, and what a search adds to them."""
+"""Early stopping of trials: Ray's schedulers by name, and the rules that a search adds to them."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, cast
 
 from ray.tune.experiment import Trial
@@ -11,21 +12,32 @@ from tuning.records.folder import TrialFolder
 from tuning.spec import SearchSpec
 
 
-def scheduler(spec: SearchSpec) -> TrialScheduler:
-    """Ray's scheduler for the spec, bare: metric and mode come from the TuneConfig."""
-    epochs, grace = spec.training.max_epochs, max(1, round(spec.scheduler.grace * spec.training.max_epochs))
-    if spec.scheduler.name == "none":
-        return FIFOScheduler()
-    if spec.scheduler.name == "median":
-        return MedianStoppingRule(time_attr="epoch", grace_period=grace, min_samples_required=3, hard_stop=True)
+def _halving(max_epochs: int, grace: int, reduction: float, *, brackets: int) -> TrialScheduler:
     return AsyncHyperBandScheduler(
         time_attr="epoch",
-        max_t=epochs,
+        max_t=max_epochs,
         grace_period=grace,
-        reduction_factor=spec.scheduler.reduction,
-        brackets=3 if spec.scheduler.name == "hyperband" else 1,
+        reduction_factor=reduction,
+        brackets=brackets,
         stop_last_trials=False,
     )
+
+
+SCHEDULERS: dict[str, Callable[[int, int, float], TrialScheduler]] = {
+    "asha": partial(_halving, brackets=1),
+    "hyperband": partial(_halving, brackets=3),
+    "median": lambda max_epochs, grace, reduction: MedianStoppingRule(
+        time_attr="epoch", grace_period=grace, min_samples_required=3, hard_stop=True
+    ),
+    "none": lambda max_epochs, grace, reduction: FIFOScheduler(),
+}
+"""Name -> Ray's scheduler from the most epochs, the epochs that no trial is stopped in, and the reduction factor."""
+
+
+def scheduler(spec: SearchSpec) -> TrialScheduler:
+    """Make Ray's scheduler for the spec, bare: metric and mode come from the TuneConfig."""
+    epochs, grace = spec.training.max_epochs, max(1, round(spec.scheduler.grace * spec.training.max_epochs))
+    return SCHEDULERS[spec.scheduler.name](epochs, grace, spec.scheduler.reduction)
 
 
 class Pruning(FIFOScheduler):
@@ -94,7 +106,7 @@ class _Nobody:
 
 @dataclass(frozen=True, eq=False)
 class _Past:
-    """What schedulers read of a trial."""
+    """A trial of an earlier start, as schedulers see it."""
 
     trial_id: str
 

@@ -1,4 +1,4 @@
-"""What happened to each trial, entered in one order: first the ledger, then the study, then the observer."""
+"""Each event of a trial is recorded in one order: first the ledger, then the study, then the observer."""
 
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from tuning.spec import SearchSpec
 
 
 class Recorder(NotPickled, tune.Callback):
-    """Enters how each trial goes on and ends."""
+    """Records how each trial goes on and ends."""
 
     def __init__(self, spec: SearchSpec, folder: SearchFolder, study: Study, pruning: Pruning, observer: Observer):
         self.spec, self.folder, self.study, self.pruning, self.observer = spec, folder, study, pruning, observer
