@@ -29,7 +29,7 @@ from recmodels.errors import UserError, did_you_mean
 from recmodels.models import MODELS
 from tests.benchmarks.machine import Calibration, calibrate
 from tests.benchmarks.measure import Figures, Job, measure
-from tuning.records.environment import Environment
+from tuning.records.environment import Environment, GitState
 from tuning.space import load_space
 from tuning.space.catalogue import check_space, known_parameters
 
@@ -113,10 +113,10 @@ def measure_apart(job: Job) -> Figures | None:
 def conditions(job: Job, data: RecDataset) -> str:
     """The machine, the versions and what is averaged."""
     record = Environment.now(data, sys.argv, job.threads)
-    git = record.git or {"commit": "unknown", "dirty": False}
-    parts = [f"{record.cpu['name']}, {record.cpu['cores']} cores, {job.threads} threads"]
+    git = record.git or GitState("unknown", dirty=False)
+    parts = [f"{record.cpu.name}, {record.cpu.cores} cores, {job.threads} threads"]
     parts += [torch.cuda.get_device_name(job.device)] if job.device == "cuda" else []
-    parts += [f"torch {torch.__version__}", f"commit {git['commit'][:7]}{' with changes' if git['dirty'] else ''}"]
+    parts += [f"torch {torch.__version__}", f"commit {git.commit[:7]}{' with changes' if git.dirty else ''}"]
     parts += [f"load {os.getloadavg()[0]:.1f} before"] if hasattr(os, "getloadavg") else []
     parts += [f"medians of {job.epochs}" + (f" epochs of {job.steps} batches, projected" if job.steps else " epochs")]
     return "; ".join(parts)

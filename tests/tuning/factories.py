@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from recmodels.metric import NAMES
-from tuning.records.environment import DataFacts, Environment, Start
+from tuning.records.environment import Cpu, DataFacts, Environment, GitState, Start
 from tuning.records.folder import SearchFolder
 from tuning.records.trials import BASELINE, EpochRow, Status, TrialPlan, TrialRecord, TrialResult, record_of
 from tuning.spec import SearchSpec
@@ -14,9 +14,9 @@ START = 1_700_000_000.0  # unix s; trial n starts 100 n later, an epoch takes a 
 ENVIRONMENT = Environment(
     versions={"python": "3.11.0", "torch": "2.13", "ray": "2.60", "optuna": "5.0", "mlflow": "3.17"},
     platform="Linux",
-    cpu={"name": "Zen", "cores": 2},
+    cpu=Cpu("Zen", 2),
     gpus=[],
-    git={"commit": "c0ffee", "dirty": False},
+    git=GitState("c0ffee", dirty=False),
     data=DataFacts("demo", "f1n9e2", users=1_000, items=700, train=14_000, valid=2_000, test=2_000),
     starts=[Start("2023-11-14T22:13:20+00:00", ["run_search.py"], "here", threads_per_trial=1)],
 )

@@ -10,6 +10,11 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pydantic import TypeAdapter, ValidationError
+
+from recmodels.errors import UserError
+from tuning.spec import first_fault
+
 if TYPE_CHECKING:  # it loads numpy
     from recmodels.data.dataset import RecDataset
 
@@ -46,18 +51,37 @@ class DataFacts:
 
 
 @dataclass(frozen=True)
+class Cpu:
+    name: str
+    cores: int | None
+
+
+@dataclass(frozen=True)
+class Gpu:
+    name: str
+    driver: str | None
+
+
+@dataclass(frozen=True)
+class GitState:
+    """The commit of a checkout; `dirty`: with local changes."""
+
+    commit: str
+    dirty: bool
+
+
+@dataclass(frozen=True)
 class Environment:
     """The environment of a search. All but `starts` describes its latest start.
 
-    `versions`: package -> version, Python's included. `cpu`: {"name", "cores"}. `gpus`: {"name", "driver"} of each.
-    `git`: {"commit", "dirty"} of the checkout, None outside of one.
+    `versions`: package -> version, Python's included. `git`: None outside of a checkout.
     """
 
     versions: dict[str, str]
     platform: str
-    cpu: dict[str, Any]
-    gpus: list[dict[str, str | None]]
-    git: dict[str, Any] | None
+    cpu: Cpu
+    gpus: list[Gpu]
+    git: GitState | None
     data: DataFacts
     starts: list[Start]
 
@@ -70,7 +94,7 @@ class Environment:
         return cls(
             versions=versions(),
             platform=platform.platform(),
-            cpu={"name": _cpu_name(), "cores": os.cpu_count()},
+            cpu=Cpu(_cpu_name(), os.cpu_count()),
             gpus=_gpus(),
             git=git_state(_SOURCE),
             data=DataFacts.of(data),
@@ -80,10 +104,13 @@ class Environment:
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
 
-    @classmethod
-    def from_json(cls, content: dict[str, Any]) -> "Environment":
-        parts = {"data": DataFacts(**content["data"]), "starts": [Start(**start) for start in content["starts"]]}
-        return cls(**(content | parts))
+    @staticmethod
+    def from_json(content: Any, source: Path) -> "Environment":
+        """Return the environment that `to_json` wrote to the file `source`. UserError for another content."""
+        try:
+            return TypeAdapter(Environment).validate_python(content)
+        except ValidationError as error:
+            raise UserError(f"{source}: {first_fault(error)}") from None
 
 
 def versions() -> dict[str, str]:
@@ -97,14 +124,14 @@ def versions() -> dict[str, str]:
     return found
 
 
-def git_state(root: Path) -> dict[str, Any] | None:
-    """Return {"commit", "dirty"} of the checkout at `root`; None if it is not one or has no commit, or without git."""
+def git_state(root: Path) -> GitState | None:
+    """Return the state of the checkout at `root`; None if it is not one or has no commit, or without git."""
     # Installed into another project's folder, git would answer for that project.
     if not (root / ".git").exists():
         return None
     commit = _output("git", "-C", str(root), "rev-parse", "HEAD")
     changes = _output("git", "-C", str(root), "status", "--porcelain")
-    return None if commit is None or changes is None else {"commit": commit, "dirty": changes != ""}
+    return None if commit is None or changes is None else GitState(commit, dirty=changes != "")
 
 
 def _cpu_name() -> str:
@@ -116,15 +143,15 @@ def _cpu_name() -> str:
     return names[0] if names else platform.processor() or platform.machine()
 
 
-def _gpus() -> list[dict[str, str | None]]:
-    """Return {"name", "driver"} of each GPU that torch sees."""
+def _gpus() -> list[Gpu]:
+    """Return each GPU that torch sees."""
     import torch
 
     if not torch.cuda.is_available():
         return []
     drivers = _output("nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader")
     driver = drivers.split()[0] if drivers else None
-    return [{"name": torch.cuda.get_device_name(index), "driver": driver} for index in range(torch.cuda.device_count())]
+    return [Gpu(torch.cuda.get_device_name(index), driver) for index in range(torch.cuda.device_count())]
 
 
 def _output(*command: str) -> str | None:

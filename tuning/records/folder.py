@@ -114,7 +114,7 @@ class SearchFolder:
     def environment(self) -> Environment | None:
         """Read environment.json; None before the first start."""
         path = self.path / "environment.json"
-        return Environment.from_json(_read_json(path)) if path.exists() else None
+        return Environment.from_json(_read_json(path), path) if path.exists() else None
 
     def write_environment(self, environment: Environment) -> None:
         _write_json(self.path / "environment.json", environment.to_json())

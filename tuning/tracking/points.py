@@ -106,9 +106,9 @@ def identity(spec: SearchSpec, environment: Environment | None) -> dict[str, str
         "reconstruction": "true" if is_reconstruction(spec.strategy) else None,
     }
     if environment:
-        git = environment.git or {}
         tags |= {"data_fingerprint": environment.data.fingerprint}
-        tags |= {"git_commit": git.get("commit"), "git_dirty": git.get("dirty")}
+        if git := environment.git:
+            tags |= {"git_commit": git.commit, "git_dirty": git.dirty}
         tags |= {f"version.{name}": environment.versions.get(name) for name in VERSIONS}
     return _texts(tags)
 

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from recmodels.data.dataset import Interactions, RecDataset
+from recmodels.errors import UserError
 from tuning.records import environment as module
-from tuning.records.environment import DataFacts, Environment, git_state, versions
+from tuning.records.environment import DataFacts, Environment, GitState, Gpu, git_state, versions
 
 
 @pytest.fixture
@@ -24,13 +25,16 @@ def data() -> RecDataset:
 
 def test_records_data_start_and_machine_as_plain_json(data):
     record = Environment.now(data, ["run_search.py", "--model", "GRCN"], 2)
-    assert Environment.from_json(json.loads(json.dumps(record.to_json(), allow_nan=False))) == record
+    assert (
+        Environment.from_json(json.loads(json.dumps(record.to_json(), allow_nan=False)), Path("environment.json"))
+        == record
+    )
     assert record.data == DataFacts("tiny", "abc", users=3, items=5, train=4, valid=1, test=2)
     (start,) = record.starts
     assert start.argv == ["run_search.py", "--model", "GRCN"]
     assert start.threads_per_trial == 2
-    assert record.cpu["cores"] >= 1
-    assert record.cpu["name"]
+    assert record.cpu.cores >= 1
+    assert record.cpu.name
 
 
 def test_a_resume_appends_its_start_and_describes_the_present(data):
@@ -60,10 +64,10 @@ def test_git_state_tells_a_clean_checkout_from_a_changed_one(tmp_path):
     git(tmp_path, "add", "a.py")
     git(tmp_path, "commit", "-m", "one")
     clean = git_state(tmp_path)
-    assert len(clean["commit"]) == 40
-    assert clean["dirty"] is False
+    assert len(clean.commit) == 40
+    assert clean.dirty is False
     (tmp_path / "a.py").write_text("2")
-    assert git_state(tmp_path) == {"commit": clean["commit"], "dirty": True}
+    assert git_state(tmp_path) == GitState(clean.commit, dirty=True)
 
 
 def test_a_folder_inside_another_project_is_no_checkout(tmp_path):
@@ -88,9 +92,9 @@ def test_names_each_gpu_and_the_driver(monkeypatch):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda index: f"card {index}")
     monkeypatch.setattr(module, "_output", lambda *command: "550.1\n550.1")
-    assert module._gpus() == [{"name": "card 0", "driver": "550.1"}, {"name": "card 1", "driver": "550.1"}]
+    assert module._gpus() == [Gpu("card 0", "550.1"), Gpu("card 1", "550.1")]
     monkeypatch.setattr(module, "_output", lambda *command: None)
-    assert module._gpus()[0] == {"name": "card 0", "driver": None}
+    assert module._gpus()[0] == Gpu("card 0", None)
 
 
 def test_importing_it_loads_no_engine():
@@ -103,3 +107,9 @@ def test_importing_it_loads_no_engine():
     root = Path(__file__).resolve().parents[3]
     done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_damaged_record_is_one_line(data):
+    content = Environment.now(data, [], 1).to_json()
+    with pytest.raises(UserError, match=r"^environment.json: cpu.cores: Input should be a valid integer"):
+        Environment.from_json(content | {"cpu": {"name": "x", "cores": "many"}}, Path("environment.json"))

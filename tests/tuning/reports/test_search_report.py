@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tests.tuning.reports.factories import METRIC, POPULARITY, record
-from tuning.records.environment import DataFacts, Environment
+from tuning.records.environment import Cpu, DataFacts, Environment, GitState, Gpu
 from tuning.records.trials import BASELINE
 from tuning.reports.search_report import baseline_gain, below_popularity, best_table, summary_markdown
 from tuning.spec import SearchSpec
@@ -17,9 +17,9 @@ from tuning.spec import SearchSpec
 ENVIRONMENT = Environment(
     versions={"python": "3.11.9"},
     platform="Linux",
-    cpu={"name": "Some CPU", "cores": 4},
-    gpus=[{"name": "Some GPU", "driver": "1"}],
-    git={"commit": "0123456789abcdef", "dirty": True},
+    cpu=Cpu("Some CPU", 4),
+    gpus=[Gpu("Some GPU", "1")],
+    git=GitState("0123456789abcdef", dirty=True),
     data=DataFacts("tiktok", "f00df00df00df00d", users=9319, items=6710, train=5, valid=3, test=2),
     starts=[],
 )
