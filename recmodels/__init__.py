@@ -1,0 +1,1 @@
+"""Multimodal recommenders, their data, training strategies and evaluation, in plain PyTorch."""

@@ -1,0 +1,22 @@
+"""The records that a search leaves on disk, from which it is resumed and reported. Loads no torch."""
+
+from tuning.records.environment import Environment
+from tuning.records.folder import SearchFolder, TrialFolder
+from tuning.records.selection import baseline, ranked, winner
+from tuning.records.trials import BASELINE, EpochRow, Role, Status, TrialPlan, TrialRecord, TrialResult
+
+__all__ = [
+    "BASELINE",
+    "Environment",
+    "EpochRow",
+    "Role",
+    "SearchFolder",
+    "Status",
+    "TrialFolder",
+    "TrialPlan",
+    "TrialRecord",
+    "TrialResult",
+    "baseline",
+    "ranked",
+    "winner",
+]
