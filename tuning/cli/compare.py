@@ -8,15 +8,14 @@ from rich.console import Console
 
 from recmodels.errors import UserError
 from recmodels.training.strategies import CONTROLS, knobs
-from tuning.cli.datasets import download, load
-from tuning.cli.options import Given, flag, refuse_changes, with_options
+from tuning.cli.arguments import Given, refuse
+from tuning.cli.datasets import download, load_data
+from tuning.cli.options import refuse_changes, with_options
 from tuning.cli.search import dry_run, file_name, new_spec, run_search, stamped
 from tuning.commandlines import resume_command
 from tuning.execution.ray_tune.settings import prepare
-from tuning.experiments.comparison import REFERENCE, Comparison
+from tuning.experiments import REFERENCE, Comparison, StrategyResult, read_results, run_comparison
 from tuning.experiments.comparison_report import remarks, result_table, write_result
-from tuning.experiments.results import StrategyResult, read_results
-from tuning.experiments.runner import run_comparison
 from tuning.records.folder import SearchFolder
 from tuning.reports.tables import say
 from tuning.space import SECTIONS_OF_TUNE
@@ -51,7 +50,7 @@ def compare(comparison: Comparison, argv: Sequence[str], console: Console) -> in
     prepare(first.resources.ray_address)
     from tuning.execution.ray_tune.cluster import cluster  # imports ray, which reads settings that `prepare` makes
 
-    data = load(first)
+    data = load_data(first.dataset, dict(first))
     say(console, f"{data}\ncomparison {comparison.name}")
 
     def run(spec: SearchSpec) -> bool:
@@ -82,9 +81,7 @@ def show(comparison: Comparison, results: list[StrategyResult], console: Console
 
 def new_comparison(given: Given) -> Comparison:
     """Return the comparison that --compare and the options of its searches describe, checked. UserError."""
-    for name in ("strategy", "baseline", "export_format"):
-        if name in given:
-            raise UserError(f"{flag(name)}: has no meaning with --compare")
+    refuse(given, ("strategy", "baseline", "export_format"), "has no meaning with --compare")
     if given.get("tune", "strategy") not in SECTIONS_OF_TUNE:
         raise UserError(f"--tune {given['tune']}: expected one of {', '.join(SECTIONS_OF_TUNE)} with --compare")
     named = [REFERENCE, *given["compare"].split(","), *(CONTROLS if "controls" in given else ())]

@@ -7,18 +7,20 @@ import logging
 import os
 import sys
 import warnings
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
+from importlib import import_module
 from pathlib import Path
 
 from rich.console import Console
 from rich.logging import RichHandler
 
 from recmodels.errors import UserError
-from tuning.cli.arguments import name_options
-from tuning.cli.datasets import directory
-from tuning.cli.options import Given, flag, parser
+from tuning.cli.arguments import Given, flag, name_options, refuse
+from tuning.cli.options import parser
 from tuning.spec import SearchSpec
 
+COMMANDS = ("inspect", "prepare", "recommend")
+"""The commands beside the search: modules of this package, each with a `main`."""
 MODES = ("resume", "replay", "list_models", "list_datasets", "list_strategies")
 """The options that ask for something else than a new search."""
 
@@ -36,8 +38,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     logger.setLevel(logging.INFO)
     warnings.filterwarnings("ignore", module=r"(ray|optuna|mlflow)\b")
     try:
-        if argv and not argv[0].startswith("-") and (command := commands().get(argv[0])):
-            return command(argv[1:], console)
+        if argv and argv[0] in COMMANDS:
+            command = import_module(f"tuning.cli.{argv[0]}")
+            return int(command.main(argv[1:], console))
         return run(parser().parse(argv), argv, console)
     except UserError as error:
         print(f"run_search.py: {name_options(str(error))}", file=sys.stderr)
@@ -48,13 +51,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader, such as `head`, has enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
-
-
-def commands() -> dict[str, Callable[[Sequence[str], Console], int]]:
-    """Return the commands beside the search, by name."""
-    from tuning.cli import inspect, prepare, recommend
-
-    return {"prepare": prepare.main, "inspect": inspect.main, "recommend": recommend.main}
 
 
 def run(given: Given, argv: Sequence[str], console: Console) -> int:
@@ -78,8 +74,7 @@ def run(given: Given, argv: Sequence[str], console: Console) -> int:
         return search.resume(root, given, argv, console)
     if "compare" in given:
         return compare.new(given, argv, console)
-    for needless in given.keys() & {"controls", "seeds"}:
-        raise UserError(f"{flag(needless)}: only with --compare")
+    refuse(given, ("controls", "seeds"), "only with --compare")
     return search.new(given, argv, console)
 
 
@@ -88,6 +83,7 @@ def list_names(mode: str, given: Given) -> int:
     from recmodels.data import known_datasets
     from recmodels.models import MODELS
     from recmodels.training import STRATEGIES
+    from tuning.cli.datasets import directory
 
     names: dict[str, Collection[str]] = {
         "list_models": MODELS,

@@ -4,21 +4,23 @@ A new option is one row in OPTIONS, and one field of the spec if it is a part of
 """
 
 import argparse
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, NoReturn, get_args, get_origin
+from typing import Any, Literal, get_args, get_origin
 
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
-from recmodels.errors import UserError, did_you_mean
+from recmodels.errors import UserError
 from recmodels.metric import NAMES
+from tuning.cli.arguments import Given, Parser, refuse
 from tuning.spec import SearchSpec, first_fault
 
-Given = dict[str, Any]
-"""The options of a command line that were given, and no others: `time_budget` for --time-budget -> its value."""
-
+DESCRIPTION = (
+    "Search Mirror Gradient's alpha, beta and interval (or any training strategy's knobs) for a model and a data set, "
+    "with Optuna, ASHA and Ray; compare the runs in MLflow; export the best configuration."
+)
 EPILOG = """examples:
   python run_search.py --model GRCN --dataset demo
   python run_search.py --model GRCN --dataset clothing --data-dir data --trials 40 --baseline
@@ -84,11 +86,9 @@ class Option:
 
 def field_at(place: str) -> FieldInfo:
     """Return the field of the SearchSpec at a place such as `budget.trials`."""
-    model: Any = SearchSpec
-    *outer, last = place.split(".")
-    for name in outer:
-        model = model.model_fields[name].annotation
-    field: FieldInfo = model.model_fields[last]
+    part, _, name = place.rpartition(".")
+    model: Any = SearchSpec.model_fields[part].annotation if part else SearchSpec
+    field: FieldInfo = model.model_fields[name]
     return field
 
 
@@ -158,33 +158,9 @@ OPTIONS: dict[str, tuple[Option, ...]] = {
 """Heading in --help -> its options."""
 
 
-class Parser(argparse.ArgumentParser):
-    """argparse whose faults are UserErrors of one line, with the nearest right option."""
-
-    def error(self, message: str) -> NoReturn:
-        raise UserError(message.removeprefix("argument "))
-
-    def parse(self, argv: Sequence[str]) -> dict[str, Any]:
-        """Return only what was given: option -> value."""
-        given, unknown = self.parse_known_args(argv)
-        for text in unknown:
-            wrong = text.split("=")[0]
-            known = [name for action in self._actions for name in action.option_strings if name.startswith("--")]
-            raise UserError(f"{wrong}: no such option{did_you_mean(wrong, known)}")
-        return vars(given)
-
-
 def parser() -> Parser:
     """Return the parser of the options of a search."""
-    made = Parser(
-        prog="run_search.py",
-        description="Search Mirror Gradient's alpha, beta and interval (or any training strategy's knobs) for a model "
-        "and a data set, with Optuna, ASHA and Ray; compare the runs in MLflow; export the best configuration.",
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        argument_default=argparse.SUPPRESS,
-        allow_abbrev=False,
-    )
+    made = Parser("", DESCRIPTION, EPILOG)
     for heading, options in OPTIONS.items():
         group = made.add_argument_group(heading)
         for option in options:
@@ -198,17 +174,12 @@ def all_options() -> Iterator[Option]:
         yield from options
 
 
-def flag(name: str) -> str:
-    """Return the option whose value `Given` has under this name."""
-    return "--" + name.replace("_", "-")
-
-
 def refuse_changes(given: Given, why: str, *, budget: bool = True) -> None:
     """UserError if an option was given that a resume must not change. `budget`: whether it may change the budget."""
     for option in all_options():
         allowed = option.resumable and (budget or not (option.place or "").startswith("budget."))
-        if option.name in given and option.name != "resume" and not allowed:
-            raise UserError(f"{option.flag}: cannot be changed {why}")
+        if option.name != "resume" and not allowed:
+            refuse(given, [option.name], f"cannot be changed {why}")
 
 
 def with_options(base: Mapping[str, Any], given: Given) -> SearchSpec:

@@ -3,11 +3,10 @@
 from rich.console import Console
 from rich.progress import Progress
 
-from recmodels.data.dataset import RecDataset
-from recmodels.errors import UserError
+from recmodels.data import RecDataset
+from tuning.cli.arguments import Given, refuse
 from tuning.cli.datasets import load_data
-from tuning.cli.options import Given, flag
-from tuning.export.model import Export, read_trainable
+from tuning.export import Export, read_trainable
 from tuning.export.replay import Trained, replay
 from tuning.reports.search_report import below_popularity
 from tuning.reports.tables import plain_columns, say, table
@@ -23,8 +22,7 @@ def with_progress(export: Export, data: RecDataset, console: Console) -> Trained
 def run(given: Given, console: Console) -> int:
     """Return 0 if the metrics are those of the export, digit by digit, else 1. UserError."""
     extra = given.keys() - {"replay", "data_dir", "cache_dir", "output_dir"}
-    if extra:
-        raise UserError(f"{flag(min(extra))}: has no meaning with --replay, whose file says everything")
+    refuse(given, sorted(extra), "has no meaning with --replay, whose file says everything")
     export = read_trainable(given["replay"])
     data = load_data(export.dataset, given)
     if data.fingerprint != export.data_fingerprint:

@@ -13,8 +13,9 @@ from recmodels.data.dataset import RecDataset
 from recmodels.errors import UserError, did_you_mean
 from recmodels.models import MODELS
 from recmodels.training import STRATEGIES
-from tuning.cli.datasets import download, load
-from tuning.cli.options import Given, refuse_changes, with_options
+from tuning.cli.arguments import Given
+from tuning.cli.datasets import download, load_data
+from tuning.cli.options import refuse_changes, with_options
 from tuning.commandlines import next_steps, resume_command
 from tuning.proposals.queue import planned_trials
 from tuning.records.folder import SearchFolder
@@ -38,7 +39,7 @@ def new(given: Given, argv: Sequence[str], console: Console) -> int:
     if folder.exists():
         raise UserError(f"--name {spec.name}: this search exists in {folder.path.parent}; --resume {spec.name} goes on")
     download(given)
-    data = load(spec)
+    data = load_data(spec.dataset, dict(spec))
     say(console, f"{data}\nsearch {spec.name}: {spec.model}, {spec.strategy}")
     return search(spec, data, argv, console)
 
@@ -53,7 +54,7 @@ def resume(root: Path, given: Given, argv: Sequence[str], console: Console) -> i
         raise UserError(f"--resume {name}: no such search in {root}{did_you_mean(name, known)}")
     refuse_changes(given, "by --resume, start a new search instead")
     spec = with_options(folder.spec().model_dump(), {**given, **place})
-    return search(spec, load(spec), argv, console)
+    return search(spec, load_data(spec.dataset, dict(spec)), argv, console)
 
 
 def search(spec: SearchSpec, data: RecDataset, argv: Sequence[str], console: Console) -> int:

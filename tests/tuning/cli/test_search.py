@@ -151,7 +151,7 @@ def test_a_resume_changes_nothing_that_would_make_its_trials_another_experiment(
 def test_a_resume_refuses_other_data(capsys: Any, here: Path) -> None:
     made_folder(here)
     line = refused(capsys, "--resume", "made")
-    assert line == "demo: not the data this search started with (fingerprint board20, expected f1n9e2)"
+    assert line == "checkerboard: not the data this search started with (fingerprint board20, expected f1n9e2)"
 
 
 @pytest.mark.parametrize(
@@ -287,7 +287,6 @@ def test_a_copied_search_goes_on_in_its_own_folder(here: Path, monkeypatch: pyte
     made_folder(here)
     shutil.copytree(here / "searches" / "made", here / "searches" / "copy")
     ran = []
-    monkeypatch.setattr(cli_search, "check_data", lambda *_: None)
     monkeypatch.setattr(cli_search, "search", lambda spec, *_: ran.append(SearchFolder.of(spec).path) or 0)
     assert run_search.main(["--resume", "copy"]) == 0
     assert ran == [here / "searches" / "copy"]
