@@ -155,8 +155,7 @@ def text_table(header: Sequence[str], rows: dict[str, list[Any]]) -> Table:
 
 
 def number(value: Any) -> str:
-    """Format a number: counts whole and with commas, others with four significant digits. Texts stay as they are."""
+    """Format a number: whole ones with commas, others with four significant digits. Texts stay as they are."""
     if isinstance(value, str):
         return value
-    whole = value == int(value)
-    return f"{int(value):,}" if whole and (isinstance(value, int) or abs(value) >= 1) else f"{value:.4g}"
+    return f"{int(value):,}" if value == int(value) else f"{value:.4g}"

@@ -11,7 +11,7 @@ from typing import Any
 
 from rich.table import Table
 
-from recmodels.evaluation.paired_tests import LEVEL, PairedTest
+from recmodels.evaluation.paired_tests import LEVEL
 from recmodels.files import write_whole
 from tuning.experiments.comparison import REFERENCE, Comparison
 from tuning.experiments.results import StrategyResult
@@ -57,7 +57,7 @@ COLUMNS: tuple[Column[ResultRow], ...] = (
     Column("gain", lambda row: row.gain, "{:+.1%}".format),
     Column("p users", _of_result(lambda result: result.users and result.users.p), "{:.2g}".format),
     Column("p seeds", _of_result(lambda result: result.seeds and result.seeds.p), "{:.2g}".format),
-    Column("s/epoch", _of_result(lambda result: result.seconds_per_epoch), "{:.3g}".format),
+    Column("s/epoch", _of_result(lambda result: result.per_epoch("seconds")), "{:.3g}".format),
     Column("cost", lambda row: row.cost, "{:.2f}".format),
     Column("best epoch", _of_result(_best_epoch), "{:.0f}".format),
 )
@@ -70,9 +70,8 @@ def result_table(results: Sequence[StrategyResult], popularity: Scores | None, m
 
 
 def rows(results: Sequence[StrategyResult], popularity: Scores | None, metric: str) -> list[ResultRow]:
-    """Return a row for each strategy and one for popularity, where it was measured."""
-    reference = next(result for result in results if result.strategy == REFERENCE)
-    found = [_row(result, reference, metric) for result in results]
+    """Return a row for each strategy, the reference first, and one for popularity, where it was measured."""
+    found = [_row(result, results[0], metric) for result in results]
     if popularity:
         valid, test = (popularity[split].get(metric) for split in ("valid", "test"))
         found.append(ResultRow("popularity", valid, [] if test is None else [test]))
@@ -118,7 +117,7 @@ def write_result(comparison: Comparison, results: Sequence[StrategyResult], popu
 
 def _row(result: StrategyResult, reference: StrategyResult, metric: str) -> ResultRow:
     ours, theirs = result.test(metric), reference.test(metric)
-    passes, least = result.passes_per_epoch, reference.passes_per_epoch
+    passes, least = result.per_epoch("passes"), reference.per_epoch("passes")
     return ResultRow(
         name=result.strategy + ("*" if result.reconstruction else ""),
         valid=result.best.value if result.best else None,
@@ -135,9 +134,8 @@ def _verdict(result: StrategyResult) -> str:
         return "nothing to compare, it has no test metrics beside the reference's"
     first = next(iter(tests.values()))
     size = f"{first.difference:+.2g} [{first.low:+.2g}, {first.high:+.2g}]"
-    return f"{size} on test; " + ", ".join(_decision(what, test) for what, test in tests.items())
-
-
-def _decision(what: str, test: PairedTest) -> str:
-    verdict = "survives" if test.survives else "does not survive"
-    return f"{verdict} the test over {test.n} {what} (p {test.p:.2g})"
+    decisions = [
+        f"{'survives' if test.survives else 'does not survive'} the test over {test.n} {what} (p {test.p:.2g})"
+        for what, test in tests.items()
+    ]
+    return f"{size} on test; {', '.join(decisions)}"

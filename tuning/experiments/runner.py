@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator
 
 from recmodels.files import append_line, read_lines
 from tuning.experiments.comparison import Comparison
-from tuning.experiments.confirmation import confirmation_of
 from tuning.spec import SearchSpec
 
 
@@ -27,5 +26,5 @@ def run_comparison(comparison: Comparison, run: Callable[[SearchSpec], bool]) ->
 def _searches(comparison: Comparison) -> Iterator[SearchSpec]:
     for spec in comparison.searches:
         yield spec
-        if seeds := confirmation_of(comparison, spec):
+        if seeds := comparison.confirmation_of(spec):
             yield seeds
