@@ -23,8 +23,8 @@ SPLITS = {"train": "training", "valid": "validation", "test": "test"}
 COMMONEST = {None: "-", "zero": "all zero", "mean": "the mean", "other": "neither zero nor the mean"}
 
 
-def main(argv: Sequence[str], console: Console) -> int:
-    """Show the facts; return 0. Raises UserError for an unknown name and any fault in the data."""
+def main(argv: Sequence[str], console: Console) -> None:
+    """Show the facts. UserError for an unknown name and any fault in the data."""
     given = parser().parse(argv)
     with collected_warnings() as warnings:
         facts = gather(load_data(given["name"], given))
@@ -33,7 +33,6 @@ def main(argv: Sequence[str], console: Console) -> int:
         print(json.dumps(facts, indent=1))
     else:
         show(facts, console)
-    return 0
 
 
 def parser() -> Parser:

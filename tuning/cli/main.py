@@ -39,8 +39,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     warnings.filterwarnings("ignore", module=r"(ray|optuna|mlflow)\b")
     try:
         if argv and argv[0] in COMMANDS:
-            command = import_module(f"tuning.cli.{argv[0]}")
-            return int(command.main(argv[1:], console))
+            import_module(f"tuning.cli.{argv[0]}").main(argv[1:], console)
+            return 0
         return run(parser().parse(argv), argv, console)
     except UserError as error:
         print(f"run_search.py: {name_options(str(error))}", file=sys.stderr)

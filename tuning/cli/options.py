@@ -6,6 +6,7 @@ A new option is one row in OPTIONS, and one field of the spec if it is a part of
 import argparse
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
@@ -169,9 +170,8 @@ def parser() -> Parser:
 
 
 def all_options() -> Iterator[Option]:
-    """Yield every option of a search."""
-    for options in OPTIONS.values():
-        yield from options
+    """Return every option of a search."""
+    return chain.from_iterable(OPTIONS.values())
 
 
 def refuse_changes(given: Given, why: str, *, budget: bool = True) -> None:

@@ -31,14 +31,13 @@ EPILOG = """examples:
 """
 
 
-def main(argv: Sequence[str], console: Console) -> int:
-    """Make a data set folder; return 0. Raises UserError for bad input."""
+def main(argv: Sequence[str], console: Console) -> None:
+    """Make a data set folder. UserError for bad input."""
     given = parser().parse(argv)
     folder = prepare_table(given) if "from_" in given else prepare_public(given)
     data_dir_option = "" if folder.parent == DEFAULT_DATA_DIR else f" --data-dir {folder.parent}"
     command = f"python run_search.py --model GRCN --dataset {folder.name}{data_dir_option}"
     say(console, f"{folder} is ready; next:\n  {command}")
-    return 0
 
 
 def prepare_public(given: Given) -> Path:

@@ -28,8 +28,8 @@ LEAVE_OUT = ("train", "all", "none")
 log = logging.getLogger("mirrortune")
 
 
-def main(argv: Sequence[str], console: Console) -> int:
-    """Write the table; return 0. Raises UserError for bad input."""
+def main(argv: Sequence[str], console: Console) -> None:
+    """Write the table. UserError for bad input."""
     given = parser().parse(argv)
     check(given)
     export = read_trainable(given["export"])
@@ -47,7 +47,6 @@ def main(argv: Sequence[str], console: Console) -> int:
     except OSError as error:
         raise UserError(f"--output {path}: cannot be written ({error.strerror or error})") from None
     say(console, f"{n_rows:,} rows for {len(users):,} users: {path}")
-    return 0
 
 
 def parser() -> Parser:

@@ -13,6 +13,7 @@ from rich.table import Table
 
 from recmodels.evaluation.paired_tests import LEVEL
 from recmodels.files import write_whole
+from recmodels.training.strategies import is_reconstruction
 from tuning.experiments.comparison import REFERENCE, Comparison
 from tuning.experiments.results import StrategyResult
 from tuning.reports.tables import Column, markdown_table, shown, table
@@ -101,7 +102,7 @@ def remarks(comparison: Comparison, results: Sequence[StrategyResult], popularit
             f"One trial only, as nothing of it was searched: {', '.join(single)}. "
             "The others are the best of several; --controls, or --tune all for a searched base, levels that."
         )
-    if rebuilt := [result.strategy for result in results if result.reconstruction]:
+    if rebuilt := [result.strategy for result in results if is_reconstruction(result.strategy)]:
         yield f"Reconstructions, not to be taken for the results of their papers: {', '.join(rebuilt)}."
 
 
@@ -119,7 +120,7 @@ def _row(result: StrategyResult, reference: StrategyResult, metric: str) -> Resu
     ours, theirs = result.test(metric), reference.test(metric)
     passes, least = result.per_epoch("passes"), reference.per_epoch("passes")
     return ResultRow(
-        name=result.strategy + ("*" if result.reconstruction else ""),
+        name=result.strategy + ("*" if is_reconstruction(result.strategy) else ""),
         valid=result.best.value if result.best else None,
         test=ours,
         gain=fmean(ours) / fmean(theirs) - 1 if result is not reference and ours and theirs and any(theirs) else None,

@@ -11,7 +11,6 @@ from recmodels.data import RecDataset
 from recmodels.evaluation import Evaluator
 from recmodels.evaluation.paired_tests import Pair, PairedTest, pair_by_key, paired_tests
 from recmodels.training.checkpoint import load_weights
-from recmodels.training.strategies import is_reconstruction
 from tuning.execution.trial import build
 from tuning.experiments.comparison import Comparison
 from tuning.records.folder import SearchFolder
@@ -36,10 +35,6 @@ class StrategyResult:
     tested: list[TrialRecord]
     users: PairedTest | None
     seeds: PairedTest | None
-
-    @property
-    def reconstruction(self) -> bool:
-        return is_reconstruction(self.strategy)
 
     def per_epoch(self, cost: Literal["seconds", "passes"]) -> float | None:
         """Return the mean cost of an epoch in the runs that count; None without an epoch."""

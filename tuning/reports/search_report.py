@@ -122,11 +122,10 @@ def _where(environment: Environment) -> str:
     data, git = environment.data, environment.git
     cpu = f"{environment.cpu['name']}, {environment.cpu['cores']} cores"
     source = f"commit `{git['commit'][:12]}`{' with local changes' if git['dirty'] else ''}" if git else "no checkout"
-    return "\n".join(
-        (
-            f"- data: {data.users:,} users, {data.items:,} items, {data.train:,} / {data.valid:,} / "
-            f"{data.test:,} interactions, fingerprint `{data.fingerprint[:12]}`",
-            f"- machine: {', '.join([cpu, *(str(gpu['name']) for gpu in environment.gpus)])}",
-            f"- source: {source}; Python {environment.versions['python']}",
-        )
-    )
+    sizes = f"{data.users:,} users, {data.items:,} items, {data.train:,} / {data.valid:,} / {data.test:,} interactions"
+    lines = [
+        f"- data: {sizes}, fingerprint `{data.fingerprint[:12]}`",
+        f"- machine: {', '.join([cpu, *(str(gpu['name']) for gpu in environment.gpus)])}",
+        f"- source: {source}; Python {environment.versions['python']}",
+    ]
+    return "\n".join(lines)
