@@ -1,4 +1,4 @@
-"""What the commands share: their parser, options of data sets, parameters shown as options."""
+"""Shared by the commands: their parser, and messages that name options."""
 
 import argparse
 import re
@@ -14,7 +14,8 @@ Given = dict[str, Any]
 class Parser(argparse.ArgumentParser):
     """argparse without defaults, whose faults are UserErrors of one line, with the nearest right option.
 
-    `command`: the word after run_search.py, if there is one. `epilog`: printed as it is; so is then the description.
+    `command`: follows run_search.py, "" for a search. `epilog`: text below the options; with one, the line breaks of
+    description and epilog are kept.
     """
 
     def __init__(self, command: str, description: str, epilog: str | None = None):
@@ -46,7 +47,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def flag(name: str) -> str:
-    """Return the option whose value `Given` has under this name."""
+    """Return the option of a name in `Given`: --time-budget for `time_budget`."""
     return "--" + name.replace("_", "-")
 
 

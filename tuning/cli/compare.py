@@ -1,4 +1,4 @@
-"""A comparison of strategies from the command line: --compare, and --resume of a comparison."""
+"""Compare strategies from the command line: --compare, and --resume of a comparison."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -36,7 +36,7 @@ def new(given: Given, argv: Sequence[str], console: Console) -> int:
 
 
 def resume(folder: Path, given: Given, argv: Sequence[str], console: Console) -> int:
-    """Go on with the comparison in a folder; return the exit code."""
+    """Resume the comparison in a folder; return the exit code."""
     comparison = Comparison.read(folder / "comparison.yaml")
     refuse_changes(given, "when a comparison goes on, start a new one instead", budget=False)
     place = {"output_dir": str(folder.parent)}
@@ -45,7 +45,7 @@ def resume(folder: Path, given: Given, argv: Sequence[str], console: Console) ->
 
 
 def compare(comparison: Comparison, argv: Sequence[str], console: Console) -> int:
-    """Run what is left of a comparison and print its result; return the exit code."""
+    """Run the remaining searches of a comparison and print its result; return the exit code."""
     first = comparison.searches[0]
     prepare(first.resources.ray_address)
     from tuning.execution.ray_tune.cluster import cluster  # imports ray, which reads settings that `prepare` makes
@@ -80,7 +80,7 @@ def show(comparison: Comparison, results: list[StrategyResult], console: Console
 
 
 def new_comparison(given: Given) -> Comparison:
-    """Return the comparison that --compare and the options of its searches describe, checked. UserError."""
+    """Make the comparison from --compare and the options of its searches. UserError for an option that does not fit."""
     refuse(given, ("strategy", "baseline", "export_format"), "has no meaning with --compare")
     if given.get("tune", "strategy") not in SECTIONS_OF_TUNE:
         raise UserError(f"--tune {given['tune']}: expected one of {', '.join(SECTIONS_OF_TUNE)} with --compare")
@@ -90,7 +90,7 @@ def new_comparison(given: Given) -> Comparison:
     name = given.get("name") or stamped(f"compare-{given.get('model')}-{given.get('dataset')}", 60)
     searches = []
     for strategy in strategies:
-        # A strategy's knob is set only in the searches of strategies that have it.
+        # --set of a strategy's knob goes only to the strategies that have this knob.
         fits = [text for text in given.get("set", ()) if _parameter(text) not in all_knobs - set(knobs(strategy))]
         part = {"strategy": strategy, "name": file_name(f"{name}-{strategy}"), "set": fits}
         searches.append(new_spec({**given, **part}))
@@ -102,5 +102,5 @@ def new_comparison(given: Given) -> Comparison:
 
 
 def _parameter(override: str) -> str:
-    """Return the parameter's name in NAME=VALUE or SECTION.NAME=VALUE."""
+    """Return NAME of NAME=VALUE or SECTION.NAME=VALUE."""
     return override.partition("=")[0].strip().rpartition(".")[2]

@@ -15,9 +15,10 @@ log = logging.getLogger("mirrortune.data")
 
 
 def load_data(name: str, given: Mapping[str, Any]) -> RecDataset:
-    """Load a data set from the given data_dir. UserError for an unknown name and for any fault in its folder.
+    """Load a data set. UserError for an unknown name and for any fault in its folder.
 
-    Messages add the commands that prepare a missing public set, or a set with features.
+    `given`: may have `data_dir` and `cache_dir`. Messages name the command that prepares a missing public set, or a
+    set with features.
     """
     data_dir = directory(given, "data_dir")
     try:

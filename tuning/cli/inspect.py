@@ -46,7 +46,7 @@ def parser() -> Parser:
 
 @contextmanager
 def collected_warnings() -> Iterator[list[str]]:
-    """Collect the loaders' warnings instead of printing them: they are a part of the report, but not of the JSON."""
+    """Yield a list that gets the loaders' warnings, which are not printed: they are a part of the report."""
     found: list[str] = []
 
     def collect(record: logging.LogRecord) -> bool:

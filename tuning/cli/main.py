@@ -1,4 +1,4 @@
-"""The command line: choose the command, and turn what goes wrong into one line and an exit code.
+"""The command line: choose the command, and turn an error into one line and an exit code.
 
 Heavy imports (torch, ray, mlflow) wait until an argument needs them: --help answers at once.
 """
@@ -22,16 +22,16 @@ from tuning.spec import SearchSpec
 COMMANDS = ("inspect", "prepare", "recommend")
 """The commands beside the search: modules of this package, each with a `main`."""
 MODES = ("resume", "replay", "list_models", "list_datasets", "list_strategies")
-"""The options that ask for something else than a new search."""
+"""Options that start no new search."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command line and return its exit code.
 
-    0 done, 1 no trial succeeded or a replay differs, 2 bad input, 130 interrupted, 141 nobody reads the output.
+    0 done, 1 no trial succeeded or a replay differs, 2 bad input, 130 interrupted, 141 the reader closed the pipe.
     """
     argv = list(sys.argv[1:] if argv is None else argv)
-    # Where nobody looks at a terminal a table need not fit into 80 columns.
+    # Without a terminal a table may be wider than 80 columns.
     console = Console(width=None if sys.stdout.isatty() else 120)
     logger = logging.getLogger("mirrortune")
     logger.addHandler(RichHandler(console=console, show_time=False, show_path=False, show_level=False))
@@ -48,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("run_search.py: interrupted", file=sys.stderr)
         return 130
-    except BrokenPipeError:  # the reader, such as `head`, has enough
+    except BrokenPipeError:  # the reader, such as `head`, has stopped
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
 

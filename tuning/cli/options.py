@@ -52,7 +52,7 @@ class Option:
     `metavar`: the name of its value in --help; None for a switch. `place`: the field of the SearchSpec that takes the
     value, such as `budget.trials`; None if no field does. `help`: added to the description of the field, if there is
     one. `read`: makes the value from the text. `repeatable`: may be given several times.
-    `resumable`: --resume may change it, as it makes no other experiment of the search's trials.
+    `resumable`: --resume may change it, because trials before and after stay comparable.
     """
 
     flag: str
@@ -67,13 +67,8 @@ class Option:
     def name(self) -> str:
         return self.flag.removeprefix("--").replace("-", "_")
 
-    def add_to(self, group: argparse._ArgumentGroup) -> None:
-        """Enter the option into a group of a parser."""
-        value: dict[str, Any] = {"metavar": self.metavar, "type": self.read} if self.metavar else {}
-        action = "append" if self.repeatable else "store" if self.metavar else "store_true"
-        group.add_argument(self.flag, action=action, help=self._help(), **value)
-
-    def _help(self) -> str:
+    def full_help(self) -> str:
+        """Return the text in --help: description, choices and default of the field, and `help`."""
         if self.place is None:
             return self.help
         field = field_at(self.place)
@@ -156,7 +151,7 @@ OPTIONS: dict[str, tuple[Option, ...]] = {
         Option("--list-strategies", help="names for --strategy"),
     ),
 }
-"""Heading in --help -> its options."""
+"""Heading in --help -> options below it."""
 
 
 def parser() -> Parser:
@@ -165,7 +160,9 @@ def parser() -> Parser:
     for heading, options in OPTIONS.items():
         group = made.add_argument_group(heading)
         for option in options:
-            option.add_to(group)
+            value: dict[str, Any] = {"metavar": option.metavar, "type": option.read} if option.metavar else {}
+            action = "append" if option.repeatable else "store" if option.metavar else "store_true"
+            group.add_argument(option.flag, action=action, help=option.full_help(), **value)
     return made
 
 
@@ -175,7 +172,7 @@ def all_options() -> Iterator[Option]:
 
 
 def refuse_changes(given: Given, why: str, *, budget: bool = True) -> None:
-    """UserError if an option was given that a resume must not change. `budget`: whether it may change the budget."""
+    """Raise UserError for an option that a resume must not change. `budget`: whether it may change the budget."""
     for option in all_options():
         allowed = option.resumable and (budget or not (option.place or "").startswith("budget."))
         if option.name != "resume" and not allowed:
@@ -183,7 +180,7 @@ def refuse_changes(given: Given, why: str, *, budget: bool = True) -> None:
 
 
 def with_options(base: Mapping[str, Any], given: Given) -> SearchSpec:
-    """Return the content of a spec with the given options at their places, checked; a UserError names the option."""
+    """Return the spec with the content `base` and the given options. UserError for a bad value names its option."""
     content = {key: dict(value) if isinstance(value, dict) else value for key, value in base.items()}
     flags = {each.place: each.flag for each in all_options() if each.place}
     for each in all_options():

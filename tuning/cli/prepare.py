@@ -1,4 +1,4 @@
-"""`run_search.py prepare NAME`: make the folder of a public data set, or with --from TABLE of a user's own."""
+"""`run_search.py prepare NAME`: make the folder of a public data set, or of your own with --from TABLE."""
 
 import argparse
 from collections.abc import Sequence
@@ -62,7 +62,7 @@ def prepare_public(given: Given) -> Path:
 
 
 def prepare_table(given: Given) -> Path:
-    """Make a folder from the table after --from and return it. Raises UserError."""
+    """Make a folder from the user's table, --from, and return it. Raises UserError."""
     refuse(given, sorted(PUBLIC), "has no meaning with --from")
     name = given.get("name") or given.get("set")
     if not name or Path(name).name != name or name.startswith("."):
@@ -72,14 +72,14 @@ def prepare_table(given: Given) -> Path:
 
 
 def shared(given: Given) -> dict[str, Any]:
-    """Return the arguments that both kinds of data sets take, without those that have their default."""
+    """Return the arguments for both `prepare_amazon` and `prepare_own`."""
     options = {key: given[key] for key in given.keys() & {"k_core", "encoder", "overwrite"}}
     seed, rule = given.get("seed", SEED), given.get("split", RULES[0])
     return options | {"data_dir": data_dir(given), "rule": rule, "seed": seed}
 
 
 def features(given: Given) -> list[str]:
-    """Return the texts after --features; --feature-ids is added to a .npy that comes without a list of ids."""
+    """Return the values of --features; a .npy without a list of ids gets that of --feature-ids."""
     ids = f":{given['feature_ids']}" if "feature_ids" in given else ""
     return [text + ids if text.endswith(".npy") else text for text in given.get("features", ())]
 
@@ -90,7 +90,7 @@ def data_dir(given: Given) -> Path:
 
 
 def checksums(texts: Sequence[str]) -> dict[str, str]:
-    """Parse texts such as reviews=SHA256: kind -> digest in lower case. Raises UserError."""
+    """Return kind -> digest in lower case, from texts such as reviews=SHA256. Raises UserError."""
     found = {}
     for text in texts:
         kind, equals, digest = text.partition("=")

@@ -81,7 +81,7 @@ def check(given: Given) -> None:
 
 
 def selected_users(path: Path | None, data: RecDataset) -> Ints:
-    """Return the numbers of the users whose ids are listed in the file, in its order; of all users without a file.
+    """Return the numbers (n,) of the users whose ids are in the file, in its order; of all users without a file.
 
     Raises UserError for a file that cannot be read and for an unknown id.
     """

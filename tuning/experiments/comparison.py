@@ -21,7 +21,7 @@ REFERENCE = "plain"
 
 
 class Comparison(File):
-    """`searches`: one per strategy, the reference first. `seeds`: how many fresh ones each winner is trained on."""
+    """`searches`: one per strategy, the reference first. `seeds`: number of fresh seeds for each winner."""
 
     what: ClassVar = "a comparison"
 

@@ -1,13 +1,12 @@
-"""The result of a comparison for people: one table, and what may be said of it.
+"""The result of a comparison as a table with remarks, and as files.
 
 A new column is one line in COLUMNS.
 """
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from statistics import fmean, stdev
-from typing import Any
 
 from rich.table import Table
 
@@ -22,9 +21,9 @@ from tuning.spec import Scores
 
 @dataclass(frozen=True)
 class ResultRow:
-    """A row: a strategy, or popularity, of which there is no result.
+    """A row of the table: a strategy, or popularity, whose `result` is None.
 
-    `valid`: best validation score. `test`: test scores of the runs that count. `gain`: of their mean over the
+    `valid`: best validation score. `test`: test scores of the tested runs. `gain`: of their mean over the
     reference's, as a share of it. `cost`: passes per epoch over the reference's.
     """
 
@@ -34,10 +33,6 @@ class ResultRow:
     gain: float | None = None
     cost: float | None = None
     result: StrategyResult | None = None
-
-
-def _of_result(get: Callable[[StrategyResult], Any]) -> Callable[[ResultRow], Any]:
-    return lambda row: None if row.result is None else get(row.result)
 
 
 def _mean_and_spread(values: Sequence[float]) -> str:
@@ -51,16 +46,16 @@ def _best_epoch(result: StrategyResult) -> float | None:
 
 COLUMNS: tuple[Column[ResultRow], ...] = (
     Column("strategy", lambda row: row.name, justify="left"),
-    Column("trials", _of_result(lambda result: result.trials)),
-    Column("passes", _of_result(lambda result: result.passes)),
+    Column("trials", lambda row: row.result and row.result.trials),
+    Column("passes", lambda row: row.result and row.result.passes),
     Column("valid", lambda row: row.valid),
     Column("test", lambda row: row.test or None, _mean_and_spread),
     Column("gain", lambda row: row.gain, "{:+.1%}".format),
-    Column("p users", _of_result(lambda result: result.users and result.users.p), "{:.2g}".format),
-    Column("p seeds", _of_result(lambda result: result.seeds and result.seeds.p), "{:.2g}".format),
-    Column("s/epoch", _of_result(lambda result: result.per_epoch("seconds")), "{:.3g}".format),
+    Column("p users", lambda row: row.result and row.result.users and row.result.users.p, "{:.2g}".format),
+    Column("p seeds", lambda row: row.result and row.result.seeds and row.result.seeds.p, "{:.2g}".format),
+    Column("s/epoch", lambda row: row.result and row.result.per_epoch("seconds"), "{:.3g}".format),
     Column("cost", lambda row: row.cost, "{:.2f}".format),
-    Column("best epoch", _of_result(_best_epoch), "{:.0f}".format),
+    Column("best epoch", lambda row: row.result and _best_epoch(row.result), "{:.0f}".format),
 )
 """`passes`: forward and backward passes of the search. `p users`, `p seeds`: p values after Holm's correction."""
 
@@ -80,7 +75,7 @@ def rows(results: Sequence[StrategyResult], popularity: Scores | None, metric: s
 
 
 def remarks(comparison: Comparison, results: Sequence[StrategyResult], popularity: Scores | None) -> Iterator[str]:
-    """Yield what may be said of the differences, one line each."""
+    """Yield conclusions and caveats, one line each."""
     seeds = max((len(result.tested) for result in results), default=0)
     yield (
         f"Each strategy's best configuration by validation {comparison.metric}, "

@@ -23,9 +23,9 @@ from tuning.spec import SearchSpec
 class StrategyResult:
     """The result of one strategy.
 
-    `trials`, `passes`: of its search. `best`: the winner of its search. `tested`: the runs whose test metrics count,
-    the winner on fresh seeds or, without any, the winner itself. `users`, `seeds`: how it differs from the reference
-    in the test metric, paired by user and by seed; None for the reference, or with fewer than two pairs.
+    `trials`, `passes`: of its search. `best`: the winner of its search. `tested`: the runs that are compared on test,
+    of the winner on fresh seeds or, without fresh seeds, the winner itself. `users`, `seeds`: the difference from the
+    reference in the test metric, paired by user and by seed; None for the reference, or with fewer than two pairs.
     """
 
     strategy: str
@@ -37,12 +37,12 @@ class StrategyResult:
     seeds: PairedTest | None
 
     def per_epoch(self, cost: Literal["seconds", "passes"]) -> float | None:
-        """Return the mean cost of an epoch in the runs that count; None without an epoch."""
+        """Return the mean cost of an epoch in the tested runs; None without an epoch."""
         epochs = sum(record.epochs for record in self.tested)
         return sum(getattr(record, cost) for record in self.tested) / epochs if epochs else None
 
     def test(self, metric: str) -> list[float]:
-        """Return the test metric of each run that counts."""
+        """Return the test metric of each tested run."""
         return [record.test[metric] for record in self.tested]
 
 
@@ -67,9 +67,9 @@ def read_results(comparison: Comparison, data: RecDataset) -> list[StrategyResul
 
 
 class TestedRuns:
-    """The search of one strategy, and the runs whose test metrics count.
+    """The search of one strategy, and its tested runs.
 
-    `spec`: the search of these runs. `ledger`: of the strategy's search. `tested`: seed -> the record of its run.
+    `ledger`: of the search. `tested`: seed -> the record of its run. `spec`: the search that the tested runs are of.
     `by_seed`: seed -> its test metric.
     """
 

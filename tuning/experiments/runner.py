@@ -1,4 +1,4 @@
-"""Run the searches of a comparison one after the other; one that was killed goes on where it was."""
+"""Run the searches of a comparison one after the other; a comparison that was killed resumes where it stopped."""
 
 from collections.abc import Callable, Iterator
 
@@ -8,7 +8,7 @@ from tuning.spec import SearchSpec
 
 
 def run_comparison(comparison: Comparison, run: Callable[[SearchSpec], bool]) -> bool:
-    """Run the searches that are still to be run; False if the user interrupted.
+    """Run the remaining searches; return False if the user interrupted.
 
     `run`: starts or resumes a search and returns False if the user interrupted it.
     """
