@@ -1,4 +1,4 @@
-"""Command lines to copy: go on with a search, replay its winner, look at its runs."""
+"""Command lines to copy: resume a search, replay its winner, look at its runs."""
 
 import shlex
 from pathlib import Path
@@ -13,15 +13,15 @@ def replay_command(path: Path, data_dir: str | None) -> str:
 
 
 def resume_command(name: str, output_dir: str) -> str:
-    """Return the command line that goes on with a search or a comparison."""
+    """Return the command line that resumes a search or a comparison."""
     where = [] if output_dir == SearchSpec.model_fields["output_dir"].default else ["--output-dir", output_dir]
     return shlex.join(["python", "run_search.py", "--resume", name, *where])
 
 
 def next_steps(spec: SearchSpec, export: Path | None) -> list[str]:
-    """Return what to run after a search: MLflow's page, the replay of its winner, twice as many trials.
+    """Return the next steps after a search: look at its runs in MLflow, replay its winner, double its trials.
 
-    `export`: the winner's file, None without a winner. An MLflow server is given as its URL.
+    `export`: the winner's file, None without a winner. The step for an MLflow server is its URL.
     """
     steps = []
     uri = spec.tracking.uri

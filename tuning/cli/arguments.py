@@ -1,35 +1,67 @@
-"""What the commands share: parsers that open alike, arguments of data sets, parameters shown as options."""
+"""Shared by the commands: their parser, and messages that name options."""
 
 import argparse
 import re
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Any, NoReturn
 
-from tuning.cli.options import Parser
+from recmodels.errors import UserError, did_you_mean
 
-OPTIONS = {
-    name: "--" + name.replace("_", "-")
-    for name in ("base_url", "data_dir", "encoder", "features", "k_core", "name", "overwrite")
-}
-OPTIONS |= {f"{kind}_col": f"--{kind}-col" for kind in ("user", "item", "time", "rating")}
-OPTIONS |= {"checksums": "--checksum", "rule": "--split"}  # the two with another name
+Given = dict[str, Any]
+"""The options of a command line that were given, and no others: `time_budget` for --time-budget -> its value."""
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse without defaults, whose faults are UserErrors of one line, with the nearest right option.
+
+    `command`: follows run_search.py, "" for a search. `epilog`: text below the options; with one, the line breaks of
+    description and epilog are kept.
+    """
+
+    def __init__(self, command: str, description: str, epilog: str | None = None):
+        super().__init__(
+            prog=f"run_search.py {command}".strip(),
+            description=description,
+            epilog=epilog,
+            formatter_class=argparse.RawDescriptionHelpFormatter if epilog else argparse.HelpFormatter,
+            argument_default=argparse.SUPPRESS,
+            allow_abbrev=False,
+        )
+
+    def error(self, message: str) -> NoReturn:
+        raise UserError(message.removeprefix("argument "))
+
+    def parse(self, argv: Sequence[str]) -> Given:
+        """Return only the options that were given. UserError for an unknown one."""
+        given, unknown = self.parse_known_args(argv)
+        for text in unknown:
+            wrong = text.split("=")[0]
+            known = [name for action in self._actions for name in action.option_strings if name.startswith("--")]
+            raise UserError(f"{wrong}: no such option{did_you_mean(wrong, known)}")
+        return vars(given)
+
+    def add_directories(self) -> None:
+        """Add --data-dir and --cache-dir, the folders that a data set is loaded from."""
+        self.add_argument("--data-dir", metavar="DIR", help="folder that holds the data set folders (data)")
+        self.add_argument("--cache-dir", metavar="DIR", help="where parsed data are kept (default: the user's cache)")
+
+
+def flag(name: str) -> str:
+    """Return the option of a name in `Given`: --time-budget for `time_budget`."""
+    return "--" + name.replace("_", "-")
+
+
+def refuse(given: Given, names: Iterable[str], why: str) -> None:
+    """Raise UserError if one of the named options was given."""
+    for name in names:
+        if name in given:
+            raise UserError(f"{flag(name)}: {why}")
+
+
+COLUMNS = ("user_col", "item_col", "time_col", "rating_col")
+SAME_NAME = ("base_url", "data_dir", "encoder", "features", "k_core", "name", "overwrite", *COLUMNS)
+OPTIONS = {name: flag(name) for name in SAME_NAME} | {"checksums": "--checksum", "rule": "--split"}
 """Parameter that messages of recmodels name in backquotes -> its option."""
-
-
-def command_parser(command: str, description: str, **settings: Any) -> Parser:
-    """Return the parser of `run_search.py COMMAND`, whose `parse` keeps only the arguments that were given."""
-    return Parser(
-        prog=f"run_search.py {command}",
-        description=description,
-        argument_default=argparse.SUPPRESS,
-        allow_abbrev=False,
-        **settings,
-    )
-
-
-def add_directories(parser: argparse.ArgumentParser) -> None:
-    """Add --data-dir and --cache-dir, the folders that a data set is loaded from."""
-    parser.add_argument("--data-dir", metavar="DIR", help="folder that holds the data set folders (data)")
-    parser.add_argument("--cache-dir", metavar="DIR", help="where parsed data are kept (default: the user's cache)")
 
 
 def name_options(message: str) -> str:

@@ -1,4 +1,4 @@
-"""A comparison of strategies from the command line: --compare, and --resume of a comparison."""
+"""Compare strategies from the command line: --compare, and --resume of a comparison."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,15 +8,14 @@ from rich.console import Console
 
 from recmodels.errors import UserError
 from recmodels.training.strategies import CONTROLS, knobs
-from tuning.cli.datasets import download, load
-from tuning.cli.options import Given, flag, refuse_changes, with_options
+from tuning.cli.arguments import Given, refuse
+from tuning.cli.datasets import download, load_data
+from tuning.cli.options import refuse_changes, with_options
 from tuning.cli.search import dry_run, file_name, new_spec, run_search, stamped
 from tuning.commandlines import resume_command
 from tuning.execution.ray_tune.settings import prepare
-from tuning.experiments.comparison import REFERENCE, Comparison
+from tuning.experiments import REFERENCE, Comparison, StrategyResult, read_results, run_comparison
 from tuning.experiments.comparison_report import remarks, result_table, write_result
-from tuning.experiments.results import StrategyResult, read_results
-from tuning.experiments.runner import run_comparison
 from tuning.records.folder import SearchFolder
 from tuning.reports.tables import say
 from tuning.space import SECTIONS_OF_TUNE
@@ -37,7 +36,7 @@ def new(given: Given, argv: Sequence[str], console: Console) -> int:
 
 
 def resume(folder: Path, given: Given, argv: Sequence[str], console: Console) -> int:
-    """Go on with the comparison in a folder; return the exit code."""
+    """Resume the comparison in a folder; return the exit code."""
     comparison = Comparison.read(folder / "comparison.yaml")
     refuse_changes(given, "when a comparison goes on, start a new one instead", budget=False)
     place = {"output_dir": str(folder.parent)}
@@ -46,12 +45,12 @@ def resume(folder: Path, given: Given, argv: Sequence[str], console: Console) ->
 
 
 def compare(comparison: Comparison, argv: Sequence[str], console: Console) -> int:
-    """Run what is left of a comparison and print its result; return the exit code."""
+    """Run the remaining searches of a comparison and print its result; return the exit code."""
     first = comparison.searches[0]
     prepare(first.resources.ray_address)
     from tuning.execution.ray_tune.cluster import cluster  # imports ray, which reads settings that `prepare` makes
 
-    data = load(first)
+    data = load_data(first.dataset, dict(first))
     say(console, f"{data}\ncomparison {comparison.name}")
 
     def run(spec: SearchSpec) -> bool:
@@ -81,10 +80,8 @@ def show(comparison: Comparison, results: list[StrategyResult], console: Console
 
 
 def new_comparison(given: Given) -> Comparison:
-    """Return the comparison that --compare and the options of its searches describe, checked. UserError."""
-    for name in ("strategy", "baseline", "export_format"):
-        if name in given:
-            raise UserError(f"{flag(name)}: has no meaning with --compare")
+    """Make the comparison from --compare and the options of its searches. UserError for an option that does not fit."""
+    refuse(given, ("strategy", "baseline", "export_format"), "has no meaning with --compare")
     if given.get("tune", "strategy") not in SECTIONS_OF_TUNE:
         raise UserError(f"--tune {given['tune']}: expected one of {', '.join(SECTIONS_OF_TUNE)} with --compare")
     named = [REFERENCE, *given["compare"].split(","), *(CONTROLS if "controls" in given else ())]
@@ -93,7 +90,7 @@ def new_comparison(given: Given) -> Comparison:
     name = given.get("name") or stamped(f"compare-{given.get('model')}-{given.get('dataset')}", 60)
     searches = []
     for strategy in strategies:
-        # A strategy's knob is set only in the searches of strategies that have it.
+        # --set of a strategy's knob goes only to the strategies that have this knob.
         fits = [text for text in given.get("set", ()) if _parameter(text) not in all_knobs - set(knobs(strategy))]
         part = {"strategy": strategy, "name": file_name(f"{name}-{strategy}"), "set": fits}
         searches.append(new_spec({**given, **part}))
@@ -105,5 +102,5 @@ def new_comparison(given: Given) -> Comparison:
 
 
 def _parameter(override: str) -> str:
-    """Return the parameter's name in NAME=VALUE or SECTION.NAME=VALUE."""
+    """Return NAME of NAME=VALUE or SECTION.NAME=VALUE."""
     return override.partition("=")[0].strip().rpartition(".")[2]

@@ -1,27 +1,25 @@
 """Data sets on the command line: load, check and download them."""
 
 import logging
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from recmodels.data import DEFAULT_DATA_DIR, NotPrepared, RecDataset, load_dataset
+from recmodels.data.corruptions import clean_name
+from recmodels.data.published import AMAZON_SETS
 from recmodels.errors import UserError
-
-# Heavy imports (numpy) wait until a data set is needed: --help answers at once.
-if TYPE_CHECKING:
-    from recmodels.data import RecDataset
-    from tuning.spec import SearchSpec
+from tuning.cli.arguments import Given
 
 log = logging.getLogger("mirrortune.data")
 
 
-def load_data(name: str, given: dict[str, Any]) -> "RecDataset":
-    """Load a data set from the given data_dir. UserError for an unknown name and for any fault in its folder.
+def load_data(name: str, given: Mapping[str, Any]) -> RecDataset:
+    """Load a data set. UserError for an unknown name and for any fault in its folder.
 
-    Messages add the commands that prepare a missing public set, or a set with features.
+    `given`: may have `data_dir` and `cache_dir`. Messages name the command that prepares a missing public set, or a
+    set with features.
     """
-    from recmodels.data import DEFAULT_DATA_DIR, NotPrepared, load_dataset
-    from recmodels.data.corruptions import clean_name
-
     data_dir = directory(given, "data_dir")
     try:
         data = load_dataset(name, data_dir, directory(given, "cache_dir"))
@@ -40,24 +38,17 @@ def load_data(name: str, given: dict[str, Any]) -> "RecDataset":
     return data
 
 
-def load(spec: "SearchSpec") -> "RecDataset":
-    """Load the data set of a search. Raises UserError as `load_data` does."""
-    return load_data(spec.dataset, {"data_dir": spec.data_dir, "cache_dir": spec.cache_dir})
-
-
-def download(given: dict[str, Any]) -> None:
-    """For --download: prepare the data set of the search if it has no folder yet and is a public one."""
+def download(given: Given) -> None:
+    """Prepare the data set of a search with --download if it has no folder yet and is a public one."""
     if "download" not in given:
         return
-    from recmodels.data.corruptions import clean_name
-    from recmodels.data.published import AMAZON_SETS
-    from tuning.cli.prepare import data_dir, prepare_public
+    from tuning.cli.prepare import data_dir, prepare_public  # loads the encoders of texts
 
     name = clean_name(given["dataset"])
     if name in AMAZON_SETS and not (data_dir(given) / name).exists():
         prepare_public({"set": name} | {key: given[key] for key in ("data_dir", "cache_dir") if key in given})
 
 
-def directory(given: dict[str, Any], name: str) -> Path | None:
+def directory(given: Mapping[str, Any], name: str) -> Path | None:
     """Return the folder that an option names; None if it is not given."""
     return Path(given[name]) if given.get(name) else None

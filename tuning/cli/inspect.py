@@ -4,27 +4,27 @@ import json
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
-from tuning.cli.arguments import add_directories, command_parser
+from recmodels.data import RecDataset
+from recmodels.data.inspection import Facts, inspect_data
+from recmodels.data.published import FOLDER_NAMES, PUBLISHED, difference
+from recmodels.evaluation import popularity_scores
+from tuning.cli.arguments import Parser
 from tuning.cli.datasets import load_data
-from tuning.cli.options import Parser
 from tuning.reports.tables import plain_columns, say, table
+from tuning.spec import Training
 
-if TYPE_CHECKING:
-    from recmodels.data.dataset import RecDataset
-
-Facts = dict[str, Any]
-
+DESCRIPTION = "Describe a data set: sizes, degrees, cold items, features, leaks, popularity's metrics."
 SPLITS = {"train": "training", "valid": "validation", "test": "test"}
 COMMONEST = {None: "-", "zero": "all zero", "mean": "the mean", "other": "neither zero nor the mean"}
 
 
-def main(argv: Sequence[str], console: Console) -> int:
-    """Show the facts; return 0. Raises UserError for an unknown name and any fault in the data."""
+def main(argv: Sequence[str], console: Console) -> None:
+    """Show the facts. UserError for an unknown name and any fault in the data."""
     given = parser().parse(argv)
     with collected_warnings() as warnings:
         facts = gather(load_data(given["name"], given))
@@ -33,59 +33,44 @@ def main(argv: Sequence[str], console: Console) -> int:
         print(json.dumps(facts, indent=1))
     else:
         show(facts, console)
-    return 0
 
 
 def parser() -> Parser:
     """Return the parser of the command's arguments."""
-    parser = command_parser(
-        "inspect", "Describe a data set: sizes, degrees, cold items, features, leaks, popularity's metrics."
-    )
+    parser = Parser("inspect", DESCRIPTION)
     parser.add_argument("name", metavar="NAME", help="as for --dataset; also with corruptions, such as demo@noise=0.1")
-    add_directories(parser)
+    parser.add_directories()
     parser.add_argument("--json", action="store_true", help="print JSON")
     return parser
 
 
 @contextmanager
 def collected_warnings() -> Iterator[list[str]]:
-    """Collect the loaders' warnings instead of printing them: they are a part of the report, but not of the JSON."""
+    """Yield a list that gets the loaders' warnings, which are not printed: they are a part of the report."""
     found: list[str] = []
 
-    class Collect(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
+    def collect(record: logging.LogRecord) -> bool:
+        if record.levelno >= logging.WARNING:
             found.append(record.getMessage())
+        return False  # prints nothing
 
-    logger, handler = logging.getLogger("mirrortune.data"), Collect(logging.WARNING)
-    logger.addHandler(handler)
-    before, logger.propagate = logger.propagate, False
+    logger = logging.getLogger("mirrortune.data")
+    logger.addFilter(collect)
     try:
         yield found
     finally:
-        logger.removeHandler(handler)
-        logger.propagate = before
+        logger.removeFilter(collect)
 
 
-def gather(data: "RecDataset") -> Facts:
-    """Return all facts about the data as plain JSON. `as_published`: None if no published set has the name."""
-    from recmodels.data.inspection import inspect_data
-    from recmodels.evaluation import popularity_scores
-    from tuning.spec import Training
+def gather(data: RecDataset) -> Facts:
+    """Return all facts about the data as plain JSON.
 
-    return {
-        **inspect_data(data),
-        "as_published": as_published(data),
-        "popularity": popularity_scores(data, Training().cutoffs),
-    }
-
-
-def as_published(data: "RecDataset") -> bool | None:
-    """Return whether the data set has the published sizes; None if no published set has its name."""
-    from recmodels.data.published import FOLDER_NAMES, PUBLISHED, difference
-
-    if FOLDER_NAMES.get(data.name, data.name) not in PUBLISHED:
-        return None
-    return difference(data.name, data.n_users, data.n_items, [len(part) for part in data.splits]) is None
+    `as_published`: whether its sizes are the published ones; None if no published set has its name.
+    """
+    known = FOLDER_NAMES.get(data.name, data.name) in PUBLISHED
+    differs = difference(data.name, data.n_users, data.n_items, [len(part) for part in data.splits])
+    scores = popularity_scores(data, Training().cutoffs)
+    return {**inspect_data(data), "as_published": differs is None if known else None, "popularity": scores}
 
 
 def show(facts: Facts, console: Console) -> None:
@@ -169,8 +154,7 @@ def text_table(header: Sequence[str], rows: dict[str, list[Any]]) -> Table:
 
 
 def number(value: Any) -> str:
-    """Format a number: counts whole and with commas, others with four significant digits. Texts stay as they are."""
+    """Format a number: whole ones with commas, others with four significant digits. Texts stay as they are."""
     if isinstance(value, str):
         return value
-    whole = value == int(value)
-    return f"{int(value):,}" if whole and (isinstance(value, int) or abs(value) >= 1) else f"{value:.4g}"
+    return f"{int(value):,}" if value == int(value) else f"{value:.4g}"

@@ -1,4 +1,4 @@
-"""The command line: choose the command, and turn what goes wrong into one line and an exit code.
+"""The command line: choose the command, and turn an error into one line and an exit code.
 
 Heavy imports (torch, ray, mlflow) wait until an argument needs them: --help answers at once.
 """
@@ -7,37 +7,40 @@ import logging
 import os
 import sys
 import warnings
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
+from importlib import import_module
 from pathlib import Path
 
 from rich.console import Console
 from rich.logging import RichHandler
 
 from recmodels.errors import UserError
-from tuning.cli.arguments import name_options
-from tuning.cli.datasets import directory
-from tuning.cli.options import Given, flag, parser
+from tuning.cli.arguments import Given, flag, name_options, refuse
+from tuning.cli.options import parser
 from tuning.spec import SearchSpec
 
+COMMANDS = ("inspect", "prepare", "recommend")
+"""The commands beside the search: modules of this package, each with a `main`."""
 MODES = ("resume", "replay", "list_models", "list_datasets", "list_strategies")
-"""The options that ask for something else than a new search."""
+"""Options that start no new search."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command line and return its exit code.
 
-    0 done, 1 no trial succeeded or a replay differs, 2 bad input, 130 interrupted, 141 nobody reads the output.
+    0 done, 1 no trial succeeded or a replay differs, 2 bad input, 130 interrupted, 141 the reader closed the pipe.
     """
     argv = list(sys.argv[1:] if argv is None else argv)
-    # Where nobody looks at a terminal a table need not fit into 80 columns.
+    # Without a terminal a table may be wider than 80 columns.
     console = Console(width=None if sys.stdout.isatty() else 120)
     logger = logging.getLogger("mirrortune")
     logger.addHandler(RichHandler(console=console, show_time=False, show_path=False, show_level=False))
     logger.setLevel(logging.INFO)
     warnings.filterwarnings("ignore", module=r"(ray|optuna|mlflow)\b")
     try:
-        if argv and not argv[0].startswith("-") and (command := commands().get(argv[0])):
-            return command(argv[1:], console)
+        if argv and argv[0] in COMMANDS:
+            import_module(f"tuning.cli.{argv[0]}").main(argv[1:], console)
+            return 0
         return run(parser().parse(argv), argv, console)
     except UserError as error:
         print(f"run_search.py: {name_options(str(error))}", file=sys.stderr)
@@ -45,16 +48,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("run_search.py: interrupted", file=sys.stderr)
         return 130
-    except BrokenPipeError:  # the reader, such as `head`, has enough
+    except BrokenPipeError:  # the reader, such as `head`, has stopped
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
-
-
-def commands() -> dict[str, Callable[[Sequence[str], Console], int]]:
-    """Return the commands beside the search, by name."""
-    from tuning.cli import inspect, prepare, recommend
-
-    return {"prepare": prepare.main, "inspect": inspect.main, "recommend": recommend.main}
 
 
 def run(given: Given, argv: Sequence[str], console: Console) -> int:
@@ -78,8 +74,7 @@ def run(given: Given, argv: Sequence[str], console: Console) -> int:
         return search.resume(root, given, argv, console)
     if "compare" in given:
         return compare.new(given, argv, console)
-    for needless in given.keys() & {"controls", "seeds"}:
-        raise UserError(f"{flag(needless)}: only with --compare")
+    refuse(given, ("controls", "seeds"), "only with --compare")
     return search.new(given, argv, console)
 
 
@@ -88,6 +83,7 @@ def list_names(mode: str, given: Given) -> int:
     from recmodels.data import known_datasets
     from recmodels.models import MODELS
     from recmodels.training import STRATEGIES
+    from tuning.cli.datasets import directory
 
     names: dict[str, Collection[str]] = {
         "list_models": MODELS,

@@ -4,21 +4,24 @@ A new option is one row in OPTIONS, and one field of the spec if it is a part of
 """
 
 import argparse
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
-from typing import Any, Literal, NoReturn, get_args, get_origin
+from typing import Any, Literal, get_args, get_origin
 
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
-from recmodels.errors import UserError, did_you_mean
+from recmodels.errors import UserError
 from recmodels.metric import NAMES
+from tuning.cli.arguments import Given, Parser, refuse
 from tuning.spec import SearchSpec, first_fault
 
-Given = dict[str, Any]
-"""The options of a command line that were given, and no others: `time_budget` for --time-budget -> its value."""
-
+DESCRIPTION = (
+    "Search Mirror Gradient's alpha, beta and interval (or any training strategy's knobs) for a model and a data set, "
+    "with Optuna, ASHA and Ray; compare the runs in MLflow; export the best configuration."
+)
 EPILOG = """examples:
   python run_search.py --model GRCN --dataset demo
   python run_search.py --model GRCN --dataset clothing --data-dir data --trials 40 --baseline
@@ -49,7 +52,7 @@ class Option:
     `metavar`: the name of its value in --help; None for a switch. `place`: the field of the SearchSpec that takes the
     value, such as `budget.trials`; None if no field does. `help`: added to the description of the field, if there is
     one. `read`: makes the value from the text. `repeatable`: may be given several times.
-    `resumable`: --resume may change it, as it makes no other experiment of the search's trials.
+    `resumable`: --resume may change it, because trials before and after stay comparable.
     """
 
     flag: str
@@ -64,13 +67,8 @@ class Option:
     def name(self) -> str:
         return self.flag.removeprefix("--").replace("-", "_")
 
-    def add_to(self, group: argparse._ArgumentGroup) -> None:
-        """Enter the option into a group of a parser."""
-        value: dict[str, Any] = {"metavar": self.metavar, "type": self.read} if self.metavar else {}
-        action = "append" if self.repeatable else "store" if self.metavar else "store_true"
-        group.add_argument(self.flag, action=action, help=self._help(), **value)
-
-    def _help(self) -> str:
+    def full_help(self) -> str:
+        """Return the text in --help: description, choices and default of the field, and `help`."""
         if self.place is None:
             return self.help
         field = field_at(self.place)
@@ -84,11 +82,9 @@ class Option:
 
 def field_at(place: str) -> FieldInfo:
     """Return the field of the SearchSpec at a place such as `budget.trials`."""
-    model: Any = SearchSpec
-    *outer, last = place.split(".")
-    for name in outer:
-        model = model.model_fields[name].annotation
-    field: FieldInfo = model.model_fields[last]
+    part, _, name = place.rpartition(".")
+    model: Any = SearchSpec.model_fields[part].annotation if part else SearchSpec
+    field: FieldInfo = model.model_fields[name]
     return field
 
 
@@ -155,64 +151,36 @@ OPTIONS: dict[str, tuple[Option, ...]] = {
         Option("--list-strategies", help="names for --strategy"),
     ),
 }
-"""Heading in --help -> its options."""
-
-
-class Parser(argparse.ArgumentParser):
-    """argparse whose faults are UserErrors of one line, with the nearest right option."""
-
-    def error(self, message: str) -> NoReturn:
-        raise UserError(message.removeprefix("argument "))
-
-    def parse(self, argv: Sequence[str]) -> dict[str, Any]:
-        """Return only what was given: option -> value."""
-        given, unknown = self.parse_known_args(argv)
-        for text in unknown:
-            wrong = text.split("=")[0]
-            known = [name for action in self._actions for name in action.option_strings if name.startswith("--")]
-            raise UserError(f"{wrong}: no such option{did_you_mean(wrong, known)}")
-        return vars(given)
+"""Heading in --help -> options below it."""
 
 
 def parser() -> Parser:
     """Return the parser of the options of a search."""
-    made = Parser(
-        prog="run_search.py",
-        description="Search Mirror Gradient's alpha, beta and interval (or any training strategy's knobs) for a model "
-        "and a data set, with Optuna, ASHA and Ray; compare the runs in MLflow; export the best configuration.",
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        argument_default=argparse.SUPPRESS,
-        allow_abbrev=False,
-    )
+    made = Parser("", DESCRIPTION, EPILOG)
     for heading, options in OPTIONS.items():
         group = made.add_argument_group(heading)
         for option in options:
-            option.add_to(group)
+            value: dict[str, Any] = {"metavar": option.metavar, "type": option.read} if option.metavar else {}
+            action = "append" if option.repeatable else "store" if option.metavar else "store_true"
+            group.add_argument(option.flag, action=action, help=option.full_help(), **value)
     return made
 
 
 def all_options() -> Iterator[Option]:
-    """Yield every option of a search."""
-    for options in OPTIONS.values():
-        yield from options
-
-
-def flag(name: str) -> str:
-    """Return the option whose value `Given` has under this name."""
-    return "--" + name.replace("_", "-")
+    """Return every option of a search."""
+    return chain.from_iterable(OPTIONS.values())
 
 
 def refuse_changes(given: Given, why: str, *, budget: bool = True) -> None:
-    """UserError if an option was given that a resume must not change. `budget`: whether it may change the budget."""
+    """Raise UserError for an option that a resume must not change. `budget`: whether it may change the budget."""
     for option in all_options():
         allowed = option.resumable and (budget or not (option.place or "").startswith("budget."))
-        if option.name in given and option.name != "resume" and not allowed:
-            raise UserError(f"{option.flag}: cannot be changed {why}")
+        if option.name != "resume" and not allowed:
+            refuse(given, [option.name], f"cannot be changed {why}")
 
 
 def with_options(base: Mapping[str, Any], given: Given) -> SearchSpec:
-    """Return the content of a spec with the given options at their places, checked; a UserError names the option."""
+    """Return the spec with the content `base` and the given options. UserError for a bad value names its option."""
     content = {key: dict(value) if isinstance(value, dict) else value for key, value in base.items()}
     flags = {each.place: each.flag for each in all_options() if each.place}
     for each in all_options():

@@ -1,4 +1,4 @@
-"""`run_search.py prepare NAME`: make the folder of a public data set, or with --from TABLE of a user's own."""
+"""`run_search.py prepare NAME`: make the folder of a public data set, or of your own with --from TABLE."""
 
 import argparse
 from collections.abc import Sequence
@@ -14,15 +14,15 @@ from recmodels.errors import UserError, did_you_mean
 from recmodels.prepare import Sources, prepare_amazon, prepare_own
 from recmodels.prepare.amazon import ADDRESSES, BASE_URL
 from recmodels.prepare.text import ENCODERS
-from tuning.cli.arguments import command_parser
-from tuning.cli.options import Parser, flag
+from tuning.cli.arguments import COLUMNS, Given, Parser, refuse
 from tuning.reports.tables import say
 
 FILES = {kind.replace("-", "_"): kind for kind in ADDRESSES}
 PUBLIC = {*FILES, "base_url", "checksum", "cache_dir", "no_images", "no_text"}
-OWN = {"name", "user_col", "item_col", "time_col", "rating_col", "min_rating", "features", "feature_ids"}
+OWN = {"name", *COLUMNS, "min_rating", "features", "feature_ids"}
 SEED = 999
 
+DESCRIPTION = "Make a data set folder from Amazon's public files, downloaded or local, or from tables of yours."
 EPILOG = """examples:
   python run_search.py prepare clothing
   python run_search.py prepare baby --reviews reviews_Baby_5.json.gz --metadata meta_Baby.json.gz --no-images
@@ -31,19 +31,18 @@ EPILOG = """examples:
 """
 
 
-def main(argv: Sequence[str], console: Console) -> int:
-    """Make a data set folder; return 0. Raises UserError for bad input."""
+def main(argv: Sequence[str], console: Console) -> None:
+    """Make a data set folder. UserError for bad input."""
     given = parser().parse(argv)
     folder = prepare_table(given) if "from_" in given else prepare_public(given)
     data_dir_option = "" if folder.parent == DEFAULT_DATA_DIR else f" --data-dir {folder.parent}"
     command = f"python run_search.py --model GRCN --dataset {folder.name}{data_dir_option}"
     say(console, f"{folder} is ready; next:\n  {command}")
-    return 0
 
 
-def prepare_public(given: dict[str, Any]) -> Path:
+def prepare_public(given: Given) -> Path:
     """Make the folder of a public data set and return it. Raises UserError."""
-    refuse(given, OWN, "only with --from")
+    refuse(given, sorted(OWN), "only with --from")
     if "set" not in given:
         raise UserError(f"prepare: expected the name of a data set ({', '.join(AMAZON_SETS)}), or --from TABLE")
     name = given["set"]
@@ -51,7 +50,7 @@ def prepare_public(given: dict[str, Any]) -> Path:
         known, near = ", ".join(AMAZON_SETS), did_you_mean(name, AMAZON_SETS)
         raise UserError(f"prepare {name}: expected one of {known}, or --from TABLE --name {name}{near}")
     if "ratings" in given:
-        refuse(given, {"reviews"}, "expected either reviews or --ratings")
+        refuse(given, ["reviews"], "expected either reviews or --ratings")
     sources = Sources(
         files={kind: Path(given[name]) for name, kind in FILES.items() if name in given},
         base_url=given.get("base_url", BASE_URL),
@@ -62,37 +61,36 @@ def prepare_public(given: dict[str, Any]) -> Path:
     return prepare_amazon(name, **options)
 
 
-def prepare_table(given: dict[str, Any]) -> Path:
-    """Make a folder from the table after --from and return it. Raises UserError."""
-    refuse(given, PUBLIC, "has no meaning with --from")
+def prepare_table(given: Given) -> Path:
+    """Make a folder from the user's table, --from, and return it. Raises UserError."""
+    refuse(given, sorted(PUBLIC), "has no meaning with --from")
     name = given.get("name") or given.get("set")
     if not name or Path(name).name != name or name.startswith("."):
         raise UserError(f"--name: expected the name of the new data set's folder, but got {name or 'none'!r}")
-    columns = {"user_col", "item_col", "time_col", "rating_col", "min_rating"}
-    options = shared(given) | {key: given[key] for key in given.keys() & columns}
+    options = shared(given) | {key: given[key] for key in given.keys() & {*COLUMNS, "min_rating"}}
     return prepare_own(Path(given["from_"]), name=name, features=features(given), **options)
 
 
-def shared(given: dict[str, Any]) -> dict[str, Any]:
-    """Return the arguments that both kinds of data sets take, without those that have their default."""
+def shared(given: Given) -> dict[str, Any]:
+    """Return the arguments for both `prepare_amazon` and `prepare_own`."""
     options = {key: given[key] for key in given.keys() & {"k_core", "encoder", "overwrite"}}
     seed, rule = given.get("seed", SEED), given.get("split", RULES[0])
     return options | {"data_dir": data_dir(given), "rule": rule, "seed": seed}
 
 
-def features(given: dict[str, Any]) -> list[str]:
-    """Return the texts after --features; --feature-ids is added to a .npy that comes without a list of ids."""
+def features(given: Given) -> list[str]:
+    """Return the values of --features; a .npy without a list of ids gets that of --feature-ids."""
     ids = f":{given['feature_ids']}" if "feature_ids" in given else ""
     return [text + ids if text.endswith(".npy") else text for text in given.get("features", ())]
 
 
-def data_dir(given: dict[str, Any]) -> Path:
+def data_dir(given: Given) -> Path:
     """Return the folder that the new folder is made in."""
     return Path(given.get("data_dir", DEFAULT_DATA_DIR))
 
 
 def checksums(texts: Sequence[str]) -> dict[str, str]:
-    """Parse texts such as reviews=SHA256: kind -> digest in lower case. Raises UserError."""
+    """Return kind -> digest in lower case, from texts such as reviews=SHA256. Raises UserError."""
     found = {}
     for text in texts:
         kind, equals, digest = text.partition("=")
@@ -103,12 +101,6 @@ def checksums(texts: Sequence[str]) -> dict[str, str]:
             raise UserError(f"--checksum {text}: expected 64 hexadecimal digits after {kind}=")
         found[kind] = digest
     return found
-
-
-def refuse(given: dict[str, Any], names: set[str], why: str) -> None:
-    """Raise UserError if one of the options is given."""
-    for name in sorted(given.keys() & names):
-        raise UserError(f"{flag(name)}: {why}")
 
 
 def at_least(least: int) -> Any:
@@ -124,13 +116,8 @@ def at_least(least: int) -> Any:
 
 def parser() -> Parser:
     """Return the parser of the command's arguments."""
-    parser = command_parser(
-        "prepare",
-        "Make a data set folder from Amazon's public files, downloaded or local, or from tables of yours.",
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("set", metavar="NAME", nargs="?", help=f"{', '.join(AMAZON_SETS)}")
+    parser = Parser("prepare", DESCRIPTION, EPILOG)
+    parser.add_argument("set", metavar="NAME", nargs="?", help=", ".join(AMAZON_SETS))
 
     group = parser.add_argument_group("both")
     group.add_argument("--data-dir", metavar="DIR", help=f"where the folder goes ({DEFAULT_DATA_DIR})")

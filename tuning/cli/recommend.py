@@ -4,60 +4,54 @@ import logging
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import torch
 from rich.console import Console
 
+from recmodels.data import RecDataset
+from recmodels.data.formats.item_rows import read_id_list
 from recmodels.errors import UserError
-from tuning.cli.arguments import add_directories, command_parser
+from recmodels.evaluation import evaluate
+from recmodels.evaluation.recommend import SUFFIXES, Ints, best_items, known_items, write_table
+from recmodels.models import Recommender
+from tuning.cli.arguments import Given, Parser
 from tuning.cli.datasets import load_data
-from tuning.cli.options import Parser
+from tuning.cli.replay import with_progress
+from tuning.export import Export, read_trainable
+from tuning.export.replay import load_model, model_of
 from tuning.reports.tables import say
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-    from torch import Tensor
-
-    from recmodels.data.dataset import RecDataset
-    from recmodels.data.ids import IdMaps
-    from recmodels.models import Recommender
-    from tuning.export.model import Export
-
+DESCRIPTION = "Train an exported configuration again, as --replay does, and write every user's best items."
 LEAVE_OUT = ("train", "all", "none")
 
 log = logging.getLogger("mirrortune")
 
 
-def main(argv: Sequence[str], console: Console) -> int:
-    """Write the table; return 0. Raises UserError for bad input."""
-    from recmodels.evaluation.recommend import best_items, known_items, write_table
-    from tuning.export.model import read_trainable
-
+def main(argv: Sequence[str], console: Console) -> None:
+    """Write the table. UserError for bad input."""
     given = parser().parse(argv)
     check(given)
     export = read_trainable(given["export"])
     data = load_data(export.dataset, given)
-    ids = data.ids
-    users = selected_users(given.get("users"), data, ids)
+    users = selected_users(given.get("users"), data)
     if data.fingerprint != export.data_fingerprint:
         log.warning("warning: %s is not the data of the export", export.dataset)
     model = trained(export, data, given.get("weights"), console)
-    blocks = best_items(embedded(model), users, given["top"], known_items(data, given["leave_out"]))
+    with torch.no_grad():
+        embedded = model.embed()
+    blocks = best_items(embedded, users, given["top"], known_items(data, given["leave_out"]))
     path = Path(given.get("output") or f"{Path(given['export']).stem}-top{given['top']}.csv")
     try:
-        n_rows = write_table(path, (block.frame(ids) for block in blocks))
+        n_rows = write_table(path, (block.frame(data.ids) for block in blocks))
     except OSError as error:
         raise UserError(f"--output {path}: cannot be written ({error.strerror or error})") from None
     say(console, f"{n_rows:,} rows for {len(users):,} users: {path}")
-    return 0
 
 
 def parser() -> Parser:
     """Return the parser of the command's arguments."""
-    parser = command_parser(
-        "recommend", "Train an exported configuration again, as --replay does, and write every user's best items."
-    )
+    parser = Parser("recommend", DESCRIPTION)
     parser.add_argument("export", metavar="EXPORT.yaml", type=Path, help="an exported configuration")
     parser.add_argument("--top", metavar="N", type=int, default=20, help="items for each user (20)")
     parser.add_argument("--users", metavar="FILE", type=Path, help="ids, one a line (default: all users)")
@@ -70,14 +64,12 @@ def parser() -> Parser:
         help="items of theirs that users do not get: train (default), all (validation and test too), none",
     )
     parser.add_argument("--weights", metavar="FILE", type=Path, help="best-....safetensors of the trial: no training")
-    add_directories(parser)
+    parser.add_directories()
     return parser
 
 
-def check(given: dict[str, Any]) -> None:
+def check(given: Given) -> None:
     """Raise UserError for bad arguments before anything is trained."""
-    from recmodels.evaluation.recommend import SUFFIXES
-
     if given["top"] < 1:
         raise UserError(f"--top: expected at least 1, but got {given['top']}")
     output = Path(given.get("output", "x.csv"))
@@ -88,52 +80,32 @@ def check(given: dict[str, Any]) -> None:
         raise UserError(f"--output {output}: {nearest} is not a folder to write to")
 
 
-def selected_users(path: Path | None, data: "RecDataset", ids: "IdMaps") -> "NDArray[np.int64]":
-    """Return the numbers of the users whose ids are listed in the file, in its order; of all users without a file.
+def selected_users(path: Path | None, data: RecDataset) -> Ints:
+    """Return the numbers (n,) of the users whose ids are in the file, in its order; of all users without a file.
 
     Raises UserError for a file that cannot be read and for an unknown id.
     """
-    import numpy as np
-
-    from recmodels.data.formats.item_rows import read_id_list
-
-    numbers = {name: number for number, name in enumerate(ids.users)}
+    known = data.ids.users
+    numbers = {name: number for number, name in enumerate(known)}
     listed = read_id_list(path) if path else list(numbers)
     for line, name in enumerate(listed, start=1):
         if name not in numbers:
-            raise UserError(f"{path}:{line}: no user {name!r} in {data.name}, expected ids such as {ids.users[0]!r}")
+            raise UserError(f"{path}:{line}: no user {name!r} in {data.name}, expected ids such as {known[0]!r}")
     users = np.array([numbers[name] for name in dict.fromkeys(listed)], dtype=np.int64)
     if untrained := int((data.train.counts[users] == 0).sum()):
         log.warning("%d users have no training interaction: their recommendations were not learnt for them", untrained)
     return users
 
 
-def trained(export: "Export", data: "RecDataset", weights: Path | None, console: Console) -> "Recommender":
+def trained(export: Export, data: RecDataset, weights: Path | None, console: Console) -> Recommender:
     """Return the exported model at its best epoch: trained again, or with the weights in a file."""
-    from tuning.cli.replay import with_progress
-    from tuning.export.replay import load_model, model_of
-
     if weights:
         model = load_model(export, data, weights)
     else:
         model = model_of(export, data, with_progress(export, data, console).weights)
     metric = export.training.metric
-    reached, expected = validation(model, data, export)[metric], export.metrics.valid[metric]
+    reached = evaluate(model, data, "valid", export.training.ks)[metric]
+    expected = export.metrics.valid[metric]
     if reached != expected:
         log.warning("warning: %s on validation is %.6f, but %.6f in the export", metric, reached, expected)
     return model
-
-
-def validation(model: "Recommender", data: "RecDataset", export: "Export") -> dict[str, float]:
-    """Return the validation metrics of the model."""
-    from recmodels.evaluation import evaluate
-
-    return evaluate(model, data, "valid", export.training.ks)
-
-
-def embedded(model: "Recommender") -> tuple["Tensor", "Tensor"]:
-    """Return the final embeddings of users (U, D) and items (I, D)."""
-    import torch
-
-    with torch.no_grad():
-        return model.embed()

@@ -1,30 +1,28 @@
-"""--replay: train an exported configuration again and say whether its metrics are the same."""
+"""--replay: train an exported configuration again and compare the metrics."""
 
 from rich.console import Console
 from rich.progress import Progress
 
-from recmodels.data.dataset import RecDataset
-from recmodels.errors import UserError
+from recmodels.data import RecDataset
+from tuning.cli.arguments import Given, refuse
 from tuning.cli.datasets import load_data
-from tuning.cli.options import Given, flag
-from tuning.export.model import Export, read_trainable
+from tuning.export import Export, read_trainable
 from tuning.export.replay import Trained, replay
 from tuning.reports.search_report import below_popularity
 from tuning.reports.tables import plain_columns, say, table
 
 
 def with_progress(export: Export, data: RecDataset, console: Console) -> Trained:
-    """Train an exported configuration again behind a progress bar."""
+    """Train an exported configuration again, with a progress bar."""
     with Progress(console=console) as progress:
         task = progress.add_task(f"{export.model} on {export.dataset}", total=export.training.epochs)
         return replay(export, data, lambda row: progress.update(task, completed=row.epoch))
 
 
 def run(given: Given, console: Console) -> int:
-    """Return 0 if the metrics are those of the export, digit by digit, else 1. UserError."""
+    """Print exported and replayed metrics; return 0 if they are the same, digit by digit, else 1."""
     extra = given.keys() - {"replay", "data_dir", "cache_dir", "output_dir"}
-    if extra:
-        raise UserError(f"{flag(min(extra))}: has no meaning with --replay, whose file says everything")
+    refuse(given, sorted(extra), "has no meaning with --replay, whose file says everything")
     export = read_trainable(given["replay"])
     data = load_data(export.dataset, given)
     if data.fingerprint != export.data_fingerprint:

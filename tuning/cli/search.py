@@ -1,4 +1,4 @@
-"""A search from the command line: options -> SearchSpec -> search; prints the result and what to do next."""
+"""Search from the command line: options -> SearchSpec -> search -> result and next steps on the terminal."""
 
 import os
 import re
@@ -13,8 +13,9 @@ from recmodels.data.dataset import RecDataset
 from recmodels.errors import UserError, did_you_mean
 from recmodels.models import MODELS
 from recmodels.training import STRATEGIES
-from tuning.cli.datasets import download, load
-from tuning.cli.options import Given, refuse_changes, with_options
+from tuning.cli.arguments import Given
+from tuning.cli.datasets import download, load_data
+from tuning.cli.options import refuse_changes, with_options
 from tuning.commandlines import next_steps, resume_command
 from tuning.proposals.queue import planned_trials
 from tuning.records.folder import SearchFolder
@@ -38,26 +39,26 @@ def new(given: Given, argv: Sequence[str], console: Console) -> int:
     if folder.exists():
         raise UserError(f"--name {spec.name}: this search exists in {folder.path.parent}; --resume {spec.name} goes on")
     download(given)
-    data = load(spec)
+    data = load_data(spec.dataset, dict(spec))
     say(console, f"{data}\nsearch {spec.name}: {spec.model}, {spec.strategy}")
     return search(spec, data, argv, console)
 
 
 def resume(root: Path, given: Given, argv: Sequence[str], console: Console) -> int:
-    """Go on with a search in the folder `root`; return the exit code."""
+    """Resume a search in the folder `root`; return the exit code."""
     name, path = given["resume"], root / given["resume"]
-    place = {"name": path.name, "output_dir": str(path.parent)}  # of the folder, which may be a copy
+    place = {"name": path.name, "output_dir": str(path.parent)}  # the folder may be a copy under another name
     folder = SearchFolder(path.resolve())
     if not folder.exists():
         known = [path.parent.name for path in root.glob("*/spec.yaml")]
         raise UserError(f"--resume {name}: no such search in {root}{did_you_mean(name, known)}")
     refuse_changes(given, "by --resume, start a new search instead")
     spec = with_options(folder.spec().model_dump(), {**given, **place})
-    return search(spec, load(spec), argv, console)
+    return search(spec, load_data(spec.dataset, dict(spec)), argv, console)
 
 
 def search(spec: SearchSpec, data: RecDataset, argv: Sequence[str], console: Console) -> int:
-    """Run what is left of a search and print its result; return the exit code."""
+    """Run the remaining trials of a search and print its result; return the exit code."""
     try:
         outcome = run_search(spec, data, argv, console)
     except KeyboardInterrupt:
@@ -68,14 +69,14 @@ def search(spec: SearchSpec, data: RecDataset, argv: Sequence[str], console: Con
 
 
 def run_search(spec: SearchSpec, data: RecDataset, argv: Sequence[str], console: Console) -> Outcome:
-    """Run what is left of a search, with a live table; a polite kill ends it as Ctrl-C does."""
+    """Run the remaining trials of a search, with a live table; SIGTERM ends it as Ctrl-C does."""
     signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGINT))
     live = LiveTable(planned_trials(spec), spec, console=console)
     return Search(spec, data, live, ["run_search.py", *argv]).run()
 
 
 def show(spec: SearchSpec, outcome: Outcome, console: Console) -> int:
-    """Print the result of a search and what to do next; return the exit code."""
+    """Print the result and the next steps of a search; return the exit code."""
     metric, winner = spec.training.metric, outcome.winner
     console.print(best_table(spec, outcome.records, outcome.popularity))
     if gain := baseline_gain(winner, baseline(outcome.records), metric):
@@ -104,7 +105,7 @@ def dry_run(spec: SearchSpec, console: Console) -> int:
 
 
 def new_spec(given: Given) -> SearchSpec:
-    """Return the search that the options and the space files describe, checked. UserError."""
+    """Make the spec of a search from the options and the space files. UserError for one that is missing or wrong."""
     for needed in ("model", "dataset"):
         if needed not in given:
             raise UserError(f"--{needed}: missing, expected a name (see --list-{needed}s)")
@@ -123,7 +124,7 @@ def new_spec(given: Given) -> SearchSpec:
 
 
 def overrides(given: Given) -> list[str | Parameter]:
-    """Return the overrides of --optimizer and of --set, which has the last word."""
+    """Return the overrides of the space: of --optimizer, then of --set, which win."""
     names = [name.strip() for name in given.get("optimizer", "").split(",")]
     if names == [""]:
         return given.get("set", [])
@@ -148,10 +149,10 @@ def what_to_tune(tune: str, strategy: str | None) -> tuple[str, str]:
 
 
 def file_name(text: str) -> str:
-    """Return the text with `-` for characters that a file name should not have."""
+    """Return the text as a file name: `-` stands for all but letters, digits and `._-`."""
     return re.sub(r"[^A-Za-z0-9._-]+", "-", text)
 
 
 def stamped(text: str, length: int) -> str:
-    """Return the text as a file name, cut to `length` characters, and the local time."""
+    """Return the text as a file name of at most `length` characters, followed by the local time."""
     return f"{file_name(text)[:length]}-{datetime.now():%Y%m%d-%H%M%S}"

@@ -1,8 +1,7 @@
 """Experiments of several searches that answer one question."""
 
 from tuning.experiments.comparison import REFERENCE, Comparison
-from tuning.experiments.confirmation import confirmation_of
 from tuning.experiments.results import StrategyResult, read_results
 from tuning.experiments.runner import run_comparison
 
-__all__ = ["REFERENCE", "Comparison", "StrategyResult", "confirmation_of", "read_results", "run_comparison"]
+__all__ = ["REFERENCE", "Comparison", "StrategyResult", "read_results", "run_comparison"]

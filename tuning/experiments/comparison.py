@@ -12,6 +12,8 @@ from pydantic import Field
 
 from recmodels.files import write_whole
 from recmodels.metric import Metric
+from tuning.records.folder import SearchFolder
+from tuning.records.selection import winner
 from tuning.spec import File, SearchSpec
 
 REFERENCE = "plain"
@@ -19,7 +21,7 @@ REFERENCE = "plain"
 
 
 class Comparison(File):
-    """`searches`: one per strategy, the reference first. `seeds`: how many fresh ones each winner is trained on."""
+    """`searches`: one per strategy, the reference first. `seeds`: number of fresh seeds for each winner."""
 
     what: ClassVar = "a comparison"
 
@@ -38,3 +40,22 @@ class Comparison(File):
     def write(self) -> None:
         """Write the comparison into its folder."""
         write_whole(self.folder / "comparison.yaml", self.to_yaml())
+
+    def confirmation_of(self, spec: SearchSpec) -> SearchSpec | None:
+        """Return the search that trains the winner of `spec` on fresh seeds, which had no part in the choice.
+
+        None without a winner, or if the comparison wants no seeds.
+        """
+        best = winner(SearchFolder.of(spec).ledger().values())
+        if best is None or not self.seeds:
+            return None
+        changes = {
+            "name": f"{spec.name}-seeds",
+            "space": best.params,
+            "role": "confirmation",
+            "scheduler": {"name": "none"},
+            "budget": {"trials": self.seeds},
+            "training": spec.training.model_dump() | {"seed": spec.training.seed + 1},
+            "export_dir": str(self.folder),
+        }
+        return SearchSpec.model_validate(spec.model_dump() | changes)

@@ -1,18 +1,18 @@
-"""The result of a comparison for people: one table, and what may be said of it.
+"""The result of a comparison as a table with remarks, and as files.
 
 A new column is one line in COLUMNS.
 """
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from statistics import fmean, stdev
-from typing import Any
 
 from rich.table import Table
 
-from recmodels.evaluation.paired_tests import LEVEL, PairedTest
+from recmodels.evaluation.paired_tests import LEVEL
 from recmodels.files import write_whole
+from recmodels.training.strategies import is_reconstruction
 from tuning.experiments.comparison import REFERENCE, Comparison
 from tuning.experiments.results import StrategyResult
 from tuning.reports.tables import Column, markdown_table, shown, table
@@ -21,9 +21,9 @@ from tuning.spec import Scores
 
 @dataclass(frozen=True)
 class ResultRow:
-    """A row: a strategy, or popularity, of which there is no result.
+    """A row of the table: a strategy, or popularity, whose `result` is None.
 
-    `valid`: best validation score. `test`: test scores of the runs that count. `gain`: of their mean over the
+    `valid`: best validation score. `test`: test scores of the tested runs. `gain`: of their mean over the
     reference's, as a share of it. `cost`: passes per epoch over the reference's.
     """
 
@@ -33,10 +33,6 @@ class ResultRow:
     gain: float | None = None
     cost: float | None = None
     result: StrategyResult | None = None
-
-
-def _of_result(get: Callable[[StrategyResult], Any]) -> Callable[[ResultRow], Any]:
-    return lambda row: None if row.result is None else get(row.result)
 
 
 def _mean_and_spread(values: Sequence[float]) -> str:
@@ -50,16 +46,16 @@ def _best_epoch(result: StrategyResult) -> float | None:
 
 COLUMNS: tuple[Column[ResultRow], ...] = (
     Column("strategy", lambda row: row.name, justify="left"),
-    Column("trials", _of_result(lambda result: result.trials)),
-    Column("passes", _of_result(lambda result: result.passes)),
+    Column("trials", lambda row: row.result and row.result.trials),
+    Column("passes", lambda row: row.result and row.result.passes),
     Column("valid", lambda row: row.valid),
     Column("test", lambda row: row.test or None, _mean_and_spread),
     Column("gain", lambda row: row.gain, "{:+.1%}".format),
-    Column("p users", _of_result(lambda result: result.users and result.users.p), "{:.2g}".format),
-    Column("p seeds", _of_result(lambda result: result.seeds and result.seeds.p), "{:.2g}".format),
-    Column("s/epoch", _of_result(lambda result: result.seconds_per_epoch), "{:.3g}".format),
+    Column("p users", lambda row: row.result and row.result.users and row.result.users.p, "{:.2g}".format),
+    Column("p seeds", lambda row: row.result and row.result.seeds and row.result.seeds.p, "{:.2g}".format),
+    Column("s/epoch", lambda row: row.result and row.result.per_epoch("seconds"), "{:.3g}".format),
     Column("cost", lambda row: row.cost, "{:.2f}".format),
-    Column("best epoch", _of_result(_best_epoch), "{:.0f}".format),
+    Column("best epoch", lambda row: row.result and _best_epoch(row.result), "{:.0f}".format),
 )
 """`passes`: forward and backward passes of the search. `p users`, `p seeds`: p values after Holm's correction."""
 
@@ -70,9 +66,8 @@ def result_table(results: Sequence[StrategyResult], popularity: Scores | None, m
 
 
 def rows(results: Sequence[StrategyResult], popularity: Scores | None, metric: str) -> list[ResultRow]:
-    """Return a row for each strategy and one for popularity, where it was measured."""
-    reference = next(result for result in results if result.strategy == REFERENCE)
-    found = [_row(result, reference, metric) for result in results]
+    """Return a row for each strategy, the reference first, and one for popularity, where it was measured."""
+    found = [_row(result, results[0], metric) for result in results]
     if popularity:
         valid, test = (popularity[split].get(metric) for split in ("valid", "test"))
         found.append(ResultRow("popularity", valid, [] if test is None else [test]))
@@ -80,7 +75,7 @@ def rows(results: Sequence[StrategyResult], popularity: Scores | None, metric: s
 
 
 def remarks(comparison: Comparison, results: Sequence[StrategyResult], popularity: Scores | None) -> Iterator[str]:
-    """Yield what may be said of the differences, one line each."""
+    """Yield conclusions and caveats, one line each."""
     seeds = max((len(result.tested) for result in results), default=0)
     yield (
         f"Each strategy's best configuration by validation {comparison.metric}, "
@@ -102,7 +97,7 @@ def remarks(comparison: Comparison, results: Sequence[StrategyResult], popularit
             f"One trial only, as nothing of it was searched: {', '.join(single)}. "
             "The others are the best of several; --controls, or --tune all for a searched base, levels that."
         )
-    if rebuilt := [result.strategy for result in results if result.reconstruction]:
+    if rebuilt := [result.strategy for result in results if is_reconstruction(result.strategy)]:
         yield f"Reconstructions, not to be taken for the results of their papers: {', '.join(rebuilt)}."
 
 
@@ -118,9 +113,9 @@ def write_result(comparison: Comparison, results: Sequence[StrategyResult], popu
 
 def _row(result: StrategyResult, reference: StrategyResult, metric: str) -> ResultRow:
     ours, theirs = result.test(metric), reference.test(metric)
-    passes, least = result.passes_per_epoch, reference.passes_per_epoch
+    passes, least = result.per_epoch("passes"), reference.per_epoch("passes")
     return ResultRow(
-        name=result.strategy + ("*" if result.reconstruction else ""),
+        name=result.strategy + ("*" if is_reconstruction(result.strategy) else ""),
         valid=result.best.value if result.best else None,
         test=ours,
         gain=fmean(ours) / fmean(theirs) - 1 if result is not reference and ours and theirs and any(theirs) else None,
@@ -135,9 +130,8 @@ def _verdict(result: StrategyResult) -> str:
         return "nothing to compare, it has no test metrics beside the reference's"
     first = next(iter(tests.values()))
     size = f"{first.difference:+.2g} [{first.low:+.2g}, {first.high:+.2g}]"
-    return f"{size} on test; " + ", ".join(_decision(what, test) for what, test in tests.items())
-
-
-def _decision(what: str, test: PairedTest) -> str:
-    verdict = "survives" if test.survives else "does not survive"
-    return f"{verdict} the test over {test.n} {what} (p {test.p:.2g})"
+    decisions = [
+        f"{'survives' if test.survives else 'does not survive'} the test over {test.n} {what} (p {test.p:.2g})"
+        for what, test in tests.items()
+    ]
+    return f"{size} on test; {', '.join(decisions)}"

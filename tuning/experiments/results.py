@@ -2,18 +2,17 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Literal
 
 import numpy as np
 import torch
 
-from recmodels.data.dataset import RecDataset
+from recmodels.data import RecDataset
 from recmodels.evaluation import Evaluator
 from recmodels.evaluation.paired_tests import Pair, PairedTest, pair_by_key, paired_tests
 from recmodels.training.checkpoint import load_weights
-from recmodels.training.strategies import is_reconstruction
 from tuning.execution.trial import build
-from tuning.experiments.comparison import REFERENCE, Comparison
-from tuning.experiments.confirmation import confirmation_of
+from tuning.experiments.comparison import Comparison
 from tuning.records.folder import SearchFolder
 from tuning.records.selection import winner
 from tuning.records.trials import TrialRecord
@@ -24,9 +23,9 @@ from tuning.spec import SearchSpec
 class StrategyResult:
     """The result of one strategy.
 
-    `trials`, `passes`: of its search. `best`: the winner of its search. `tested`: the runs whose test metrics count,
-    the winner on fresh seeds or, without any, the winner itself. `users`, `seeds`: how it differs from the reference
-    in the test metric, paired by user and by seed; None for the reference, or with fewer than two pairs.
+    `trials`, `passes`: of its search. `best`: the winner of its search. `tested`: the runs that are compared on test,
+    of the winner on fresh seeds or, without fresh seeds, the winner itself. `users`, `seeds`: the difference from the
+    reference in the test metric, paired by user and by seed; None for the reference, or with fewer than two pairs.
     """
 
     strategy: str
@@ -37,65 +36,58 @@ class StrategyResult:
     users: PairedTest | None
     seeds: PairedTest | None
 
-    @property
-    def reconstruction(self) -> bool:
-        return is_reconstruction(self.strategy)
-
-    @property
-    def seconds_per_epoch(self) -> float | None:
-        return self._per_epoch(sum(record.seconds for record in self.tested))
-
-    @property
-    def passes_per_epoch(self) -> float | None:
-        return self._per_epoch(sum(record.passes for record in self.tested))
+    def per_epoch(self, cost: Literal["seconds", "passes"]) -> float | None:
+        """Return the mean cost of an epoch in the tested runs; None without an epoch."""
+        epochs = sum(record.epochs for record in self.tested)
+        return sum(getattr(record, cost) for record in self.tested) / epochs if epochs else None
 
     def test(self, metric: str) -> list[float]:
-        """Return the test metric of each run that counts."""
+        """Return the test metric of each tested run."""
         return [record.test[metric] for record in self.tested]
-
-    def _per_epoch(self, total: float) -> float | None:
-        epochs = sum(record.epochs for record in self.tested)
-        return total / epochs if epochs else None
 
 
 def read_results(comparison: Comparison, data: RecDataset) -> list[StrategyResult]:
     """Return the result of each strategy, the reference first."""
-    runs = {spec.strategy: TestedRuns(comparison, spec, data) for spec in comparison.searches}
-    reference = runs[REFERENCE]
-    rivals = {name: run for name, run in runs.items() if name != REFERENCE}
-    by_user = paired_tests({name: run.pair_users(reference) for name, run in rivals.items()})
-    by_seed = paired_tests({name: run.pair_seeds(reference) for name, run in rivals.items()})
+    runs = [TestedRuns(comparison, spec, data) for spec in comparison.searches]
+    reference, *rivals = runs
+    by_user = paired_tests({run.spec.strategy: run.pair_users(reference) for run in rivals})
+    by_seed = paired_tests({run.spec.strategy: pair_by_key(run.by_seed, reference.by_seed) for run in rivals})
     return [
         StrategyResult(
-            strategy=name,
+            strategy=run.spec.strategy,
             trials=len(run.ledger),
             passes=sum(record.passes for record in run.ledger),
             best=winner(run.ledger),
             tested=list(run.tested.values()),
-            users=by_user.get(name),
-            seeds=by_seed.get(name),
+            users=by_user.get(run.spec.strategy),
+            seeds=by_seed.get(run.spec.strategy),
         )
-        for name, run in runs.items()
+        for run in runs
     ]
 
 
 class TestedRuns:
-    """The search of one strategy (`ledger`), and the runs whose test metrics count, by seed (`tested`)."""
+    """The search of one strategy, and its tested runs.
 
-    __test__ = False  # no class of tests, whatever its name says to pytest
+    `ledger`: of the search. `tested`: seed -> the record of its run. `spec`: the search that the tested runs are of.
+    `by_seed`: seed -> its test metric.
+    """
+
+    __test__ = False  # pytest would take it for a class of tests
 
     def __init__(self, comparison: Comparison, spec: SearchSpec, data: RecDataset):
         self.data, self.metric = data, comparison.metric
         self.ledger = list(SearchFolder.of(spec).ledger().values())
-        self.spec = confirmation_of(comparison, spec) or spec
-        records = list(SearchFolder.of(self.spec).ledger().values())
-        if self.spec is spec:
-            records = [best for best in [winner(records)] if best]
+        confirmation = comparison.confirmation_of(spec)
+        self.spec = confirmation or spec
+        best = winner(self.ledger)
+        records = SearchFolder.of(confirmation).ledger().values() if confirmation else [best] if best else []
         self.tested = {record.seed: record for record in records if self.metric in record.test}
+        self.by_seed = {seed: record.test[self.metric] for seed, record in self.tested.items()}
 
     @cached_property
     def by_user(self) -> dict[int, dict[int, float]]:
-        """Seed -> user -> the user's test metric."""
+        """Seed -> user -> the user's test metric. The users are the same for all seeds and strategies."""
         return {seed: self._by_user(record) for seed, record in self.tested.items()}
 
     def pair_users(self, other: "TestedRuns") -> Pair:
@@ -103,20 +95,12 @@ class TestedRuns:
         seeds = sorted(self.by_user.keys() & other.by_user.keys())
         return pair_by_key(self._user_means(seeds), other._user_means(seeds))
 
-    def pair_seeds(self, other: "TestedRuns") -> Pair:
-        """Return the test metric of each seed that both have."""
-        ours, theirs = (
-            {seed: record.test[self.metric] for seed, record in runs.tested.items()} for runs in (self, other)
-        )
-        return pair_by_key(ours, theirs)
-
     def _user_means(self, seeds: list[int]) -> dict[int, float]:
         """User -> the mean of the test metric over these seeds."""
         runs = [self.by_user[seed] for seed in seeds]
         if not runs:
             return {}
-        users = sorted(set(runs[0]).intersection(*runs))
-        return dict(zip(users, np.mean([[run[user] for user in users] for run in runs], axis=0), strict=True))
+        return dict(zip(runs[0], np.mean([list(run.values()) for run in runs], axis=0), strict=True))
 
     def _by_user(self, record: TrialRecord) -> dict[int, float]:
         trial = SearchFolder.of(self.spec).trial(record.trial)

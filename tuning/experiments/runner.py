@@ -1,15 +1,14 @@
-"""Run the searches of a comparison one after the other; one that was killed goes on where it was."""
+"""Run the searches of a comparison one after the other; a comparison that was killed resumes where it stopped."""
 
 from collections.abc import Callable, Iterator
 
 from recmodels.files import append_line, read_lines
 from tuning.experiments.comparison import Comparison
-from tuning.experiments.confirmation import confirmation_of
 from tuning.spec import SearchSpec
 
 
 def run_comparison(comparison: Comparison, run: Callable[[SearchSpec], bool]) -> bool:
-    """Run the searches that are still to be run; False if the user interrupted.
+    """Run the remaining searches; return False if the user interrupted.
 
     `run`: starts or resumes a search and returns False if the user interrupted it.
     """
@@ -27,5 +26,5 @@ def run_comparison(comparison: Comparison, run: Callable[[SearchSpec], bool]) ->
 def _searches(comparison: Comparison) -> Iterator[SearchSpec]:
     for spec in comparison.searches:
         yield spec
-        if seeds := confirmation_of(comparison, spec):
+        if seeds := comparison.confirmation_of(spec):
             yield seeds

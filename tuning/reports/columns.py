@@ -17,7 +17,7 @@ from tuning.spec import Params, Scores, SearchSpec
 
 @dataclass(frozen=True)
 class TrialRow:
-    """A row: a trial that runs or has ended, or a ranking that needs no trial.
+    """A row of a table: a trial that runs or has ended, or popularity, which needs no trial.
 
     `role`: of the trial. `epochs`: trained so far. `value`: best validation score so far. `test`: test metrics.
     `record`: of an ended trial.
@@ -65,8 +65,8 @@ def trial_columns(spec: SearchSpec) -> tuple[Column[TrialRow], ...]:
 
 
 def shown_parameters(spec: SearchSpec) -> list[Parameter]:
-    """Return the parameters that get a column: all that differ between trials, and those that the strategy's parts
-    declare in their attribute `shown`."""
+    """Return the parameters with a column: those that differ between trials, and those in the attribute `shown` of a
+    part of the strategy."""
     from recmodels.training.strategies import parts_of  # loads torch
 
     declared = {name for part in parts_of(spec.strategy).values() for name in part.shown}

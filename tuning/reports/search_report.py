@@ -1,4 +1,4 @@
-"""The result of a search for people: a table for the terminal and a page of Markdown."""
+"""The result of a search as a table for the terminal and as a page of Markdown."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -43,7 +43,7 @@ def below_popularity(scores: Scores, popularity: Scores | None, metric: str) -> 
 
 
 def baseline_gain(best: TrialRecord | None, plain: TrialRecord | None, metric: str) -> str | None:
-    """Say how much the winner gains over plain training; None unless both trained to their own end."""
+    """Return a sentence on the winner's gain over plain training; None unless both finished."""
     if best is None or plain is None or (best.status, plain.status) != ("finished", "finished"):
         return None
     if best.value is None or plain.value is None:
@@ -122,11 +122,10 @@ def _where(environment: Environment) -> str:
     data, git = environment.data, environment.git
     cpu = f"{environment.cpu.name}, {environment.cpu.cores} cores"
     source = f"commit `{git.commit[:12]}`{' with local changes' if git.dirty else ''}" if git else "no checkout"
-    return "\n".join(
-        (
-            f"- data: {data.users:,} users, {data.items:,} items, {data.train:,} / {data.valid:,} / "
-            f"{data.test:,} interactions, fingerprint `{data.fingerprint[:12]}`",
-            f"- machine: {', '.join([cpu, *(gpu.name for gpu in environment.gpus)])}",
-            f"- source: {source}; Python {environment.versions['python']}",
-        )
-    )
+    sizes = f"{data.users:,} users, {data.items:,} items, {data.train:,} / {data.valid:,} / {data.test:,} interactions"
+    lines = [
+        f"- data: {sizes}, fingerprint `{data.fingerprint[:12]}`",
+        f"- machine: {', '.join([cpu, *(gpu.name for gpu in environment.gpus)])}",
+        f"- source: {source}; Python {environment.versions['python']}",
+    ]
+    return "\n".join(lines)

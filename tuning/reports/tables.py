@@ -1,4 +1,4 @@
-"""Tables for people: one look on a terminal and in Markdown, and one way to write a value."""
+"""Tables on a terminal and in Markdown, and the format of their values."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -80,5 +80,5 @@ def markdown_table(columns: Sequence[Column[Row]], *groups: Iterable[Row]) -> st
 
 
 def say(console: Console, text: str) -> None:
-    """Print text as it is: nothing in it is markup, and a long line is left to the terminal."""
+    """Print text unchanged: without markup, colours or line breaks by rich."""
     console.print(text, markup=False, highlight=False, soft_wrap=True)

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-import recmodels.data
 from tests.recmodels.factories import checkerboard
+from tuning.cli import datasets
 from tuning.execution.ray_tune import cluster
 from tuning.execution.ray_tune import settings as ray_settings
 
@@ -34,4 +34,4 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 @pytest.fixture
 def board(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every data set is a checkerboard."""
-    monkeypatch.setattr(recmodels.data, "load_dataset", lambda *_: checkerboard())
+    monkeypatch.setattr(datasets, "load_dataset", lambda *_: checkerboard())

@@ -34,7 +34,7 @@ def test_winners_are_trained_on_fresh_seeds_and_tested_against_plain() -> None:
     difference = means[1] - means[0]
     assert mg.users.difference == pytest.approx(difference)
     assert mg.seeds.difference == pytest.approx(difference)
-    assert [result.passes_per_epoch for result in results] == [1, 2, 2]  # one batch an epoch, which is mirrored
+    assert [result.per_epoch("passes") for result in results] == [1, 2, 2]  # one batch an epoch, which is mirrored
     assert run_comparison(asked, driver)
     assert read_results(asked, data) == results
     assert len(driver.ran) == 6  # all of it was done

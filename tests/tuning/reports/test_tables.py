@@ -49,9 +49,9 @@ def test_results_are_printed_without_ray() -> None:
 import sys
 for name in ("ray", "optuna", "mlflow"):
     sys.modules[name] = None  # importing it fails
-import tuning.reports
+import tuning.reports.live
 import tuning.experiments, tuning.experiments.comparison_report as report
-from tuning.reports import best_table, summary_markdown
+from tuning.reports.search_report import best_table, summary_markdown
 from tuning.spec import SearchSpec
 spec = SearchSpec(name="s", model="BPR", dataset="demo", space={})
 result = tuning.experiments.StrategyResult("plain", 1, 2, None, [], None, None)
