@@ -151,7 +151,7 @@ def test_a_resume_changes_nothing_that_would_make_its_trials_another_experiment(
 def test_a_resume_refuses_other_data(capsys: Any, here: Path) -> None:
     made_folder(here)
     line = refused(capsys, "--resume", "made")
-    assert line == "checkerboard: not the data this search started with (fingerprint board20, expected f1n9e2)"
+    assert line == "demo: not the data this search started with (fingerprint board20, expected f1n9e2)"
 
 
 @pytest.mark.parametrize(
