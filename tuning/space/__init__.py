@@ -3,13 +3,12 @@
 from tuning.space.distributions import Choice, Distribution, Fixed, Range, Scalar
 from tuning.space.layers import SECTIONS_OF_TUNE, load_space
 from tuning.space.parameter import SECTIONS, Parameter, SpaceError
-from tuning.space.space import Dimension, Params, Space
+from tuning.space.space import Params, Space
 
 __all__ = [
     "SECTIONS",
     "SECTIONS_OF_TUNE",
     "Choice",
-    "Dimension",
     "Distribution",
     "Fixed",
     "Parameter",

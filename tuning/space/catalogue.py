@@ -75,7 +75,7 @@ def search_space(
     `tune`, `space`, `overrides`: see `load_space`. `dataset` may have corruptions.
 
     >>> space = search_space("LightGCN", "mg", "demo", overrides=["interval=3", "alpha=1.0"])
-    >>> [dimension.name for dimension in space.dimensions]
+    >>> list(space.dimensions)
     ['beta/alpha']
     """
     check_fit(model, strategy)

@@ -22,7 +22,7 @@ def load(*overrides, model="GRCN", strategy="mg", dataset="clothing", **options)
 
 
 def searched(space):
-    return [dimension.name for dimension in space.dimensions]
+    return list(space.dimensions)
 
 
 def message(*overrides, **options):
@@ -120,7 +120,7 @@ def test_a_fixed_share_follows_a_searched_alpha():
 
 def test_an_optimizer_brings_a_range_that_suits_it():
     def rates(*overrides):
-        return dict(load(*overrides, tune="base").dimensions).get("learning_rate")
+        return load(*overrides, tune="base").dimensions.get("learning_rate")
 
     adam, sgd = rates(), rates("optimizer=sgd")
     assert (adam.high, sgd.high, sgd.default) == (0.1, 10.0, 1e-3)
