@@ -1,8 +1,7 @@
 """SearchSpec: a whole search as one checked value. Resume, replay and report start from it and from nothing else."""
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal, TypeVar
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer, PlainValidator, ValidationError
 from pydantic_core import ErrorDetails
@@ -31,9 +30,6 @@ class Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, use_attribute_docstrings=True)
 
 
-FilePart = TypeVar("FilePart", bound="File")
-
-
 class File(Part):
     """A value that is kept in a YAML file."""
 
@@ -47,9 +43,20 @@ class File(Part):
         return to_yaml(self.model_dump(mode="json"))
 
     @classmethod
-    def read(cls: type[FilePart], path: Path) -> FilePart:
+    def read(cls, path: Path) -> Self:
         """Return the value in a file. UserError, one line, if it is missing, damaged, or of another version."""
-        return validate(cls, read_yaml(path, expected=cls.what))
+        return cls.of(read_yaml(path, expected=cls.what))
+
+    @classmethod
+    def of(cls, document: Document) -> Self:
+        """Return the value in a document. UserError, one line with file and line, if it is not one."""
+        if isinstance(document.data, dict):
+            check_format(document.data, document.name)
+        try:
+            return cls.model_validate(document.data)
+        except ValidationError as error:
+            place = document.where(*map(str, _worst(error)["loc"]))
+            raise UserError(f"{place}: {first_fault(error)}") from None
 
 
 class Budget(Part):
@@ -155,20 +162,6 @@ class SearchSpec(File):
     """folder for the best configuration"""
     export_format: Literal["mirrortune", "mmrec"] = "mirrortune"
     """form of the best configuration; mmrec: also in the keys of MMRec"""
-
-
-Model = TypeVar("Model", bound=BaseModel)
-
-
-def validate(kind: type[Model], document: Document) -> Model:
-    """Return a document as a checked value. UserError, one line with file and line, if it is not one."""
-    if isinstance(document.data, Mapping):
-        check_format(document.data, document.name)
-    try:
-        return kind.model_validate(document.data)
-    except ValidationError as error:
-        place = document.where(*map(str, _worst(error)["loc"]))
-        raise UserError(f"{place}: {first_fault(error)}") from None
 
 
 def first_fault(error: ValidationError) -> str:

@@ -11,16 +11,9 @@ from tuning.yaml_document import comment, to_yaml
 
 LEARNERS = ("adam", "sgd", "rmsprop", "adagrad")
 STRATEGIES = ("plain", "mg")
-KEYS = {
-    "strategy": {"alpha": "alpha1", "beta": "alpha2", "interval": "beta"},
-    "train": {
-        "learning_rate": "learning_rate",
-        "batch_size": "train_batch_size",
-        "optimizer": "learner",
-        "weight_decay": "weight_decay",
-    },
-}
-"""Section -> our parameter -> MMRec's key; the parameters of models have the same names."""
+KEYS = {"alpha": "alpha1", "beta": "alpha2", "interval": "beta", "optimizer": "learner"}
+KEYS |= {"batch_size": "train_batch_size", "learning_rate": "learning_rate", "weight_decay": "weight_decay"}
+"""Our parameter of the strategy or of training -> MMRec's key. The parameters of models have the same names."""
 WITHOUT_KEY = {
     "variant": "benchmark",
     "ssl_task": "fac",
@@ -43,15 +36,11 @@ METRICS = {"recall": "Recall", "precision": "Precision", "map": "MAP", "ndcg": "
 
 def to_mmrec(export: Export) -> str:
     """Return the text of a file in MMRec's keys. UserError if MMRec would train the winner differently."""
+    training, metric = export.training, Metric(export.training.metric)
+    check_mmrec(export.model, export.strategy, metric)
     settings, left_out = _parameters(export)
-    training = export.training
-    check_mmrec(export.model, export.strategy, training.metric)
-    parameters = {name: value for part in export.parameters.values() for name, value in part.items()}
-    for name, value in WITHOUT_KEY.items():
-        _check(name, parameters.get(name, value), (value,))
     _check("optimizer", settings.get("learner", "adam"), LEARNERS)
-    metric = Metric(training.metric)
-    settings |= {"seed": [export.seed]}
+    settings["seed"] = [export.seed]
     settings |= {
         "hyper_parameters": [key for key in settings if key not in SCALARS],
         "epochs": training.max_epochs,
@@ -80,18 +69,21 @@ def _check(name: str, value: Any, known: Collection[Any]) -> None:
 
 
 def _parameters(export: Export) -> tuple[dict[str, Any], list[str]]:
-    """Return MMRec's settings, in lists if it searches them, and the names of our parameters that it does not have."""
+    """Return MMRec's settings, in lists if it searches them, and the names of our parameters that it does not have.
+
+    UserError if it trains with another value of a parameter.
+    """
     settings: dict[str, Any] = {}
     left_out = []
     for section, values in export.parameters.items():
         for name, value in values.items():
-            if name in WITHOUT_KEY or name == "clip_first":  # clip_first only matters with clip_norm, which is None
-                continue
-            key = name if section == "model" else KEYS[section].get(name)
-            if key is None:
-                left_out.append(f"{section}.{name}")
-            else:
+            key = name if section == "model" else KEYS.get(name)
+            if name in WITHOUT_KEY:
+                _check(name, value, (WITHOUT_KEY[name],))
+            elif key:
                 settings[key] = value if key in SCALARS else [value]
+            elif name != "clip_first":  # it only matters with clip_norm, which is None
+                left_out.append(f"{section}.{name}")
     return settings, left_out
 
 

@@ -5,10 +5,8 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from tuning.space.distributions import Fixed
-from tuning.space.parameter import SECTIONS, Parameter, SpaceError
-from tuning.space.space import Space
-from tuning.spec import CheckedMetric, File, Part, validate
+from tuning.space import SECTIONS, Fixed, Parameter, Space, SpaceError
+from tuning.spec import CheckedMetric, File, Part
 from tuning.yaml_document import Document, read_yaml
 
 
@@ -68,16 +66,15 @@ def read_trainable(path: Path) -> Export:
     from tuning.space.catalogue import check_export  # it loads torch
 
     document = read_yaml(path, expected=Export.what)
-    export = validate(Export, document)
+    export = Export.of(document)
     check_export(_space(export, document), export.model, export.strategy, document.name)
     return export
 
 
 def _space(export: Export, document: Document) -> Space:
-    """Return the exported parameters as a space of one point. SpaceError if one is not a value, or a section lacks."""
-    for section in SECTIONS:
-        if section not in export.parameters:
-            raise SpaceError(f"{document.where('parameters')}: parameters: {section} is missing")
+    """Return the exported parameters as a space of one point. SpaceError for a missing section or a faulty value."""
+    if missing := set(SECTIONS) - export.parameters.keys():
+        raise SpaceError(f"{document.where('parameters')}: parameters: {min(missing)} is missing")
     parameters = []
     for section, values in export.parameters.items():
         for name, value in values.items():

@@ -35,13 +35,7 @@ def replay(export: Export, data: RecDataset, report: Report = lambda row: None) 
     are not ordered, nearly so.
     """
     training = export.training
-    rule = Training(
-        max_epochs=training.epochs,
-        patience=training.epochs,
-        metric=training.metric,
-        ks=training.ks,
-        seed=export.seed,
-    )
+    rule = Training(max_epochs=training.epochs, patience=training.epochs, metric=training.metric, ks=training.ks)
     with tempfile.TemporaryDirectory() as scratch:
         folder = TrialFolder(Path(scratch))
         run_trial(plan_of(export), model=export.model, data=data, training=rule, folder=folder, report=report)
@@ -54,17 +48,9 @@ def replay(export: Export, data: RecDataset, report: Report = lambda row: None) 
 
 def plan_of(export: Export) -> TrialPlan:
     """Return the winner as a plan, which `run_trial` and `build` take."""
-    return TrialPlan(
-        trial="replay",
-        role="replay",
-        strategy=export.strategy,
-        params={str(section): values for section, values in export.parameters.items()},
-        point={},
-        seed=export.seed,
-        threads=export.threads,
-        device=export.device,
-        time=time.time(),
-    )
+    params = {str(section): values for section, values in export.parameters.items()}
+    same = export.model_dump(include={"strategy", "seed", "threads", "device"})
+    return TrialPlan(trial="replay", role="replay", params=params, point={}, time=time.time(), **same)
 
 
 def model_of(export: Export, data: RecDataset, weights: dict[str, Tensor]) -> Recommender:

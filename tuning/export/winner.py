@@ -41,21 +41,13 @@ def _export(spec: SearchSpec, record: TrialRecord, folder: SearchFolder) -> Expo
     counts = Counter(other.status for other in folder.ledger().values() if other.role != "baseline")
     environment = folder.environment()
     assert environment is not None  # a search that has a winner was started
+    own = {"epochs": record.epochs, "best_epoch": record.best_epoch, "ks": spec.training.cutoffs}
     fields = {
-        "model": spec.model,
-        "dataset": spec.dataset,
-        "strategy": spec.strategy,
+        **spec.model_dump(include={"model", "dataset", "strategy"}),
         "reconstruction": is_reconstruction(spec.strategy),
         "parameters": record.params,
         "seed": record.seed,
-        "training": {
-            "epochs": record.epochs,
-            "best_epoch": record.best_epoch,
-            "metric": spec.training.metric,
-            "ks": spec.training.cutoffs,
-            "max_epochs": spec.training.max_epochs,
-            "patience": spec.training.patience,
-        },
+        "training": own | spec.training.model_dump(include={"metric", "max_epochs", "patience"}),
         "metrics": record.scores,
         "popularity": folder.popularity(),
         "data_fingerprint": environment.data.fingerprint,

@@ -3,8 +3,7 @@
 import inspect
 import math
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Collection, Sequence
 from itertools import islice
 from typing import Any
 
@@ -20,7 +19,6 @@ from tuning.space.layers import load_space
 from tuning.space.parameter import Parameter, SpaceError
 from tuning.space.space import Space
 
-Values = Mapping[str, Any]
 MOST_CORNERS = 10_000
 """So many corners of a part are built. Spaces have far fewer; in a larger one a fault beyond is left to its trial."""
 
@@ -78,18 +76,13 @@ def search_space(
     >>> list(space.dimensions)
     ['beta/alpha']
     """
-    check_fit(model, strategy)
+    for name, part in zip(part_names(strategy), parts_of(strategy).values(), strict=True):
+        if part.needs_features and not MODELS[model].reads_features:
+            raise UserError(f"--strategy {strategy}: {name} moves item features, but {model} reads none")
     known = known_parameters(model, strategy)
     made = load_space(model, strategy, clean_name(dataset), tune=tune, space=space, overrides=overrides, known=known)
     check_space(made, model, strategy)
     return made
-
-
-def check_fit(model: str, strategy: str) -> None:
-    """Raise UserError for a strategy that needs item features with a model whose loss reads none."""
-    for name, part in zip(part_names(strategy), parts_of(strategy).values(), strict=True):
-        if part.needs_features and not MODELS[model].reads_features:
-            raise UserError(f"--strategy {strategy}: {name} moves item features, but {model} reads none")
 
 
 def check_space(space: Space, model: str, strategy: str) -> None:
@@ -103,11 +96,11 @@ def check_space(space: Space, model: str, strategy: str) -> None:
             raise SpaceError(f"{p.source}: {p.section}: no parameter {p.name!r}{hint}")
     if missing := set(TRAIN) - {p.name for p in space.parameters}:
         raise SpaceError(f"train: {min(missing)} is missing, expected in the model's file or --set")
-    _check_corners(space, "train", keywords(train_section), partial(_build, train_section))
+    _check_corners(space, "train", keywords(train_section), train_section)
     for name in keywords(MODELS[model]):
-        _check_corners(space, "model", {name}, partial(check_values, MODELS[model]))
+        _check_corners(space, "model", {name}, MODELS[model])
     for part in parts_of(strategy).values():
-        _check_corners(space, "strategy", keywords(part), partial(_build, part))
+        _check_corners(space, "strategy", keywords(part), part)
 
 
 def check_export(space: Space, model: str, strategy: str, source: str) -> None:
@@ -120,16 +113,13 @@ def check_export(space: Space, model: str, strategy: str, source: str) -> None:
     check_space(space, model, strategy)
 
 
-def _build(made_by: Callable[..., Any], values: Values) -> None:
-    check_values(made_by, values)
-    made_by(**values)
-
-
-def _check_corners(space: Space, section: str, names: Collection[str], build: Callable[[Values], None]) -> None:
-    """Raise SpaceError, which begins with the sources of the parameters it names, if `build` refuses a corner."""
+def _check_corners(space: Space, section: str, names: Collection[str], made_by: Callable[..., Any]) -> None:
+    """Raise SpaceError, which begins with the sources of the parameters it names, if `made_by` refuses a corner."""
     for corner in islice(space.corners(section, names), MOST_CORNERS):
         try:
-            build(corner)
+            check_values(made_by, corner)
+            if section != "model":  # which could only be made with its data
+                made_by(**corner)
         except ValueError as error:
             here = [p for p in space.parameters if p.section == section and p.name in corner]
             named = [p for p in here if re.search(rf"\b{p.name}\b", str(error))] or here

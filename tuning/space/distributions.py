@@ -28,9 +28,6 @@ class Fixed:
     def default(self) -> Scalar:
         return self.value
 
-    def to_data(self) -> dict[str, Any]:
-        return {"type": "fixed", "value": self.value}
-
 
 @dataclass(frozen=True)
 class Choice:
@@ -120,10 +117,10 @@ class Range:
         return int(value) if self.whole else float(value)
 
     def to_data(self) -> dict[str, Any]:
-        data = {"low": self.low, "high": self.high, "step": self.step, "default": self.default}
-        if not self.whole:
-            return _without_none({"type": "loguniform" if self.log else "uniform", **data})
-        return _without_none({"type": "int", **data, **({"step": None, "log": True} if self.log else {})})
+        kind = "int" if self.whole else "loguniform" if self.log else "uniform"
+        step, log = (None, self.whole or None) if self.log else (self.step, None)
+        data = {"low": self.low, "high": self.high, "step": step, "default": self.default, "log": log}
+        return _without_none({"type": kind, **data})
 
     def _contains(self, value: float) -> bool:
         on_step = self.step is None or (_exact(value) - _exact(self.low)) % _exact(self.step) == 0

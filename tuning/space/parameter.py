@@ -45,10 +45,10 @@ class Parameter:
 
     def to_data(self) -> Any:
         """Return it in the form of a space file."""
-        fixed = isinstance(self.distribution, Fixed)
-        if self.of is not None:
-            return self.distribution.to_data() | {"type": "fixed" if fixed else "fraction", "of": self.of}
-        return self.distribution.value if isinstance(self.distribution, Fixed) else self.distribution.to_data()
+        if isinstance(self.distribution, Fixed):
+            value = self.distribution.value
+            return {"type": "fixed", "value": value, "of": self.of} if self.of else value
+        return self.distribution.to_data() | ({"type": "fraction", "of": self.of} if self.of else {})
 
 
 TYPES: dict[str, tuple[Callable[..., Distribution], str, str]] = {
@@ -70,26 +70,26 @@ def parse_distribution(raw: Any) -> tuple[Distribution, str | None]:
     """
     if not isinstance(raw, dict):
         return Fixed(raw), None
-    kind, keys = _type_and_keys(raw)
-    of = keys.pop("of", None)
-    if of is None:
-        return TYPES[kind][0](**keys), None
-    if not isinstance(of, str):
+    keys = dict(raw)
+    kind, of = keys.pop("type", None), raw.get("of")
+    _check_keys(kind, keys)
+    if not isinstance(of, str | None):
         raise ValueError(f"of must be the name of a parameter, but got {of!r}")
-    share = TYPES[kind][0](**keys)
-    least, most = bounds(share)
-    if not 0 <= least <= most < 1:
-        raise ValueError(f"a fraction must stay in 0 <= fraction < 1, but got {share}")
-    return share, of
+    keys.pop("of", None)
+    distribution = TYPES[kind][0](**keys)
+    if of is not None:
+        least, most = bounds(distribution)
+        if not 0 <= least <= most < 1:
+            raise ValueError(f"a fraction must stay in 0 <= fraction < 1, but got {distribution}")
+    return distribution, of
 
 
-def _type_and_keys(raw: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-    kind = raw.get("type")
+def _check_keys(kind: Any, keys: Mapping[str, Any]) -> None:
+    """ValueError unless it is a type, and these are its keys."""
     if not isinstance(kind, str):
         raise ValueError(f"a mapping needs a type, one of {', '.join(TYPES)}")
     if kind not in TYPES:
         raise ValueError(f"unknown type {kind!r}{did_you_mean(kind, TYPES)}")
-    keys = {key: value for key, value in raw.items() if key != "type"}
     required, optional = (text.split() for text in TYPES[kind][1:])
     for key, value in keys.items():
         if key not in required + optional:
@@ -98,7 +98,6 @@ def _type_and_keys(raw: dict[str, Any]) -> tuple[str, dict[str, Any]]:
             raise ValueError(f"{key} has no value")
     if missing := set(required) - keys.keys():
         raise ValueError(f"{kind} needs {', '.join(sorted(missing))}")
-    return kind, keys
 
 
 def read_parameters(document: Document, sections: tuple[str, ...] = SECTIONS) -> list[Parameter]:
