@@ -1,4 +1,4 @@
-"""The parameters that models, strategies and training accept, and whether a space fits them. Imports torch."""
+"""The parameters that models, strategies and training accept, and the check that a space fits them. Imports torch."""
 
 import inspect
 import math
@@ -20,7 +20,7 @@ from tuning.space.parameter import Parameter, SpaceError
 from tuning.space.space import Space
 
 MOST_CORNERS = 10_000
-"""So many corners of a part are built. Spaces have far fewer; in a larger one a fault beyond is left to its trial."""
+"""Most corners of a part that are built. Spaces have far fewer; a fault at a later corner fails its trial instead."""
 
 
 def train_section(
@@ -33,7 +33,10 @@ def train_section(
     initial_accumulator: NotNegative = 0.0,
     clip_norm: Positive = math.inf,
 ) -> None:
-    """Make the optimiser of a `train` section, whose schema this signature is. ValueError for another's setting."""
+    """Make the optimiser of a `train` section. The section's schema is this signature.
+
+    ValueError for a setting of another optimiser.
+    """
     rates: dict[str, Any] = {"learning_rate": learning_rate, "weight_decay": weight_decay}
     rates |= {"momentum": momentum, "initial_accumulator": initial_accumulator}
     make_optimizer(optimizer, [torch.nn.Parameter(torch.zeros(1))], **rates)
@@ -44,7 +47,7 @@ TRAIN = [name for name, each in inspect.signature(train_section).parameters.item
 
 
 def known_parameters(model: str, strategy: str) -> dict[str, Collection[str]]:
-    """Return section -> the parameters it accepts, from the signatures of the model and the strategy's parts."""
+    """Return the parameters that each section accepts, from the signatures of the model and the strategy's parts."""
     return {"strategy": knobs(strategy), "train": list(keywords(train_section)), "model": list(keywords(MODELS[model]))}
 
 
@@ -68,7 +71,7 @@ def search_space(
     space: str | None = None,
     overrides: Sequence[str | Parameter] = (),
 ) -> Space:
-    """Return the checked space of a search. UserError for names or values that cannot be.
+    """Return the checked space of a search. UserError for names or values that cannot be trained.
 
     `tune`, `space`, `overrides`: see `load_space`. `dataset` may have corruptions.
 
@@ -86,8 +89,10 @@ def search_space(
 
 
 def check_space(space: Space, model: str, strategy: str) -> None:
-    """Raise SpaceError unless a trial can be built at each corner of the space: its names are known, none of TRAIN is
-    missing, the optimiser and the strategy's parts can be made, and the model's values have the types of its signature.
+    """Raise SpaceError unless a trial can be built at each corner of the space.
+
+    All names must be known, none of TRAIN may be missing, the optimiser and the strategy's parts must accept their
+    values, and the model's values must have the types of its signature.
     """
     known = known_parameters(model, strategy)
     for p in space.parameters:

@@ -16,7 +16,7 @@ from tuning.space.space import Space
 from tuning.yaml_document import Document, parse_yaml, read_yaml
 
 SECTIONS_OF_TUNE: dict[str, tuple[str, ...]] = {"strategy": ("strategy",), "base": ("train", "model"), "all": SECTIONS}
-"""A value of --tune -> the sections that it searches."""
+"""Value of --tune -> the sections that are searched."""
 SEARCH_SPACES = Path(__file__).resolve().parents[2] / "search_spaces"
 
 
@@ -31,11 +31,11 @@ def load_space(
     known: Mapping[str, Collection[str]],
     root: Path = SEARCH_SPACES,
 ) -> Space:
-    """Return the space of one search. SpaceError or YamlError, one line, for a fault in any layer.
+    """Return the space of one search. UserError, one line, for a fault in any layer.
 
-    `tune`: a key of SECTIONS_OF_TUNE; the parameters of other sections are fixed at their defaults, but for those that
-    the data set's or the pair's file, `space` (built-in name or path) or `overrides` ("name=value", or a parameter)
-    redefine. `known`: section -> the names that it accepts.
+    `tune`: a key of SECTIONS_OF_TUNE. Parameters of other sections are fixed at their defaults, unless the data set's
+    or the pair's file, `space` (built-in name or path) or `overrides` ("name=value", or a parameter) give them values.
+    `known`: section -> the names that it accepts.
 
     >>> from tuning.space.catalogue import known_parameters
     >>> known = known_parameters("LightGCN", "mg")
@@ -49,7 +49,7 @@ def load_space(
     base = read_parameters(_layer(root, "models", model), ("train", "model"))
     for part in [strategy] if strategy in _files(root, "strategies") else strategy.split("+"):
         base += read_parameters(_layer(root, "strategies", part).under("strategy"), ("strategy",))
-    # A data set's file is for every model, so it has no model section. A strategy without knobs skips the pair's.
+    # A data set's file serves every model and so has no model section. The baseline has no knobs and skips a pair's.
     changes = read_parameters(_layer(root, "datasets", dataset, optional=True), ("train",))
     pair = read_parameters(_layer(root, "pairs", f"{model}-{dataset}", optional=True))
     changes += [each for each in pair if each.section != "strategy" or known["strategy"]]
@@ -81,7 +81,10 @@ def _sections(known: Mapping[str, Collection[str]]) -> dict[str, str]:
 
 
 def _misplaced(parameter: Parameter, section_of: Mapping[str, str], owner: str) -> str:
-    """Return the fault of a parameter that its section does not have. `owner`: whose parameters the section has."""
+    """Return the message for a parameter that its section does not accept.
+
+    `owner`: the model, strategy or "training", whose parameters the section has.
+    """
     if parameter.name in section_of:
         return f"{parameter.name!r} belongs in section {section_of[parameter.name]!r}, not {parameter.section!r}"
     names = [name for name, section in section_of.items() if section == parameter.section]
@@ -90,8 +93,7 @@ def _misplaced(parameter: Parameter, section_of: Mapping[str, str], owner: str) 
 
 def _at_default(parameter: Parameter, tune: str) -> Parameter:
     """Return the parameter fixed at its default. SpaceError if it has none."""
-    default = parameter.distribution.default
-    if default is None:
+    if (default := parameter.distribution.default) is None:
         text = f"is not searched with tune={tune} and needs a default to be fixed at; or give it a value with --set"
         raise SpaceError(f"{parameter.source}: {parameter.name}: {text}")
     return replace(parameter, distribution=Fixed(default))
@@ -112,6 +114,7 @@ def _override(text: str, section_of: Mapping[str, str]) -> Parameter:
 
 
 def _files(root: Path, folder: str) -> dict[str, Path]:
+    """Return the YAML files of a folder by name."""
     return {path.stem: path for path in (root / folder).glob("*.yaml")}
 
 

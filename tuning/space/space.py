@@ -20,7 +20,7 @@ Params = dict[str, dict[str, Any]]
 
 @dataclass(frozen=True)
 class Space:
-    """All parameters of a trial, by section; within a section as they were given.
+    """All parameters of a trial, ordered by section and within a section as they were given.
 
     SpaceError for a duplicate name, and for a share of a parameter that is missing, not a number, or itself a share.
     """
@@ -70,9 +70,9 @@ class Space:
         return {s: {p.name: p.value(at) for p in base if p.section == s} for s in ("train", "model")}
 
     def corners(self, section: str, names: Collection[str]) -> Iterator[dict[str, Any]]:
-        """Yield the values of some of a section's parameters at every corner: the ends of ranges, each of the choices.
+        """Yield the values of the named parameters of a section at every corner of the space.
 
-        A share is taken at the corners of the parameter that it is a share of.
+        A corner has an end of each range and one value of each choice. A share is of its parameter at the same corner.
         """
         parameters = [p for p in self.parameters if p.section == section and p.name in names]
         needed = {coordinate for p in parameters for coordinate in p.coordinates}
@@ -98,9 +98,8 @@ class Space:
         return dict(reversed(point.items()))
 
     def describe(self) -> list[tuple[str, str, str]]:
-        """Return section, name and the possible values as text, for each parameter."""
-        texts = (f"{p.distribution}{f' (times {p.of})' if p.of else ''}" for p in self.parameters)
-        return [(p.section, p.name, text) for p, text in zip(self.parameters, texts, strict=True)]
+        """Return the section, the name and the possible values, as text, of each parameter."""
+        return [(p.section, p.name, f"{p.distribution}{f' (times {p.of})' if p.of else ''}") for p in self.parameters]
 
     def to_data(self) -> Params:
         """Return plain data in the form of a --space file."""
@@ -113,6 +112,7 @@ class Space:
 
 
 def _check_share(parameter: Parameter, by_name: Mapping[str, Parameter]) -> None:
+    """Raise SpaceError if a share is one of a parameter that is missing, not a number, or itself a share."""
     if parameter.of is None:
         return
     where = f"{parameter.source}: {parameter.name}: is a fraction of"
