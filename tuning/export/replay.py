@@ -54,7 +54,7 @@ def plan_of(export: Export) -> TrialPlan:
 
 
 def model_of(export: Export, data: RecDataset, weights: dict[str, Tensor]) -> Recommender:
-    """Return the exported model with the given weights, in evaluation mode. RuntimeError for weights of another."""
+    """Return the exported model with these weights, in evaluation mode. RuntimeError if they are of another model."""
     torch.set_num_threads(export.threads)
     device = export.device if torch.cuda.is_available() else "cpu"
     model = build(plan_of(export), export.model, data, torch.device(device)).model

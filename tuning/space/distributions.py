@@ -31,7 +31,7 @@ class Fixed:
 
 @dataclass(frozen=True)
 class Choice:
-    """One of `values`. ValueError if there are none, if two are equal (1, 1.0 and true are), or for another default."""
+    """One of `values`. ValueError for an empty list, equal values (1, 1.0 and true are), or a default not in it."""
 
     values: tuple[Scalar, ...]
     default: Scalar | None = None
@@ -104,7 +104,7 @@ class Range:
 
     @property
     def size(self) -> int | None:
-        """The number of values; None for a continuum."""
+        """The number of values; None if they are continuous."""
         if self.step is None:
             return None
         return int((_exact(self.high) - _exact(self.low)) // _exact(self.step)) + 1
@@ -133,7 +133,7 @@ Distribution = Fixed | Choice | Range
 
 
 def corners(distribution: Distribution) -> tuple[Scalar, ...]:
-    """Return the ends of a range, or every value of anything else."""
+    """Return the two ends of a range, or all values of another distribution."""
     if isinstance(distribution, Range):
         return distribution.low, distribution.high
     return distribution.values if isinstance(distribution, Choice) else (distribution.value,)

@@ -1,4 +1,4 @@
-"""Files of search_spaces/ and overrides of a user -> one Space.
+"""Combine the files of search_spaces/ and the overrides of a user into one Space.
 
 Later layers win, parameter by parameter: models/<model>.yaml, strategies/<strategy>.yaml (of each part, if a
 composition has no file), optimizers/<optimizer>.yaml (if the optimiser is fixed), datasets/<dataset>.yaml,

@@ -26,7 +26,7 @@ def searched(space):
 
 
 def message(*overrides, **options):
-    """The one line that is said about these overrides or options."""
+    """The one line that refuses these overrides or options."""
     with pytest.raises(UserError) as error:
         load(*overrides, **options)
     assert "\n" not in str(error.value)
@@ -103,7 +103,7 @@ def test_tune_says_what_is_searched(tune, names):
     assert Space.from_data(space.to_data()) == space
 
 
-def test_what_the_user_asks_for_is_searched_in_any_case(root):
+def test_ranges_from_later_layers_are_searched_whatever_tune_is(root):
     assert searched(load("reg_weight={type: uniform, low: 0, high: 1}"))[-1] == "reg_weight"
     write(root, "pairs/GRCN-clothing", "train: {learning_rate: {type: uniform, low: 0.1, high: 0.2}}")
     assert searched(load(root=root)) == ["alpha", "learning_rate"]
