@@ -2,18 +2,19 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer, PlainValidator, ValidationError
 from pydantic_core import ErrorDetails
 
 from recmodels.errors import UserError
 from recmodels.metric import Metric
-from tuning.space import Params as Params  # for those that take it from here, with Scores
+from tuning.space import Params as Params  # imported from here together with Scores
 from tuning.space import Space
-from tuning.versions import FORMAT, check_format
 from tuning.yaml_document import Document, read_yaml, to_yaml
 
+FORMAT: Final = 1
+"""Version of a search's files, their key `format`. Files without the key are older and of the same form."""
 Scores = dict[str, dict[str, float]]
 """Metrics by split: {"valid": {"recall@20": 0.1, ...}, "test": {...}}."""
 CheckedMetric = Annotated[str, AfterValidator(Metric), PlainSerializer(str)]
@@ -31,9 +32,6 @@ class Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, use_attribute_docstrings=True)
 
 
-FilePart = TypeVar("FilePart", bound="File")
-
-
 class File(Part):
     """A value that is kept in a YAML file."""
 
@@ -47,13 +45,24 @@ class File(Part):
         return to_yaml(self.model_dump(mode="json"))
 
     @classmethod
-    def read(cls: type[FilePart], path: Path) -> FilePart:
+    def read(cls, path: Path) -> Self:
         """Return the value in a file. UserError, one line, if it is missing, damaged, or of another version."""
-        return validate(cls, read_yaml(path, expected=cls.what))
+        return cls.of(read_yaml(path, expected=cls.what))
+
+    @classmethod
+    def of(cls, document: Document) -> Self:
+        """Return the value in a document. UserError, one line with file and line, if it is not one."""
+        if isinstance(document.data, dict):
+            check_format(document.data, document.name)
+        try:
+            return cls.model_validate(document.data)
+        except ValidationError as error:
+            place = document.where(*map(str, _worst(error)["loc"]))
+            raise UserError(f"{place}: {first_fault(error)}") from None
 
 
 class Budget(Part):
-    """The end of a search: whichever comes first. All but `trials` stop running trials where they are."""
+    """Limits of a search; the first one reached ends it. All but `trials` stop running trials where they are."""
 
     trials: Annotated[int, Field(ge=1)] = 40
     """number of trials"""
@@ -88,7 +97,7 @@ class Training(Part):
 
 
 class Scheduler(Part):
-    """Early stopping of weak trials."""
+    """The rule that stops weak trials early."""
 
     name: Literal["asha", "hyperband", "median", "none"] = "asha"
     """rule that stops weak trials early"""
@@ -99,7 +108,7 @@ class Scheduler(Part):
 
 
 class Resources(Part):
-    """The share of the machine that one trial gets; None: chosen from the machine."""
+    """The share of the machine that one trial gets. None: derived from the machine."""
 
     cpus_per_trial: Annotated[int, Field(ge=1)] | None = None
     """cores, and threads, of a trial"""
@@ -157,18 +166,12 @@ class SearchSpec(File):
     """form of the best configuration; mmrec: also in the keys of MMRec"""
 
 
-Model = TypeVar("Model", bound=BaseModel)
-
-
-def validate(kind: type[Model], document: Document) -> Model:
-    """Return a document as a checked value. UserError, one line with file and line, if it is not one."""
-    if isinstance(document.data, Mapping):
-        check_format(document.data, document.name)
-    try:
-        return kind.model_validate(document.data)
-    except ValidationError as error:
-        place = document.where(*map(str, _worst(error)["loc"]))
-        raise UserError(f"{place}: {first_fault(error)}") from None
+def check_format(content: Mapping[str, Any], source: object) -> None:
+    """Raise UserError if a file was written in another version than FORMAT. `source`: its name, for the message."""
+    found = content.get("format", FORMAT)
+    if type(found) is not int or found != FORMAT:
+        fault = f"written by another version of MirrorTune (format {found!r}, this one reads {FORMAT})"
+        raise UserError(f"{source}: {fault}: use that version, or start a new search")
 
 
 def first_fault(error: ValidationError) -> str:
@@ -183,5 +186,5 @@ def first_fault(error: ValidationError) -> str:
 
 
 def _worst(error: ValidationError) -> ErrorDetails:
-    """Return the fault to show. A misspelt key is two, an unknown key and a missing one: the unknown one says more."""
+    """Return the fault to show. A misspelt key causes two, an unknown and a missing key: the unknown one says more."""
     return min(error.errors(), key=lambda fault: fault["type"] != "extra_forbidden")

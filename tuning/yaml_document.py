@@ -19,13 +19,9 @@ from recmodels.errors import UserError
 TEXT = "tag:yaml.org,2002:str"
 
 
-class YamlError(UserError):
-    """A YAML text cannot be read; the message names it and, where there is one, the line."""
-
-
 @dataclass(frozen=True)
 class Document:
-    """The plain data of one YAML text. `name`: its name in messages. `lines`: path of keys -> line, from 1."""
+    """The plain data of one YAML text. `name`: the text's name in messages. `lines`: path of keys -> line, from 1."""
 
     name: str
     data: Any
@@ -44,19 +40,19 @@ def read_yaml(path: Path, name: str | None = None, *, expected: str = "") -> Doc
     """Read the document in a file.
 
     `name`: its name in messages, else the path. `expected`: what the file should be, for the message if it is missing.
-    YamlError if it cannot be read, is not YAML, or has duplicate keys, keys that are not text, or aliases.
+    UserError if it cannot be read, is not YAML, or has duplicate keys, keys that are not text, or aliases.
     """
     name = name or str(path)
     try:
         return parse_yaml(path.read_text(encoding="utf-8"), name)
     except UnicodeDecodeError:
-        raise YamlError(f"{name}: not UTF-8 text") from None
+        raise UserError(f"{name}: not UTF-8 text") from None
     except OSError as error:
-        raise YamlError(f"{name}: {error.strerror}{', expected ' if expected else ''}{expected}") from None
+        raise UserError(f"{name}: {error.strerror}{', expected ' if expected else ''}{expected}") from None
 
 
 def parse_yaml(text: str, name: str, *, one_line: bool = False) -> Document:
-    """Return the document in a text; with `one_line` messages leave out line numbers. YamlError as in `read_yaml`."""
+    """Return the document in a text. `one_line`: messages leave out line numbers. UserError as in `read_yaml`."""
     yaml = YAML(typ="safe", pure=True)
     yaml.Composer = _Composer
     try:
@@ -66,16 +62,16 @@ def parse_yaml(text: str, name: str, *, one_line: bool = False) -> Document:
     except MarkedYAMLError as error:
         line = "" if one_line or error.problem_mark is None else f":{error.problem_mark.line + 1}"
         fault = ", ".join(filter(None, (error.context, error.problem)))
-        raise YamlError(f"{name}{line}: not valid YAML: {fault}") from None
+        raise UserError(f"{name}{line}: not valid YAML: {fault}") from None
     except RecursionError:
-        raise YamlError(f"{name}: nested too deeply") from None
+        raise UserError(f"{name}: nested too deeply") from None
     except Exception as error:  # values such as 2001-99-99 make the library raise half a dozen kinds
-        raise YamlError(f"{name}: not valid YAML: {' '.join(str(error).split())}") from None
+        raise UserError(f"{name}: not valid YAML: {' '.join(str(error).split())}") from None
     return Document(name, data, {} if one_line else lines)
 
 
 def to_yaml(data: Any, *, flow: bool | None = False) -> str:
-    """Return plain data as YAML that reads back exactly. `flow` None: lists are written on one line."""
+    """Return plain data as YAML that reads back exactly. `flow` None: innermost collections are on one line."""
     yaml: Any = YAML(typ="safe", pure=True)
     yaml.Representer, yaml.default_flow_style, yaml.width = _Representer, flow, 1000
     yaml.sort_base_mapping_type_on_output = False

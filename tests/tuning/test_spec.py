@@ -12,7 +12,17 @@ from recmodels.errors import UserError
 from recmodels.metric import NAMES
 from tests.tuning.factories import made_spec
 from tuning.space import Space
-from tuning.spec import Budget, Resources, Scheduler, SearchSpec, Tracking, Training, first_fault
+from tuning.spec import (
+    FORMAT,
+    Budget,
+    Resources,
+    Scheduler,
+    SearchSpec,
+    Tracking,
+    Training,
+    check_format,
+    first_fault,
+)
 
 
 def fault(**changes: Any) -> str:
@@ -158,6 +168,21 @@ def test_a_space_is_held_as_one_and_says_its_own_faults(tmp_path: Path) -> None:
     path.write_text(spec.to_yaml().replace("learning_rate: 0.5", "learning_rate: {type: uniform}"))
     with pytest.raises(UserError, match=r"spec\.yaml:\d+: space: learning_rate: uniform needs high, low$"):
         SearchSpec.read(path)
+
+
+@pytest.mark.parametrize("content", [{}, {"format": FORMAT}, {"other": 2}])
+def test_the_current_version_and_files_older_than_versions_are_read(content: dict[str, Any]) -> None:
+    check_format(content, "spec.yaml")
+
+
+@pytest.mark.parametrize("found", [0, 2, "1", None, True, [1]])
+def test_another_version_is_one_line_that_says_what_to_do(found: Any) -> None:
+    with pytest.raises(UserError) as error:
+        check_format({"format": found}, "spec.yaml")
+    assert str(error.value) == (
+        f"spec.yaml: written by another version of MirrorTune (format {found!r}, this one reads 1): "
+        "use that version, or start a new search"
+    )
 
 
 def test_a_file_from_before_versions_is_read(tmp_path: Path) -> None:

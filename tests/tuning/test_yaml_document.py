@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tuning.yaml_document import YamlError, comment, parse_yaml, read_yaml, to_yaml
+from recmodels.errors import UserError
+from tuning.yaml_document import comment, parse_yaml, read_yaml, to_yaml
 
 
 @pytest.mark.parametrize("text", ["1e-4", "1.0e-4", "1E-4", "+1e-4", "0.1e-3", ".1e-3"])
@@ -47,7 +48,7 @@ def test_empty_is_none():
     ],
 )
 def test_fault_is_one_line(text, message):
-    with pytest.raises(YamlError) as error:
+    with pytest.raises(UserError) as error:
         parse_yaml(text, "t")
     assert str(error.value).startswith(message)
     assert "\n" not in str(error.value)
@@ -55,11 +56,11 @@ def test_fault_is_one_line(text, message):
 
 def test_unreadable_files(tmp_path):
     (tmp_path / "latin.yaml").write_bytes(b"a: \xe9\n")
-    with pytest.raises(YamlError, match=r"^latin: not UTF-8 text$"):
+    with pytest.raises(UserError, match=r"^latin: not UTF-8 text$"):
         read_yaml(tmp_path / "latin.yaml", "latin")
-    with pytest.raises(YamlError, match=r"^gone: No such file or directory$"):
+    with pytest.raises(UserError, match=r"^gone: No such file or directory$"):
         read_yaml(tmp_path / "gone.yaml", "gone")
-    with pytest.raises(YamlError, match=r"^gone: No such file or directory, expected a comparison$"):
+    with pytest.raises(UserError, match=r"^gone: No such file or directory, expected a comparison$"):
         read_yaml(Path("gone"), expected="a comparison")
 
 

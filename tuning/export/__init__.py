@@ -1,4 +1,4 @@
-"""The winner of a search as a file, and its training from that file. Loads no torch but in `replay`."""
+"""Write the winner of a search to a file, and train it again from that file. Only `replay` loads torch."""
 
 from tuning.export.mmrec import check_mmrec, to_mmrec
 from tuning.export.model import Export, read_trainable

@@ -1,4 +1,4 @@
-"""An export in the keys of the reference toolbox, MMRec, so that MMRec-style tools can train it."""
+"""Export a winner in the keys of the reference toolbox, MMRec, so that MMRec-style tools can train it."""
 
 import re
 from collections.abc import Collection
@@ -9,18 +9,9 @@ from recmodels.metric import Metric
 from tuning.export.model import Export
 from tuning.yaml_document import comment, to_yaml
 
-LEARNERS = ("adam", "sgd", "rmsprop", "adagrad")
-STRATEGIES = ("plain", "mg")
-KEYS = {
-    "strategy": {"alpha": "alpha1", "beta": "alpha2", "interval": "beta"},
-    "train": {
-        "learning_rate": "learning_rate",
-        "batch_size": "train_batch_size",
-        "optimizer": "learner",
-        "weight_decay": "weight_decay",
-    },
-}
-"""Section -> our parameter -> MMRec's key; the parameters of models have the same names."""
+KEYS = {"alpha": "alpha1", "beta": "alpha2", "interval": "beta", "optimizer": "learner"}
+KEYS |= {"batch_size": "train_batch_size", "learning_rate": "learning_rate", "weight_decay": "weight_decay"}
+"""Our parameter of the strategy or of training -> MMRec's key. The parameters of models have the same names."""
 WITHOUT_KEY = {
     "variant": "benchmark",
     "ssl_task": "fac",
@@ -37,21 +28,17 @@ WITHOUT_KEY = {
 MODEL_NAMES = {"SelfCF": "SELFCFED_LGN"}
 """Our model -> MMRec's name of it, if that differs."""
 SCALARS = ("train_batch_size", "learner", "weight_decay", "embedding_size")
-"""Keys whose value is not a list of values to search."""
+"""MMRec's keys that hold one value. Those of other parameters hold a list of values to search."""
 METRICS = {"recall": "Recall", "precision": "Precision", "map": "MAP", "ndcg": "NDCG"}
 
 
 def to_mmrec(export: Export) -> str:
     """Return the text of a file in MMRec's keys. UserError if MMRec would train the winner differently."""
+    training, metric = export.training, Metric(export.training.metric)
+    check_mmrec(export.model, export.strategy, metric)
     settings, left_out = _parameters(export)
-    training = export.training
-    check_mmrec(export.model, export.strategy, training.metric)
-    parameters = {name: value for part in export.parameters.values() for name, value in part.items()}
-    for name, value in WITHOUT_KEY.items():
-        _check(name, parameters.get(name, value), (value,))
-    _check("optimizer", settings.get("learner", "adam"), LEARNERS)
-    metric = Metric(training.metric)
-    settings |= {"seed": [export.seed]}
+    _check("optimizer", settings.get("learner", "adam"), ("adam", "sgd", "rmsprop", "adagrad"))
+    settings["seed"] = [export.seed]
     settings |= {
         "hyper_parameters": [key for key in settings if key not in SCALARS],
         "epochs": training.max_epochs,
@@ -70,7 +57,7 @@ def check_mmrec(model: str, strategy: str, metric: str) -> None:
 
     if model in MODELS and not MODELS[model].trains:
         raise UserError(f"export format mmrec: model: {model} is not one of theirs")
-    _check("strategy", strategy, STRATEGIES)
+    _check("strategy", strategy, ("plain", "mg"))
     _check("metric", Metric(metric).name, METRICS)
 
 
@@ -80,18 +67,21 @@ def _check(name: str, value: Any, known: Collection[Any]) -> None:
 
 
 def _parameters(export: Export) -> tuple[dict[str, Any], list[str]]:
-    """Return MMRec's settings, in lists if it searches them, and the names of our parameters that it does not have."""
+    """Return MMRec's settings by key, and the names of our parameters that MMRec does not have.
+
+    UserError if MMRec trains with another value of one of them.
+    """
     settings: dict[str, Any] = {}
     left_out = []
     for section, values in export.parameters.items():
         for name, value in values.items():
-            if name in WITHOUT_KEY or name == "clip_first":  # clip_first only matters with clip_norm, which is None
-                continue
-            key = name if section == "model" else KEYS[section].get(name)
-            if key is None:
-                left_out.append(f"{section}.{name}")
-            else:
+            key = name if section == "model" else KEYS.get(name)
+            if name in WITHOUT_KEY:
+                _check(name, value, (WITHOUT_KEY[name],))
+            elif key:
                 settings[key] = value if key in SCALARS else [value]
+            elif name != "clip_first":  # it only matters with clip_norm, which is None
+                left_out.append(f"{section}.{name}")
     return settings, left_out
 
 

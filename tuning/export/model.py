@@ -1,19 +1,17 @@
-"""Export: the winner of a search as one checked value, with all that a replay needs."""
+"""Export: the winner of a search as one checked value, with everything that a replay needs."""
 
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from tuning.space.distributions import Fixed
-from tuning.space.parameter import SECTIONS, Parameter, SpaceError
-from tuning.space.space import Space
-from tuning.spec import CheckedMetric, File, Part, validate
+from tuning.space import SECTIONS, Fixed, Parameter, Space, SpaceError
+from tuning.spec import CheckedMetric, File, Part
 from tuning.yaml_document import Document, read_yaml
 
 
 class ExportedTraining(Part):
-    """`epochs`: how many the winner ran and a replay runs; `max_epochs`, `patience`: the rule of the search."""
+    """The winner's training. `epochs`: number that it ran and a replay runs. The rest is as in the search's spec."""
 
     epochs: Annotated[int, Field(ge=1)]
     best_epoch: Annotated[int, Field(ge=1)]
@@ -31,7 +29,7 @@ class ExportedMetrics(Part):
 
 
 class ExportedSearch(Part):
-    """`trials`: how many finished, were pruned, failed; without the baseline."""
+    """The search that the winner is from. `trials`: number by status, without the baseline."""
 
     name: str
     trials: dict[str, int]
@@ -40,10 +38,11 @@ class ExportedSearch(Part):
 
 
 class Export(File):
-    """The winner of a search. `parameters` by section; `threads`, `device`: those that the trial ran on.
+    """The winner of a search.
 
-    `reconstruction`: the strategy was rebuilt from less than its paper's text, whose results these are not.
-    `popularity`: the metrics of ranking by popularity on the same data; None in files of older searches.
+    `reconstruction`: whether the strategy was rebuilt without its paper's full text; its results are not the paper's.
+    `parameters`: by section. `popularity`: metrics of ranking by popularity on the same data; None in older files.
+    `threads`, `device`: of the trial.
     """
 
     what: ClassVar = "an exported configuration"
@@ -64,20 +63,19 @@ class Export(File):
 
 
 def read_trainable(path: Path) -> Export:
-    """Read an export and check that it can be trained, which a file changed by hand may not. UserError otherwise."""
+    """Read an export and check that it can be trained, as it may have been edited by hand. UserError otherwise."""
     from tuning.space.catalogue import check_export  # it loads torch
 
     document = read_yaml(path, expected=Export.what)
-    export = validate(Export, document)
+    export = Export.of(document)
     check_export(_space(export, document), export.model, export.strategy, document.name)
     return export
 
 
 def _space(export: Export, document: Document) -> Space:
-    """Return the exported parameters as a space of one point. SpaceError if one is not a value, or a section lacks."""
-    for section in SECTIONS:
-        if section not in export.parameters:
-            raise SpaceError(f"{document.where('parameters')}: parameters: {section} is missing")
+    """Return the exported parameters as a space of one point. SpaceError for a missing section or a wrong value."""
+    if missing := set(SECTIONS) - export.parameters.keys():
+        raise SpaceError(f"{document.where('parameters')}: parameters: {min(missing)} is missing")
     parameters = []
     for section, values in export.parameters.items():
         for name, value in values.items():

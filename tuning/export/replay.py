@@ -22,7 +22,7 @@ from tuning.spec import Scores, Training
 
 @dataclass(frozen=True)
 class Trained:
-    """The metrics at the best epoch and the weights that reach them."""
+    """The metrics of a replay at its best epoch, and the weights of that epoch."""
 
     scores: Scores
     weights: dict[str, Tensor]
@@ -31,17 +31,11 @@ class Trained:
 def replay(export: Export, data: RecDataset, report: Report = lambda row: None) -> Trained:
     """Train the exported configuration again for exactly the winner's epochs, with its seed and threads.
 
-    `report` gets the row of each epoch. The metrics equal the exported ones on the same machine; on a GPU, whose sums
-    are not ordered, nearly so.
+    `report` gets the row of each epoch. On the same machine the metrics equal the exported ones; on a GPU, which adds
+    in no fixed order, they are close.
     """
     training = export.training
-    rule = Training(
-        max_epochs=training.epochs,
-        patience=training.epochs,
-        metric=training.metric,
-        ks=training.ks,
-        seed=export.seed,
-    )
+    rule = Training(max_epochs=training.epochs, patience=training.epochs, metric=training.metric, ks=training.ks)
     with tempfile.TemporaryDirectory() as scratch:
         folder = TrialFolder(Path(scratch))
         run_trial(plan_of(export), model=export.model, data=data, training=rule, folder=folder, report=report)
@@ -53,22 +47,14 @@ def replay(export: Export, data: RecDataset, report: Report = lambda row: None) 
 
 
 def plan_of(export: Export) -> TrialPlan:
-    """Return the winner as a plan, which `run_trial` and `build` take."""
-    return TrialPlan(
-        trial="replay",
-        role="replay",
-        strategy=export.strategy,
-        params={str(section): values for section, values in export.parameters.items()},
-        point={},
-        seed=export.seed,
-        threads=export.threads,
-        device=export.device,
-        time=time.time(),
-    )
+    """Return the plan that trains the winner again."""
+    params = {str(section): values for section, values in export.parameters.items()}
+    same = export.model_dump(include={"strategy", "seed", "threads", "device"})
+    return TrialPlan(trial="replay", role="replay", params=params, point={}, time=time.time(), **same)
 
 
 def model_of(export: Export, data: RecDataset, weights: dict[str, Tensor]) -> Recommender:
-    """Return the exported model at the given weights, in evaluation mode. RuntimeError if they are of another model."""
+    """Return the exported model with these weights, in evaluation mode. RuntimeError if they are of another model."""
     torch.set_num_threads(export.threads)
     device = export.device if torch.cuda.is_available() else "cpu"
     model = build(plan_of(export), export.model, data, torch.device(device)).model
@@ -77,7 +63,7 @@ def model_of(export: Export, data: RecDataset, weights: dict[str, Tensor]) -> Re
 
 
 def load_model(export: Export, data: RecDataset, path: Path) -> Recommender:
-    """Return the exported model at the weights in a file. UserError if they are of another model."""
+    """Return the exported model with the weights in a file. UserError for another model's weights, or no such file."""
     if not path.is_file():
         raise UserError(f"{path}: no such file, expected weights such as best-0012.safetensors")
     try:

@@ -36,40 +36,29 @@ def export_best(spec: SearchSpec, record: TrialRecord, folder: SearchFolder) -> 
 
 
 def _export(spec: SearchSpec, record: TrialRecord, folder: SearchFolder) -> Export:
+    """Return a search's winner, whose record this is, as an Export."""
     from recmodels.training.strategies import is_reconstruction  # it loads torch
 
     counts = Counter(other.status for other in folder.ledger().values() if other.role != "baseline")
     environment = folder.environment()
     assert environment is not None  # a search that has a winner was started
-    fields = {
-        "model": spec.model,
-        "dataset": spec.dataset,
-        "strategy": spec.strategy,
+    trials = {status: counts[status] for status in get_args(Status)}
+    own = {"epochs": record.epochs, "best_epoch": record.best_epoch, "ks": spec.training.cutoffs}
+    content = {
+        **spec.model_dump(include={"model", "dataset", "strategy"}),
         "reconstruction": is_reconstruction(spec.strategy),
         "parameters": record.params,
         "seed": record.seed,
-        "training": {
-            "epochs": record.epochs,
-            "best_epoch": record.best_epoch,
-            "metric": spec.training.metric,
-            "ks": spec.training.cutoffs,
-            "max_epochs": spec.training.max_epochs,
-            "patience": spec.training.patience,
-        },
+        "training": own | spec.training.model_dump(include={"metric", "max_epochs", "patience"}),
         "metrics": record.scores,
         "popularity": folder.popularity(),
         "data_fingerprint": environment.data.fingerprint,
         "versions": environment.versions,
         "threads": record.threads,
         "device": record.device,
-        "search": {
-            "name": spec.name,
-            "trials": {status: counts[status] for status in get_args(Status)},
-            "sampler": spec.sampler,
-            "scheduler": spec.scheduler.name,
-        },
+        "search": {"name": spec.name, "trials": trials, "sampler": spec.sampler, "scheduler": spec.scheduler.name},
     }
-    return Export.model_validate(fields)
+    return Export.model_validate(content)
 
 
 def _header(export: Export, status: Status, replay: str) -> list[str]:

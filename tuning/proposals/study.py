@@ -17,8 +17,7 @@ from optuna.trial import TrialState, create_trial
 
 from tuning.records.folder import SearchFolder
 from tuning.records.trials import TrialPlan, TrialRecord
-from tuning.space import Space
-from tuning.space.distributions import Choice, Range
+from tuning.space import Choice, Range, Space
 
 SAMPLERS: dict[str, Callable[[int, int], BaseSampler]] = {
     "gp": lambda seed, done: samplers.GPSampler(seed=seed + done),
@@ -49,7 +48,7 @@ def optuna_distributions(space: Space) -> dict[str, BaseDistribution]:
             return IntDistribution(int(low), int(high), log=log, step=int(step or 1))
         return FloatDistribution(low, high, log=log, step=step)
 
-    return {name: convert(distribution) for name, distribution in space.dimensions}
+    return {name: convert(distribution) for name, distribution in space.dimensions.items()}
 
 
 class Study:

@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
 from recmodels.errors import UserError
-from tuning.spec import Params, Scores
-from tuning.versions import FORMAT, check_format
+from tuning.spec import FORMAT, Params, Scores, check_format
 
 Role = Literal["search", "baseline", "confirmation", "replay"]
 """A trial of the search itself, the plain training that it is measured by, a winner on a fresh seed, or a replay."""

@@ -1,21 +1,18 @@
-"""The values that the parameters of a search may have. Loads no torch but in `catalogue`."""
+"""The values that the parameters of a search may have. Only `catalogue` loads torch."""
 
-from tuning.space.distributions import Choice, Distribution, Fixed, Range, Scalar
+from tuning.space.distributions import Choice, Fixed, Range
 from tuning.space.layers import SECTIONS_OF_TUNE, load_space
 from tuning.space.parameter import SECTIONS, Parameter, SpaceError
-from tuning.space.space import Dimension, Params, Space
+from tuning.space.space import Params, Space
 
 __all__ = [
     "SECTIONS",
     "SECTIONS_OF_TUNE",
     "Choice",
-    "Dimension",
-    "Distribution",
     "Fixed",
     "Parameter",
     "Params",
     "Range",
-    "Scalar",
     "Space",
     "SpaceError",
     "load_space",

@@ -1,10 +1,9 @@
-"""The parameters that models, strategies and training accept, and whether a space fits them. Imports torch."""
+"""The parameters that models, strategies and training accept, and the check that a space fits them. Imports torch."""
 
 import inspect
 import math
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Collection, Sequence
 from itertools import islice
 from typing import Any
 
@@ -20,9 +19,8 @@ from tuning.space.layers import load_space
 from tuning.space.parameter import Parameter, SpaceError
 from tuning.space.space import Space
 
-Values = Mapping[str, Any]
 MOST_CORNERS = 10_000
-"""So many corners of a part are built. Spaces have far fewer; in a larger one a fault beyond is left to its trial."""
+"""Most corners of a part that are built. Spaces have far fewer; a fault at a later corner fails its trial instead."""
 
 
 def train_section(
@@ -35,7 +33,10 @@ def train_section(
     initial_accumulator: NotNegative = 0.0,
     clip_norm: Positive = math.inf,
 ) -> None:
-    """Make the optimiser of a `train` section, whose schema this signature is. ValueError for another's setting."""
+    """Make the optimiser of a `train` section. The section's schema is this signature.
+
+    ValueError for a setting of another optimiser.
+    """
     rates: dict[str, Any] = {"learning_rate": learning_rate, "weight_decay": weight_decay}
     rates |= {"momentum": momentum, "initial_accumulator": initial_accumulator}
     make_optimizer(optimizer, [torch.nn.Parameter(torch.zeros(1))], **rates)
@@ -46,7 +47,7 @@ TRAIN = [name for name, each in inspect.signature(train_section).parameters.item
 
 
 def known_parameters(model: str, strategy: str) -> dict[str, Collection[str]]:
-    """Return section -> the parameters it accepts, from the signatures of the model and the strategy's parts."""
+    """Return the parameters that each section accepts, from the signatures of the model and the strategy's parts."""
     return {"strategy": knobs(strategy), "train": list(keywords(train_section)), "model": list(keywords(MODELS[model]))}
 
 
@@ -70,31 +71,28 @@ def search_space(
     space: str | None = None,
     overrides: Sequence[str | Parameter] = (),
 ) -> Space:
-    """Return the checked space of a search. UserError for names or values that cannot be.
+    """Return the checked space of a search. UserError for names or values that cannot be trained.
 
     `tune`, `space`, `overrides`: see `load_space`. `dataset` may have corruptions.
 
     >>> space = search_space("LightGCN", "mg", "demo", overrides=["interval=3", "alpha=1.0"])
-    >>> [dimension.name for dimension in space.dimensions]
+    >>> list(space.dimensions)
     ['beta/alpha']
     """
-    check_fit(model, strategy)
+    for name, part in zip(part_names(strategy), parts_of(strategy).values(), strict=True):
+        if part.needs_features and not MODELS[model].reads_features:
+            raise UserError(f"--strategy {strategy}: {name} moves item features, but {model} reads none")
     known = known_parameters(model, strategy)
     made = load_space(model, strategy, clean_name(dataset), tune=tune, space=space, overrides=overrides, known=known)
     check_space(made, model, strategy)
     return made
 
 
-def check_fit(model: str, strategy: str) -> None:
-    """Raise UserError for a strategy that needs item features with a model whose loss reads none."""
-    for name, part in zip(part_names(strategy), parts_of(strategy).values(), strict=True):
-        if part.needs_features and not MODELS[model].reads_features:
-            raise UserError(f"--strategy {strategy}: {name} moves item features, but {model} reads none")
-
-
 def check_space(space: Space, model: str, strategy: str) -> None:
-    """Raise SpaceError unless a trial can be built at each corner of the space: its names are known, none of TRAIN is
-    missing, the optimiser and the strategy's parts can be made, and the model's values have the types of its signature.
+    """Raise SpaceError unless a trial can be built at each corner of the space.
+
+    All names must be known, none of TRAIN may be missing, the optimiser and the strategy's parts must accept their
+    values, and the model's values must have the types of its signature.
     """
     known = known_parameters(model, strategy)
     for p in space.parameters:
@@ -103,11 +101,11 @@ def check_space(space: Space, model: str, strategy: str) -> None:
             raise SpaceError(f"{p.source}: {p.section}: no parameter {p.name!r}{hint}")
     if missing := set(TRAIN) - {p.name for p in space.parameters}:
         raise SpaceError(f"train: {min(missing)} is missing, expected in the model's file or --set")
-    _check_corners(space, "train", keywords(train_section), partial(_build, train_section))
+    _check_corners(space, "train", keywords(train_section), train_section)
     for name in keywords(MODELS[model]):
-        _check_corners(space, "model", {name}, partial(check_values, MODELS[model]))
+        _check_corners(space, "model", {name}, MODELS[model])
     for part in parts_of(strategy).values():
-        _check_corners(space, "strategy", keywords(part), partial(_build, part))
+        _check_corners(space, "strategy", keywords(part), part)
 
 
 def check_export(space: Space, model: str, strategy: str, source: str) -> None:
@@ -120,16 +118,13 @@ def check_export(space: Space, model: str, strategy: str, source: str) -> None:
     check_space(space, model, strategy)
 
 
-def _build(made_by: Callable[..., Any], values: Values) -> None:
-    check_values(made_by, values)
-    made_by(**values)
-
-
-def _check_corners(space: Space, section: str, names: Collection[str], build: Callable[[Values], None]) -> None:
-    """Raise SpaceError, which begins with the sources of the parameters it names, if `build` refuses a corner."""
+def _check_corners(space: Space, section: str, names: Collection[str], made_by: Callable[..., Any]) -> None:
+    """Raise SpaceError, which begins with the sources of the parameters it names, if `made_by` refuses a corner."""
     for corner in islice(space.corners(section, names), MOST_CORNERS):
         try:
-            build(corner)
+            check_values(made_by, corner)
+            if section != "model":  # which could only be made with its data
+                made_by(**corner)
         except ValueError as error:
             here = [p for p in space.parameters if p.section == section and p.name in corner]
             named = [p for p in here if re.search(rf"\b{p.name}\b", str(error))] or here

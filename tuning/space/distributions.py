@@ -1,7 +1,7 @@
 """The values that one parameter of a search space may have: a fixed one, one of several, or a range of numbers.
 
-Optuna has such classes too, but importing it costs 0.4 s, which every --help would pay, and its grid of floats drifts:
-hence the exact fractions here. `tuning.proposals.study` turns these into Optuna's.
+Optuna has such classes too, but to import it costs every --help 0.4 s, and its grids of floats drift; here fractions
+are exact. `tuning.proposals.study` turns these classes into Optuna's.
 """
 
 import sys
@@ -28,13 +28,10 @@ class Fixed:
     def default(self) -> Scalar:
         return self.value
 
-    def to_data(self) -> dict[str, Any]:
-        return {"type": "fixed", "value": self.value}
-
 
 @dataclass(frozen=True)
 class Choice:
-    """One of `values`. ValueError for an empty list, equal values (1, 1.0 and true are), or any other default."""
+    """One of `values`. ValueError for an empty list, equal values (1, 1.0 and true are), or a default not in it."""
 
     values: tuple[Scalar, ...]
     default: Scalar | None = None
@@ -66,10 +63,11 @@ class Choice:
 
 @dataclass(frozen=True)
 class Range:
-    """Numbers from `low` to `high`, both included; `whole`: integers; `step` None: continuous.
+    """Numbers from `low` to `high`, both included.
 
-    Where `step` does not divide the range, `high` becomes the last value that it reaches, as in Optuna. ValueError
-    unless they are finite numbers, low < high, low > 0 if `log`, 0 < step <= high - low, and the default is a value.
+    `step`: distance between two values; None: continuous, or 1 if `whole`. If it does not divide the range, `high`
+    becomes the last value that it reaches, as in Optuna. `log`: a log scale, which has no step. `whole`: integers only.
+    ValueError unless all are finite, low < high, low > 0 if `log`, 0 < step <= high - low, and the range has `default`.
     """
 
     low: float
@@ -89,19 +87,16 @@ class Range:
             raise ValueError(f"low < high must hold, but got low={self.low}, high={self.high}")
         if self.log and self.low <= 0:
             raise ValueError(f"low > 0 must hold on a log scale, but got low={self.low}")
-        self._fit_step()
+        if self.log and self.step is not None:
+            raise ValueError(f"a log scale takes no step, but got step={self.step}")
+        if self.step is not None:
+            if self.step <= 0 or (size := self.size) is None or size < 2:
+                raise ValueError(f"0 < step <= high - low must hold, but got {self._numbers()}")
+            object.__setattr__(self, "high", self.at(size - 1))
+        elif self.whole:
+            object.__setattr__(self, "step", 1)
         if self.default is not None and not self._contains(self.default):
             raise ValueError(f"default must lie in {self._numbers()}, but got {self.default}")
-
-    def _fit_step(self) -> None:
-        if self.step is None:
-            object.__setattr__(self, "step", 1 if self.whole else None)
-            return
-        if self.log:
-            raise ValueError(f"a log scale takes no step, but got step={self.step}")
-        if self.step <= 0 or (size := self.size) is None or size < 2:
-            raise ValueError(f"0 < step <= high - low must hold, but got {self._numbers()}")
-        object.__setattr__(self, "high", self.at(size - 1))
 
     def __str__(self) -> str:
         kind = f"{'log ' if self.log else ''}{'integer' if self.whole else 'uniform'}"
@@ -109,21 +104,21 @@ class Range:
 
     @property
     def size(self) -> int | None:
-        """The number of values; None for a continuum."""
+        """The number of values; None if they are continuous."""
         if self.step is None:
             return None
         return int((_exact(self.high) - _exact(self.low)) // _exact(self.step)) + 1
 
     def at(self, index: int) -> float:
-        """Return the value `index` steps above low, without the drift of adding up 0.1s."""
+        """Return the value `index` steps above low, without rounding errors that add up."""
         value = _exact(self.low) + index * _exact(self.step or 0)
         return int(value) if self.whole else float(value)
 
     def to_data(self) -> dict[str, Any]:
-        data = {"low": self.low, "high": self.high, "step": self.step, "default": self.default}
-        if not self.whole:
-            return _without_none({"type": "loguniform" if self.log else "uniform", **data})
-        return _without_none({"type": "int", **data, **({"step": None, "log": True} if self.log else {})})
+        kind = "int" if self.whole else "loguniform" if self.log else "uniform"
+        step, log = (None, self.whole or None) if self.log else (self.step, None)
+        data = {"low": self.low, "high": self.high, "step": step, "default": self.default, "log": log}
+        return _without_none({"type": kind, **data})
 
     def _contains(self, value: float) -> bool:
         on_step = self.step is None or (_exact(value) - _exact(self.low)) % _exact(self.step) == 0
@@ -138,7 +133,7 @@ Distribution = Fixed | Choice | Range
 
 
 def corners(distribution: Distribution) -> tuple[Scalar, ...]:
-    """Return the ends of a range, or every value of anything else."""
+    """Return the two ends of a range, or all values of another distribution."""
     if isinstance(distribution, Range):
         return distribution.low, distribution.high
     return distribution.values if isinstance(distribution, Choice) else (distribution.value,)
@@ -164,12 +159,12 @@ def _check_scalar(key: str, value: Any) -> None:
 
 
 def _is_finite(value: Any) -> bool:
-    """Return whether it is a number, not nan, and within the range of float."""
+    """Return whether the value is a number, not nan, and within the range of float."""
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
 
 
 def _exact(value: float) -> Fraction:
-    """Return the decimal number that was written, so that 0.3 - 0.1 holds exactly two steps of 0.1."""
+    """Return the decimal number as it was written: 0.3 - 0.1 is exactly two steps of 0.1."""
     return Fraction(str(value))
 
 

@@ -1,4 +1,4 @@
-"""One parameter of a search space, and how it is read from the plain data of a space file."""
+"""One parameter of a search space, and how to read it from the plain data of a space file."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -18,8 +18,9 @@ class SpaceError(UserError):
 
 @dataclass(frozen=True)
 class Parameter:
-    """One parameter of a trial. With `of`, the value is a share of that other parameter's, and drawn as such.
+    """One parameter of a trial.
 
+    `distribution`: of its value, or, with `of`, of the share of the value of the parameter called `of`.
     `source`: file and line, or option, for messages.
     """
 
@@ -36,19 +37,19 @@ class Parameter:
 
     @property
     def coordinates(self) -> tuple[str, ...]:
-        """The coordinates that its value follows from."""
+        """The names of all coordinates that determine the value."""
         return (self.coordinate, self.of) if self.of else (self.name,)
 
     def value(self, at: Mapping[str, Any]) -> Any:
-        """Return its value where the coordinates have these values."""
+        """Return the value of the parameter at the given values of the coordinates."""
         return at[self.coordinate] * at[self.of] if self.of else at[self.name]
 
     def to_data(self) -> Any:
-        """Return it in the form of a space file."""
-        fixed = isinstance(self.distribution, Fixed)
-        if self.of is not None:
-            return self.distribution.to_data() | {"type": "fixed" if fixed else "fraction", "of": self.of}
-        return self.distribution.value if isinstance(self.distribution, Fixed) else self.distribution.to_data()
+        """Return the parameter's value in the form of a space file."""
+        if isinstance(self.distribution, Fixed):
+            value = self.distribution.value
+            return {"type": "fixed", "value": value, "of": self.of} if self.of else value
+        return self.distribution.to_data() | ({"type": "fraction", "of": self.of} if self.of else {})
 
 
 TYPES: dict[str, tuple[Callable[..., Distribution], str, str]] = {
@@ -59,37 +60,37 @@ TYPES: dict[str, tuple[Callable[..., Distribution], str, str]] = {
     "fixed": (Fixed, "value", "of"),
     "fraction": (Range, "of low high", "step default"),
 }
-"""A type of a space file -> its distribution, its required and its optional keys."""
+"""Type in a space file -> its distribution, its required keys and its optional keys."""
 
 
 def parse_distribution(raw: Any) -> tuple[Distribution, str | None]:
-    """Return the distribution that a value of a space file describes, and the parameter that it is a share of, if any.
+    """Return the distribution that a value of a space file describes, and the name in its `of`, if any.
 
     A scalar is a fixed value; a mapping has a `type` and that type's keys. `fraction`, or `fixed` with an `of`, is a
-    share of that other parameter, within [0, 1). ValueError for anything else.
+    share, within [0, 1), of the parameter with that name. ValueError for anything else.
     """
     if not isinstance(raw, dict):
         return Fixed(raw), None
-    kind, keys = _type_and_keys(raw)
-    of = keys.pop("of", None)
-    if of is None:
-        return TYPES[kind][0](**keys), None
-    if not isinstance(of, str):
+    keys = dict(raw)
+    kind, of = keys.pop("type", None), raw.get("of")
+    _check_keys(kind, keys)
+    if not isinstance(of, str | None):
         raise ValueError(f"of must be the name of a parameter, but got {of!r}")
-    share = TYPES[kind][0](**keys)
-    least, most = bounds(share)
-    if not 0 <= least <= most < 1:
-        raise ValueError(f"a fraction must stay in 0 <= fraction < 1, but got {share}")
-    return share, of
+    keys.pop("of", None)
+    distribution = TYPES[kind][0](**keys)
+    if of is not None:
+        least, most = bounds(distribution)
+        if not 0 <= least <= most < 1:
+            raise ValueError(f"a fraction must stay in 0 <= fraction < 1, but got {distribution}")
+    return distribution, of
 
 
-def _type_and_keys(raw: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-    kind = raw.get("type")
+def _check_keys(kind: Any, keys: Mapping[str, Any]) -> None:
+    """Raise ValueError unless `kind` is a type and `keys` has all required and no unknown keys of it."""
     if not isinstance(kind, str):
         raise ValueError(f"a mapping needs a type, one of {', '.join(TYPES)}")
     if kind not in TYPES:
         raise ValueError(f"unknown type {kind!r}{did_you_mean(kind, TYPES)}")
-    keys = {key: value for key, value in raw.items() if key != "type"}
     required, optional = (text.split() for text in TYPES[kind][1:])
     for key, value in keys.items():
         if key not in required + optional:
@@ -98,11 +99,13 @@ def _type_and_keys(raw: dict[str, Any]) -> tuple[str, dict[str, Any]]:
             raise ValueError(f"{key} has no value")
     if missing := set(required) - keys.keys():
         raise ValueError(f"{kind} needs {', '.join(sorted(missing))}")
-    return kind, keys
 
 
 def read_parameters(document: Document, sections: tuple[str, ...] = SECTIONS) -> list[Parameter]:
-    """Return the parameters of a document with these sections, each a mapping of name to value. SpaceError."""
+    """Return the parameters of a document, a mapping of some of these sections to mappings of name to value.
+
+    SpaceError for anything else.
+    """
     parameters = []
     for section, values in _mapping(document.data, document.name).items():
         if section not in sections:
@@ -114,7 +117,7 @@ def read_parameters(document: Document, sections: tuple[str, ...] = SECTIONS) ->
 
 
 def read_parameter(section: str, name: str, raw: Any, source: str) -> Parameter:
-    """Return the parameter that a value of a space file describes. SpaceError, which begins with `source`."""
+    """Return the parameter that a value of a space file describes. SpaceError that begins with `source` for a fault."""
     try:
         return Parameter(section, name, *parse_distribution(raw), source=source)
     except ValueError as error:

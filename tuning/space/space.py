@@ -6,7 +6,8 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
-from typing import Any, NamedTuple
+from math import prod
+from typing import Any
 
 from recmodels.errors import did_you_mean
 from tuning.space.distributions import Choice, Fixed, Range, Scalar, bounds, corners
@@ -17,16 +18,9 @@ Params = dict[str, dict[str, Any]]
 """A trial's parameters by section: {"strategy": {"alpha": 1.0, ...}, "train": {...}, "model": {...}}."""
 
 
-class Dimension(NamedTuple):
-    """One coordinate of the sampler: `alpha`, or `beta/alpha` for a share of another parameter."""
-
-    name: str
-    distribution: Choice | Range
-
-
 @dataclass(frozen=True)
 class Space:
-    """All parameters of a trial, by section; within a section as they were given.
+    """All parameters of a trial, ordered by section and within a section as they were given.
 
     SpaceError for a duplicate name, and for a share of a parameter that is missing, not a number, or itself a share.
     """
@@ -45,41 +39,40 @@ class Space:
             _check_share(parameter, by_name)
 
     @cached_property
-    def dimensions(self) -> list[Dimension]:
-        """The coordinates that a sampler draws."""
-        pairs = ((p.coordinate, p.distribution) for p in self.parameters)
-        return [Dimension(name, each) for name, each in pairs if not isinstance(each, Fixed)]
+    def dimensions(self) -> dict[str, Choice | Range]:
+        """The values that a sampler draws from, by name, or by `beta/alpha` for a share of another parameter."""
+        return {p.coordinate: p.distribution for p in self.parameters if not isinstance(p.distribution, Fixed)}
 
     @cached_property
     def fixed(self) -> dict[str, Scalar]:
-        """Values that the sampler does not see, by name, or by `beta/alpha` for a share."""
+        """The values that a sampler does not see, by the same names."""
         return {p.coordinate: p.distribution.value for p in self.parameters if isinstance(p.distribution, Fixed)}
 
     def resolve(self, point: Mapping[str, Any]) -> Params:
         """Return a trial's parameters at a point, dimension -> value. ValueError if it lacks a dimension."""
-        if point.keys() != (names := {dimension.name for dimension in self.dimensions}):
-            raise ValueError(f"expected a value for each of {sorted(names)}, but got {sorted(point)}")
+        if point.keys() != self.dimensions.keys():
+            raise ValueError(f"expected a value for each of {sorted(self.dimensions)}, but got {sorted(point)}")
         at = {**self.fixed, **point}
         return {s: {p.name: p.value(at) for p in self.parameters if p.section == s} for s in SECTIONS}
 
     def default_point(self) -> dict[str, Scalar] | None:
         """Return the recommended values as a point; None if a dimension has no default."""
-        defaults = {name: distribution.default for name, distribution in self.dimensions}
+        defaults = {name: each.default for name, each in self.dimensions.items()}
         point = {name: value for name, value in defaults.items() if value is not None}
         return point if len(point) == len(defaults) else None
 
     def base_defaults(self) -> Params | None:
         """Return the train and model parameters at their defaults, by section; None if one has no default."""
-        at: dict[str, Any] = {**self.fixed, **{name: each.default for name, each in self.dimensions}}
+        at: dict[str, Any] = {**self.fixed, **{name: each.default for name, each in self.dimensions.items()}}
         base = [p for p in self.parameters if p.section != "strategy"]
         if any(at[coordinate] is None for p in base for coordinate in p.coordinates):
             return None
         return {s: {p.name: p.value(at) for p in base if p.section == s} for s in ("train", "model")}
 
     def corners(self, section: str, names: Collection[str]) -> Iterator[dict[str, Any]]:
-        """Yield the values of some of a section's parameters at every corner: the ends of ranges, each of the choices.
+        """Yield the values of the named parameters of a section at every corner of the space.
 
-        A share is taken at the corners of the parameter that it is a share of.
+        A corner has an end of each range and one value of each choice. A share is of its parameter at the same corner.
         """
         parameters = [p for p in self.parameters if p.section == section and p.name in names]
         needed = {coordinate for p in parameters for coordinate in p.coordinates}
@@ -90,29 +83,23 @@ class Space:
 
     def grid_size(self) -> int | None:
         """Return the number of different points; None if a dimension is continuous."""
-        total = 1
-        for _, distribution in self.dimensions:
-            if distribution.size is None:
-                return None
-            total *= distribution.size
-        return total
+        sizes = [each.size for each in self.dimensions.values()]
+        return None if None in sizes else prod(filter(None, sizes))
 
     def grid(self) -> Iterator[dict[str, Scalar]] | None:
         """Return all points, made one by one, the last dimension fastest; None if a dimension is continuous."""
-        return None if (size := self.grid_size()) is None else self._points(size)
+        return None if (size := self.grid_size()) is None else map(self._grid_point, range(size))
 
-    def _points(self, count: int) -> Iterator[dict[str, Scalar]]:
-        for index in range(count):
-            values = []
-            for _, distribution in reversed(self.dimensions):
-                index, position = divmod(index, distribution.size or 1)
-                values.append(distribution.at(position))
-            yield {name: value for (name, _), value in zip(self.dimensions, reversed(values), strict=True)}
+    def _grid_point(self, index: int) -> dict[str, Scalar]:
+        point = {}
+        for name, distribution in reversed(self.dimensions.items()):
+            index, position = divmod(index, distribution.size or 1)
+            point[name] = distribution.at(position)
+        return dict(reversed(point.items()))
 
     def describe(self) -> list[tuple[str, str, str]]:
-        """Return section, name and the possible values as text, for each parameter."""
-        texts = (f"{p.distribution}{f' (times {p.of})' if p.of else ''}" for p in self.parameters)
-        return [(p.section, p.name, text) for p, text in zip(self.parameters, texts, strict=True)]
+        """Return the section, the name and the possible values, as text, of each parameter."""
+        return [(p.section, p.name, f"{p.distribution}{f' (times {p.of})' if p.of else ''}") for p in self.parameters]
 
     def to_data(self) -> Params:
         """Return plain data in the form of a --space file."""
@@ -125,6 +112,7 @@ class Space:
 
 
 def _check_share(parameter: Parameter, by_name: Mapping[str, Parameter]) -> None:
+    """Raise SpaceError if a share is one of a parameter that is missing, not a number, or itself a share."""
     if parameter.of is None:
         return
     where = f"{parameter.source}: {parameter.name}: is a fraction of"

@@ -26,4 +26,4 @@ def resolved(capsys: Any, *arguments: str) -> tuple[SearchSpec, set[str]]:
     """The search that the arguments come to, and what it searches."""
     assert run_search.main([*arguments, "--dataset", "demo", "--dry-run"]) == 0
     spec = SearchSpec.model_validate(parse_yaml(capsys.readouterr().out.partition("section ")[0], "text").data)
-    return spec, {dimension.name for dimension in spec.space.dimensions}
+    return spec, set(spec.space.dimensions)

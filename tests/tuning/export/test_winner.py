@@ -174,7 +174,7 @@ def test_the_toolbox_gets_its_own_keys(tmp_path):
     assert "beta here is the interval" in text
 
 
-def test_only_the_asked_format_writes_the_second_file(tmp_path):
+def test_the_second_file_is_written_only_for_its_format(tmp_path):
     exported(tmp_path, a_spec())
     assert [path.name for path in (tmp_path / "best_configs").iterdir()] == ["GRCN-tiktok-mg.yaml"]
 

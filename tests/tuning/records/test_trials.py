@@ -9,7 +9,7 @@ from recmodels.errors import UserError
 from tests.tuning.factories import made_metrics, made_row, made_trial
 from tuning.records.folder import SearchFolder
 from tuning.records.trials import TrialPlan, TrialRecord, TrialResult, record_of
-from tuning.versions import FORMAT
+from tuning.spec import FORMAT
 
 FINISHED = TrialResult("finished", "all 4 epochs", {"recall@20": 0.5})
 

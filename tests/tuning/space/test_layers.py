@@ -22,11 +22,11 @@ def load(*overrides, model="GRCN", strategy="mg", dataset="clothing", **options)
 
 
 def searched(space):
-    return [dimension.name for dimension in space.dimensions]
+    return list(space.dimensions)
 
 
 def message(*overrides, **options):
-    """The one line that is said about these overrides or options."""
+    """The one line that refuses these overrides or options."""
     with pytest.raises(UserError) as error:
         load(*overrides, **options)
     assert "\n" not in str(error.value)
@@ -103,7 +103,7 @@ def test_tune_says_what_is_searched(tune, names):
     assert Space.from_data(space.to_data()) == space
 
 
-def test_what_the_user_asks_for_is_searched_in_any_case(root):
+def test_ranges_from_later_layers_are_searched_whatever_tune_is(root):
     assert searched(load("reg_weight={type: uniform, low: 0, high: 1}"))[-1] == "reg_weight"
     write(root, "pairs/GRCN-clothing", "train: {learning_rate: {type: uniform, low: 0.1, high: 0.2}}")
     assert searched(load(root=root)) == ["alpha", "learning_rate"]
@@ -120,7 +120,7 @@ def test_a_fixed_share_follows_a_searched_alpha():
 
 def test_an_optimizer_brings_a_range_that_suits_it():
     def rates(*overrides):
-        return dict(load(*overrides, tune="base").dimensions).get("learning_rate")
+        return load(*overrides, tune="base").dimensions.get("learning_rate")
 
     adam, sgd = rates(), rates("optimizer=sgd")
     assert (adam.high, sgd.high, sgd.default) == (0.1, 10.0, 1e-3)

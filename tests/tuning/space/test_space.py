@@ -144,7 +144,7 @@ def test_corners_are_the_ends_of_ranges_and_every_choice():
 
 def test_the_sampler_sees_the_ratio_and_the_trial_gets_beta():
     space = strategy(**MG)
-    assert [dimension.name for dimension in space.dimensions] == ["alpha", "beta/alpha", "interval"]
+    assert list(space.dimensions) == ["alpha", "beta/alpha", "interval"]
     assert space.default_point() == {"alpha": 1.0, "beta/alpha": 0.2, "interval": 3}
     point = {"alpha": 2.0, "beta/alpha": 0.25, "interval": 5}
     assert space.resolve(point)["strategy"] == {"alpha": 2.0, "beta": 0.5, "interval": 5}
@@ -163,7 +163,7 @@ def test_no_first_point_without_every_default():
 
 def test_nothing_to_search():
     space = Space.from_data({"train": {"learning_rate": 0.1}})
-    assert (space.dimensions, space.default_point(), space.grid_size(), list(space.grid())) == ([], {}, 1, [{}])
+    assert (space.dimensions, space.default_point(), space.grid_size(), list(space.grid())) == ({}, {}, 1, [{}])
     assert space.resolve({})["train"] == space.fixed == {"learning_rate": 0.1}
 
 
