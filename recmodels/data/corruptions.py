@@ -16,8 +16,7 @@ import numpy as np
 from numpy.random import PCG64, Generator
 from numpy.typing import NDArray
 
-from recmodels.data.dataset import Interactions, RecDataset
-from recmodels.data.fingerprint import fingerprint
+from recmodels.data.dataset import Interactions, RecDataset, fingerprint
 from recmodels.errors import DataError, did_you_mean
 
 MARK = "@"

@@ -1,6 +1,7 @@
 """A data set as arrays: three splits by user, one feature matrix per modality."""
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -29,6 +30,13 @@ class Interactions:
         indptr = np.zeros(n_users + 1, dtype=np.int64)
         np.cumsum(np.bincount(users, minlength=n_users), out=indptr[1:])
         return cls(indptr, np.ascontiguousarray(items[order], dtype=np.int64))
+
+    @classmethod
+    def by_label(
+        cls, users: NDArray[np.integer], items: NDArray[np.integer], labels: NDArray[np.integer], n_users: int
+    ) -> list["Interactions"]:
+        """Return training, validation and test: the pairs with label 0, 1 and 2; all arrays are (n,)."""
+        return [cls.from_pairs(users[labels == label], items[labels == label], n_users) for label in range(3)]
 
     def __len__(self) -> int:
         return len(self.items)
@@ -71,6 +79,24 @@ class RecDataset:
     candidates: Mapping[Split, NDArray[np.int64]] | None = field(default=None, repr=False)
     id_source: IdSource | None = field(default=None, repr=False)
 
+    @classmethod
+    def build(
+        cls,
+        name: str,
+        n_users: int,
+        n_items: int,
+        splits: Sequence[Interactions],
+        features: Mapping[str, NDArray[np.float32]],
+        candidates: Mapping[Split, NDArray[np.int64]] | None = None,
+        id_source: IdSource | None = None,
+    ) -> "RecDataset":
+        """Return the data set of these `splits` (training, validation, test), with the fingerprint of its content."""
+        train, valid, test = splits
+        digest = fingerprint(n_users, n_items, splits, features, candidates)
+        return cls(
+            name, n_users, n_items, train, valid, test, features, digest, candidates=candidates, id_source=id_source
+        )
+
     @property
     def splits(self) -> tuple[Interactions, Interactions, Interactions]:
         """Training, validation and test."""
@@ -78,13 +104,13 @@ class RecDataset:
 
     @property
     def ids(self) -> IdMaps:
-        """The original ids, read when they are first asked for; the numbers as text if the data set has none.
+        """The original ids, read from their files at each access; the numbers as text if the data set has none.
 
         Raises DataError for files that cannot be read or do not fit the data set.
         """
         if self.id_source is None:
             return IdMaps(numbers_as_ids(self.n_users), numbers_as_ids(self.n_items))
-        ids = self.id_source.ids()
+        ids = self.id_source.read(self.id_source.folder)
         if (len(ids.users), len(ids.items)) != (self.n_users, self.n_items):
             raise DataError(
                 f"{self.id_source.folder}: ids of {len(ids.users)} users and {len(ids.items)} items, expected "
@@ -104,3 +130,23 @@ class RecDataset:
             f"{self.name}: {self.n_users:,} users x {self.n_items:,} items, "
             f"{len(self.train):,} / {len(self.valid):,} / {len(self.test):,} interactions, {widths}"
         )
+
+
+def fingerprint(
+    n_users: int,
+    n_items: int,
+    splits: Sequence[Interactions],
+    features: Mapping[str, NDArray[np.float32]],
+    candidates: Mapping[Split, NDArray[np.int64]] | None = None,
+) -> str:
+    """Return the SHA-256 of sizes, splits, modality names, feature values and candidates, 64 hex digits.
+
+    It depends on the content alone: neither on the machine nor on how the data set was made.
+    """
+    digest = hashlib.sha256(f"{n_users} {n_items}".encode())
+    arrays = [("", array) for split in splits for array in (split.indptr, split.items)]
+    for name, array in [*arrays, *features.items(), *(candidates or {}).items()]:
+        digest.update(f"|{name} {array.shape}|".encode())
+        little_endian = array.astype(array.dtype.newbyteorder("<"), copy=False)
+        digest.update(np.ascontiguousarray(little_endian).data)
+    return digest.hexdigest()

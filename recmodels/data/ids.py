@@ -1,40 +1,29 @@
 """The ids that users and items had before they were numbered from 0."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from recmodels.errors import DataError
 
 USER_IDS, ITEM_IDS = "user_ids.tsv", "item_ids.tsv"
 
 
-@dataclass(frozen=True)
-class IdMaps:
+class IdMaps(NamedTuple):
     """`users[u]` is the original id of user u, `items[i]` that of item i."""
 
     users: Sequence[str]
     items: Sequence[str]
 
 
-class IdSource:
-    """The folder that original ids come from, and a function that reads them there.
+class IdSource(NamedTuple):
+    """The folder that original ids come from, absolute, and a function that reads them there.
 
-    Ids are read when they are first asked for (unless they are `known`) and left out of pickles: a copy of a data set
-    in another process reads them again.
+    A data set holds this instead of its ids, so that copies of it in other processes stay small.
     """
 
-    def __init__(self, folder: Path, read: Callable[[Path], IdMaps], known: IdMaps | None = None):
-        self.folder, self.read, self.known = folder, read, known
-
-    def ids(self) -> IdMaps:
-        """Return the original ids. Raises DataError for files that cannot be read."""
-        if self.known is None:
-            self.known = self.read(self.folder)
-        return self.known
-
-    def __reduce__(self) -> tuple[type["IdSource"], tuple[Path, Callable[[Path], IdMaps]]]:
-        return IdSource, (self.folder.absolute(), self.read)
+    folder: Path
+    read: Callable[[Path], IdMaps]
 
 
 def read_id_tables(folder: Path, n_users: int, n_items: int) -> IdMaps:

@@ -10,7 +10,6 @@ from numpy.random import PCG64, Generator
 from numpy.typing import NDArray
 
 from recmodels.data.dataset import Interactions, RecDataset
-from recmodels.data.fingerprint import fingerprint
 from recmodels.data.splits import TEST, VALIDATION, split_as_mmrec
 from recmodels.errors import DataError
 
@@ -44,12 +43,9 @@ def synthetic(
     items = _items(rng, user_taste, item_taste, counts)
     shuffled = np.lexsort((rng.random(len(users)), users))  # the positions of each user's rows, in random order
     labels = split_as_mmrec(users, -shuffled, (VALIDATION, TEST))
-    train, valid, test = (
-        Interactions.from_pairs(users[labels == label], items[labels == label], n_users) for label in range(3)
-    )
+    splits = Interactions.by_label(users, items, labels, n_users)
     features = {modality: _features(rng, item_taste, columns) for modality, columns in dims.items()}
-    digest = fingerprint(n_users, n_items, (train, valid, test), features)
-    return RecDataset(name, n_users, n_items, train, valid, test, features, digest)
+    return RecDataset.build(name, n_users, n_items, splits, features)
 
 
 def tastes(rng: Generator, n_users: int, n_items: int) -> tuple[Floats, Floats]:

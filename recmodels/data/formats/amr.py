@@ -16,7 +16,6 @@ from numpy.random import PCG64, Generator
 from numpy.typing import NDArray
 
 from recmodels.data.dataset import Interactions, RecDataset, Split
-from recmodels.data.fingerprint import fingerprint
 from recmodels.data.formats.feature_file import load_features
 from recmodels.data.formats.inter_file import INTEGER, check_repeats, read_integers
 from recmodels.data.ids import IdSource, read_id_tables
@@ -53,17 +52,12 @@ def load_amr(folder: Path, cache_dir: Path | None = None) -> RecDataset:
     tested = lists[:, 0]
     known = Interactions.from_pairs(pairs[:, 0], pairs[:, 1], n_users)
     held, negatives = _hold_out(folder, known, tested, n_items, lists.shape[1] - 1)
-    train, valid = (
-        Interactions.from_pairs(known.users[chosen], known.items[chosen], n_users) for chosen in (~held, held)
-    )
-    test = Interactions.from_pairs(np.arange(n_users), tested, n_users)
+    splits = Interactions.by_label(known.users, known.items, held, n_users)[:2]
+    splits.append(Interactions.from_pairs(np.arange(n_users), tested, n_users))
     images = {"image": features / (np.abs(features).max() or 1)}
     candidates: dict[Split, Ints] = {"valid": negatives, "test": np.ascontiguousarray(lists[:, 1:])}
-    digest = fingerprint(n_users, n_items, (train, valid, test), images, candidates)
-    ids = IdSource(folder, partial(read_id_tables, n_users=n_users, n_items=n_items))
-    return RecDataset(
-        folder.name, n_users, n_items, train, valid, test, images, digest, candidates=candidates, id_source=ids
-    )
+    ids = IdSource(folder.absolute(), partial(read_id_tables, n_users=n_users, n_items=n_items))
+    return RecDataset.build(folder.name, n_users, n_items, splits, images, candidates, ids)
 
 
 def _table(path: Path, expected: str, width: int = 0) -> Ints:
@@ -115,12 +109,8 @@ def _check_ids(folder: Path, pairs: Ints, lists: Ints, n_items: int) -> None:
             "expected each pair once over all splits"
         )
     if in_training.any():
-        log.warning(
-            "%s: %d negatives of %d users are training items of theirs, ranked all the same, as the reference does",
-            tests,
-            in_training.sum(),
-            in_training.any(1).sum(),
-        )
+        text = "%s: %d negatives of %d users are training items of theirs, ranked all the same, as the reference does"
+        log.warning(text, tests, in_training.sum(), in_training.any(1).sum())
 
 
 def _check_range(path: Path, kind: str, ids: Ints, n: int, why: str) -> None:

@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recmodels.data.dataset import RecDataset
-from recmodels.data.fingerprint import fingerprint
 from recmodels.data.formats.item_rows import load_rows, with_means
 from recmodels.data.formats.mmrec import inter_path, modality_of, split_by_label
 from recmodels.data.formats.tables import as_ids, column_names, read_columns
@@ -59,9 +58,8 @@ def load_recbole(folder: Path, cache_dir: Path | None = None) -> RecDataset:
         log.info("%s: split by the benchmark's rule with seed %d", rows.path, SPLIT_SEED)
     splits = split_by_label(rows.path, np.stack([rows.users, rows.items, labels], axis=1), n_users)
     features = _features(folder, rows.ids.items)
-    digest = fingerprint(n_users, n_items, splits, features)
-    source = IdSource(folder, read_recbole_ids, rows.ids)
-    return RecDataset(folder.name, n_users, n_items, *splits, features, digest, id_source=source)
+    ids = IdSource(folder.absolute(), read_recbole_ids)
+    return RecDataset.build(folder.name, n_users, n_items, splits, features, id_source=ids)
 
 
 def read_recbole_ids(folder: Path) -> IdMaps:

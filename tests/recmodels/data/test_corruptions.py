@@ -9,8 +9,7 @@ import pytest
 
 from recmodels.data import RecDataset, load_dataset
 from recmodels.data.corruptions import Draw, clean_name, corrupted, parse_variant
-from recmodels.data.dataset import Interactions
-from recmodels.data.fingerprint import fingerprint
+from recmodels.data.dataset import Interactions, fingerprint
 from recmodels.data.synthetic import synthetic
 from recmodels.errors import DataError
 from recmodels.evaluation import Evaluator
