@@ -35,7 +35,17 @@ def reading(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror or error})") from None
+        reason = error.strerror or str(error).partition("\n")[0]
+        raise DataError(f"{path}: cannot be read ({reason})") from None
+
+
+def read_text(path: Path) -> str:
+    """Read a UTF-8 file, with or without a byte-order mark. Raises DataError for an unreadable file and other text."""
+    try:
+        with reading(path):
+            return path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: not UTF-8 text ({error.reason} at byte {error.start})") from None
 
 
 def write_whole(path: Path, text: str) -> None:

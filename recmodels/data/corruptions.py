@@ -10,13 +10,14 @@ import hashlib
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import combinations
 from typing import NamedTuple
 
 import numpy as np
 from numpy.random import PCG64, Generator
 from numpy.typing import NDArray
 
-from recmodels.data.dataset import Interactions, RecDataset, fingerprint
+from recmodels.data.dataset import Interactions, RecDataset, Split, fingerprint
 from recmodels.errors import DataError, did_you_mean
 
 MARK = "@"
@@ -100,21 +101,16 @@ def shift(data: RecDataset, level: float, draw: "Draw") -> RecDataset:
     is then not evaluated.
     """
     popularity = 1 + np.bincount(data.train.items, minlength=data.n_items)
-    valid, valid_stays = _thinned(data.valid, popularity, level, draw.generator("valid"))
-    test, test_stays = _thinned(data.test, popularity, level, draw.generator("test"))
-    candidates = data.candidates
-    if candidates is not None:  # a row for each pair: these sets have one pair a user
-        candidates = {"valid": candidates["valid"][valid_stays], "test": candidates["test"][test_stays]}
-    return replace(data, valid=valid, test=test, candidates=candidates)
-
-
-def _thinned(
-    split: Interactions, popularity: Ints, level: float, rng: Generator
-) -> tuple[Interactions, NDArray[np.bool_]]:
-    found = popularity[split.items]
-    with np.errstate(over="ignore"):  # a probability above 1 is 1
-        stays = rng.random(len(split)) < (np.median(found) / found) ** level
-    return Interactions.from_pairs(split.users[stays], split.items[stays], len(split.indptr) - 1), stays
+    held: dict[Split, Interactions] = {"valid": data.valid, "test": data.test}
+    candidates = dict(data.candidates or {})
+    for name, split in held.items():
+        found = popularity[split.items]
+        with np.errstate(over="ignore"):  # a probability above 1 is 1
+            stays = draw.generator(name).random(len(split)) < (np.median(found) / found) ** level
+        held[name] = Interactions.from_pairs(split.users[stays], split.items[stays], data.n_users)
+        if data.candidates:  # a row for each pair: these sets have one pair a user
+            candidates[name] = data.candidates[name][stays]
+    return replace(data, valid=held["valid"], test=held["test"], candidates=candidates or None)
 
 
 def _keys(data: RecDataset, split: Interactions) -> Ints:
@@ -196,19 +192,17 @@ def clean_name(name: str) -> str:
 
 def parse_variant(name: str) -> Variant:
     """Parse the name of a variant; the seed is 0 unless it is given. Raises DataError, one line, for a fault in it."""
-    texts = [text.strip() for text in name.partition(MARK)[2].split(",")]
-    pairs = [_pair(name, text) for text in texts]
-    seeds = [value for key, value in pairs if key == "seed"]
+    pairs = [_pair(name, text.strip()) for text in name.partition(MARK)[2].split(",")]
+    seeds = [value for key, value in pairs if key == "seed"] or ["0"]
     if len(seeds) > 1:
         raise DataError(f"data set {name!r}: seed is given twice")
-    if seeds and not (re.fullmatch("[0-9]{1,10}", seeds[0]) and int(seeds[0]) <= MOST_SEED):
+    if not (re.fullmatch("[0-9]{1,10}", seeds[0]) and int(seeds[0]) <= MOST_SEED):
         raise DataError(f"data set {name!r}: seed is {seeds[0]!r}, expected a whole number from 0 to {MOST_SEED}")
     steps = [_step(name, key, value) for key, value in pairs if key != "seed"]
-    for index, step in enumerate(steps):
-        for other in steps[:index]:  # both would draw the same
-            if step.name == other.name and (step.modality == other.modality or None in (step.modality, other.modality)):
-                raise DataError(f"data set {name!r}: {other.key} and {step.key}: {step.name} is given twice")
-    return Variant(name, steps, int(seeds[0]) if seeds else 0)
+    for one, other in combinations(steps, 2):  # of the same features both would draw the same
+        if one.name == other.name and (one.modality == other.modality or None in (one.modality, other.modality)):
+            raise DataError(f"data set {name!r}: {one.key} and {other.key}: {one.name} is given twice")
+    return Variant(name, steps, int(seeds[0]))
 
 
 def _pair(name: str, text: str) -> tuple[str, str]:

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -144,7 +144,7 @@ def fingerprint(
     It depends on the content alone: neither on the machine nor on how the data set was made.
     """
     digest = hashlib.sha256(f"{n_users} {n_items}".encode())
-    arrays = [("", array) for split in splits for array in (split.indptr, split.items)]
+    arrays: list[tuple[str, NDArray[Any]]] = [("", array) for split in splits for array in (split.indptr, split.items)]
     for name, array in [*arrays, *features.items(), *(candidates or {}).items()]:
         digest.update(f"|{name} {array.shape}|".encode())
         little_endian = array.astype(array.dtype.newbyteorder("<"), copy=False)

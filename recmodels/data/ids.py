@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from recmodels.errors import DataError
+from recmodels.files import read_text
 
 USER_IDS, ITEM_IDS = "user_ids.tsv", "item_ids.tsv"
 
@@ -42,12 +43,9 @@ def numbers_as_ids(n: int) -> list[str]:
 def _read_table(path: Path, n: int) -> list[str]:
     if not path.is_file():
         return numbers_as_ids(n)
-    try:
-        lines = path.read_bytes().decode("utf-8-sig").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: cannot be read ({error})") from None
+    lines = read_text(path).split("\n")[1:]
     ids = []
-    for index, line in enumerate(line.rstrip("\r") for line in lines[1:] if line.strip()):
+    for index, line in enumerate(line.rstrip("\r") for line in lines if line.strip()):
         number, tab, original = line.partition("\t")
         if number != str(index) or not tab or not original:
             raise DataError(f"{path}:{index + 2}: found {line!r}, expected {index}, a tab and the original id")

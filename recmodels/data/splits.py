@@ -27,7 +27,7 @@ def split(users: Ints, times: NDArray[Any] | None, rule: str, seed: int, source:
     time: the earliest 80 % of all rows are for training, the latest 10 % for test; rows of the same time stay together.
 
     Raises DataError, which names the `source`, for an unknown rule, for a rule that needs times if there are none, and
-    if a split stays empty.
+    if a split is empty or has only users without a training row.
     """
     if rule not in RULES:
         raise DataError(f"{source}: `rule` {rule}: expected one of {', '.join(RULES)}")
@@ -39,9 +39,12 @@ def split(users: Ints, times: NDArray[Any] | None, rule: str, seed: int, source:
         labels = split_by_time(times)
     else:
         labels = _hold_out(users, times, np.full(users.max() + 1, 2), (TEST, VALIDATION))
+    trained = np.isin(users, users[labels == 0])
     for label, part in enumerate(PARTS):
         if not (labels == label).any():
             raise DataError(f"{source}: `rule` {rule}: no row of the {len(users)} is for {part}, expected at least one")
+        if not trained[labels == label].any():
+            raise DataError(f"{source}: every {part} row is of a user without a training row, expected another `rule`")
     return labels
 
 

@@ -5,8 +5,6 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +17,9 @@ from recmodels.data.splits import split
 from recmodels.errors import DataError
 from recmodels.prepare.amazon_files import read_ratings, read_reviews, read_texts
 from recmodels.prepare.download import download
-from recmodels.prepare.folder import check_free, file_note, write_folder
+from recmodels.prepare.folder import check_free, describe, file_note, write_folder
 from recmodels.prepare.image_features import WIDTH, read_image_features
-from recmodels.prepare.interactions import Table, collect
+from recmodels.prepare.interactions import collect
 from recmodels.prepare.text import encode
 
 BASE_URL = "https://snap.stanford.edu/data/amazon/productGraph"
@@ -92,9 +90,13 @@ def prepare_amazon(
     files = {kind: sources.get(kind, PUBLISHED[name].category or name) for kind in kinds}
     path = files[kinds[0]][0]
     log.info("reading %s", path)
-    table = collect((read_ratings if kinds[0] == "ratings" else read_reviews)(path), k_core, path)
-    labels = split(table.users, table.times, rule, seed, path)
-    counts = _counts(name, table, labels)
+    table, counts = collect((read_ratings if kinds[0] == "ratings" else read_reviews)(path), k_core, path)
+    labels = split(table.users, table.extra["timestamp"], rule, seed, path)
+    counts |= table.sizes(labels)
+    log.info("%s", ", ".join(f"{count} {n:,}" for count, n in counts.items()))
+    n_users, n_items, _, *n_splits = table.sizes(labels).values()
+    if differs := difference(name, n_users, n_items, n_splits):
+        log.warning("%s", differs)
     rows = {asin: row for row, asin in enumerate(table.item_ids)}
     features: dict[str, tuple[NDArray[np.float32], Note]] = {}
     if text:
@@ -102,26 +104,16 @@ def prepare_amazon(
     with _scratch(folder) as scratch:
         if images:
             features["image"] = _images(files["image-features"][0], rows, scratch / "image", width)
-        write_folder(
-            folder,
-            users=table.users,
-            items=table.items,
-            labels=labels,
-            extra={"rating": table.ratings, "timestamp": table.times},
-            features={modality: matrix for modality, (matrix, _) in features.items()},
-            user_ids=table.user_ids,
-            item_ids=table.item_ids,
-            manifest={
-                "name": name,
-                "made": datetime.now(UTC).isoformat(timespec="seconds"),
-                "sources": [note for _, note in files.values()],
-                "options": {"k_core": k_core, "split": rule, "seed": seed},
-                "counts": counts,
-                "features": {modality: note for modality, (_, note) in features.items()},
-                "versions": {package: version(package) for package in ("numpy", "pandas", "scikit-learn")},
-            },
-            overwrite=overwrite,
+        matrices = {modality: matrix for modality, (matrix, _) in features.items()}
+        manifest = describe(
+            name,
+            ("numpy", "pandas", "scikit-learn"),
+            sources=[note for _, note in files.values()],
+            options={"k_core": k_core, "split": rule, "seed": seed},
+            counts=counts,
+            features={modality: note for modality, (_, note) in features.items()},
         )
+        write_folder(folder, table, labels, matrices, manifest, overwrite)
     return folder
 
 
@@ -134,16 +126,6 @@ def _scratch(folder: Path) -> Iterator[Path]:
             yield Path(name)
     except OSError as error:
         raise DataError(f"{folder.parent}: cannot be written ({error.strerror or error})") from None
-
-
-def _counts(name: str, table: Table, labels: NDArray[np.int8]) -> dict[str, int]:
-    splits = np.bincount(labels, minlength=3).tolist()
-    sizes = {"users": len(table.user_ids), "items": len(table.item_ids), "interactions": len(labels)}
-    counts = table.counts | sizes | dict(zip(("train", "valid", "test"), splits, strict=True))
-    log.info("%s", ", ".join(f"{count} {n:,}" for count, n in counts.items()))
-    if differs := difference(name, sizes["users"], sizes["items"], splits):
-        log.warning("%s", differs)
-    return counts
 
 
 def _text(path: Path, rows: Mapping[str, int], encoder: str, seed: int) -> tuple[NDArray[np.float32], Note]:

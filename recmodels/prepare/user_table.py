@@ -2,9 +2,6 @@
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,9 +13,10 @@ from recmodels.data import splits
 from recmodels.data.formats.tables import as_ids, as_numbers, as_text, column_names, read_columns
 from recmodels.data.numbering import factorize, first_rows
 from recmodels.errors import DataError, UserError
-from recmodels.prepare import kcore, user_features
+from recmodels.prepare import user_features
 from recmodels.prepare.columns import ITEM_COLUMNS, RATING_COLUMNS, TIME_COLUMNS, USER_COLUMNS, choose, resolve
-from recmodels.prepare.folder import check_free, check_ids, file_note, write_folder
+from recmodels.prepare.folder import check_free, check_ids, describe, file_note, write_folder
+from recmodels.prepare.interactions import Counts, Table, k_core
 
 if TYPE_CHECKING:
     import pyarrow
@@ -56,77 +54,49 @@ def prepare_own(
     sources = _sources(features)
     named = {"user": user_col, "item": item_col, "time": time_col, "rating": rating_col}
     columns = _columns(table, named, rule, min_rating)
-    rows, counts = _selected(table, _Rows.read(table, columns), min_rating, k_core)
-    users, user_ids = factorize(rows.users)
-    items, item_ids = factorize(rows.items)
-    check_ids("user", user_ids.tolist(), table)
-    check_ids("item", item_ids.tolist(), table)
-    labels = splits.split(users, rows.extra.get("timestamp"), rule, seed, table)
-    _check_split(table, users, labels)
-    loaded = {
-        source.modality: user_features.load(source, item_ids.tolist(), columns["item"], encoder, seed)
-        for source in sources
-    }
+    interactions, counts = _selected(table, _read(table, columns), min_rating, k_core)
+    check_ids(interactions, table)
+    labels = splits.split(interactions.users, interactions.extra.get("timestamp"), rule, seed, table)
+    matrices, notes = {}, {}
+    for source in sources:
+        found = user_features.load(source, interactions.item_ids, columns["item"], encoder, seed)
+        matrices[source.modality], notes[source.modality] = found
     files = dict.fromkeys([table, *(file for source in sources for file in source.files)])
-    manifest = {
-        "name": name,
-        "made": datetime.now(UTC).isoformat(timespec="seconds"),
-        "sources": [{"file": str(path), **file_note(path)} for path in files],
-        "columns": columns,
-        "options": {"min_rating": min_rating, "k_core": k_core, "split": rule, "seed": seed},
-        "counts": counts
-        | {"users": len(user_ids), "items": len(item_ids), "interactions": len(users)}
-        | {part: int((labels == label).sum()) for label, part in enumerate(("train", "valid", "test"))},
-        "features": {modality: note for modality, (_, note) in loaded.items()},
-        "versions": {package: version(package) for package in ("numpy", "pandas", "pyarrow")},
-    }
-    write_folder(
-        folder,
-        users=users,
-        items=items,
-        labels=labels,
-        extra=rows.extra,
-        features={modality: matrix for modality, (matrix, _) in loaded.items()},
-        user_ids=user_ids.tolist(),
-        item_ids=item_ids.tolist(),
-        manifest=manifest,
-        overwrite=overwrite,
+    manifest = describe(
+        name,
+        ("numpy", "pandas", "pyarrow"),
+        sources=[{"file": str(path), **file_note(path)} for path in files],
+        columns=columns,
+        options={"min_rating": min_rating, "k_core": k_core, "split": rule, "seed": seed},
+        counts=counts | interactions.sizes(labels),
+        features=notes,
     )
-    log.info("%s: %d users, %d items, %d interactions", folder, len(user_ids), len(item_ids), len(users))
+    write_folder(folder, interactions, labels, matrices, manifest, overwrite)
+    n_users, n_items = len(interactions.user_ids), len(interactions.item_ids)
+    log.info("%s: %d users, %d items, %d interactions", folder, n_users, n_items, len(interactions))
     return folder
 
 
-@dataclass(frozen=True)
-class _Rows:
-    """Columns of the table, (n,) each. `extra`: rating and timestamp, if they are read."""
+def _read(path: Path, columns: dict[str, str]) -> Table:
+    """Read all rows of the table; `extra`: rating and timestamp, if they are among the `columns`."""
+    found = read_columns(path, list(columns.values()))
+    extra: dict[str, NDArray[Any]] = {}
+    if "rating" in columns:
+        extra["rating"] = as_numbers(path, columns["rating"], found[columns["rating"]])
+    if "time" in columns:
+        extra["timestamp"] = _times(path, columns["time"], found[columns["time"]])
+    users, user_ids = factorize(as_ids(path, columns["user"], found[columns["user"]]))
+    items, item_ids = factorize(as_ids(path, columns["item"], found[columns["item"]]))
+    return Table(users, items, user_ids.tolist(), item_ids.tolist(), extra)
 
-    users: NDArray[np.object_]
-    items: NDArray[np.object_]
-    extra: dict[str, NDArray[Any]]
 
-    @classmethod
-    def read(cls, table: Path, columns: dict[str, str]) -> "_Rows":
-        cells = read_columns(table, list(columns.values()))
-        extra: dict[str, NDArray[Any]] = {}
-        if "rating" in columns:
-            extra["rating"] = as_numbers(table, columns["rating"], cells[columns["rating"]])
-        if "time" in columns:
-            extra["timestamp"] = _times(table, columns["time"], cells[columns["time"]])
-        users, items = (as_ids(table, columns[kind], cells[columns[kind]]) for kind in ("user", "item"))
-        return cls(users, items, extra)
-
-    def __len__(self) -> int:
-        return len(self.users)
-
-    def select(self, table: Path, selected: NDArray[np.bool_], why: str) -> tuple["_Rows", int]:
-        """Return the selected rows and the number of the others, which `why` describes. DataError if none stays."""
-        n_left_out = int((~selected).sum())
-        if n_left_out:
-            log.info("%s: left out %d of %d rows, which %s", table, n_left_out, len(self), why)
-        if n_left_out == len(self):
-            raise DataError(f"{table}: all {len(self)} rows that are left {why}, expected some to stay")
-        extra = {name: values[selected] for name, values in self.extra.items()}
-        return _Rows(self.users[selected], self.items[selected], extra), n_left_out
+def _select(path: Path, table: Table, rows: NDArray[np.bool_], why: str) -> Table:
+    """Return the selected rows; the log says how many are left out, and `why`. Raises DataError if none stays."""
+    if not rows.all():
+        log.info("%s: left out %d of %d rows, which %s", path, (~rows).sum(), len(table), why)
+    if not rows.any():
+        raise DataError(f"{path}: all {len(table)} rows that are left {why}, expected some to stay")
+    return table.select(rows)
 
 
 def _sources(features: Sequence[str]) -> list[user_features.Source]:
@@ -138,25 +108,18 @@ def _sources(features: Sequence[str]) -> list[user_features.Source]:
     return sources
 
 
-def _selected(table: Path, rows: _Rows, min_rating: float | None, core: int | None) -> tuple[_Rows, dict[str, int]]:
+def _selected(path: Path, table: Table, min_rating: float | None, core: int | None) -> tuple[Table, Counts]:
     """Return the rows that become interactions, and the numbers of rows read and left out."""
-    counts = {"rows": len(rows)}
-    first = first_rows(factorize(rows.users)[0], factorize(rows.items)[0])
-    rows, counts["repeated"] = rows.select(table, first, "repeat a user and an item")
+    kept = _select(path, table, first_rows(table.users, table.items), "repeat a user and an item")
+    counts = {"rows": len(table), "repeated": len(table) - len(kept)}
     if min_rating is not None:
-        high = rows.extra["rating"] >= min_rating
-        rows, counts["rated_lower"] = rows.select(table, high, f"are rated below {min_rating:g}")
+        table, kept = kept, _select(path, kept, kept.extra["rating"] >= min_rating, f"are rated below {min_rating:g}")
+        counts["rated_lower"] = len(table) - len(kept)
     if core is not None:
-        inside = kcore.k_core(factorize(rows.users)[0], factorize(rows.items)[0], core)
-        rows, counts["outside_core"] = rows.select(table, inside, f"are not in the {core}-core")
-    return rows, counts
-
-
-def _check_split(table: Path, users: NDArray[np.int64], labels: NDArray[np.int8]) -> None:
-    trained = np.isin(users, users[labels == 0])
-    for label, part in ((1, "validation"), (2, "test")):
-        if not trained[labels == label].any():
-            raise DataError(f"{table}: every {part} row is of a user without a training row, expected another `rule`")
+        inside = k_core(kept.users, kept.items, core)
+        table, kept = kept, _select(path, kept, inside, f"are not in the {core}-core")
+        counts["outside_core"] = len(table) - len(kept)
+    return kept, counts
 
 
 def _columns(table: Path, named: dict[str, str | None], rule: str, min_rating: float | None) -> dict[str, str]:

@@ -33,23 +33,26 @@ def parse_inter(path: Path, raw: bytes) -> NDArray[np.int64]:
     columns = _positions(path, stream.readline())
     if next(_fields(text), None) is None:
         raise DataError(f"{path}: found a header line and no interactions")
-    try:
-        table = read_integers(stream, delimiter="\t", usecols=columns)
-    except ValueError as error:
-        raise DataError(_first_non_integer(path, text, columns) or f"{path}: {error}") from None
+    first_fault = partial(_first_non_integer, path, text, columns)
+    table = read_integers(path, stream, first_fault, delimiter="\t", usecols=columns)
     _check_values(path, table, partial(_line, text))
     check_repeats(path, table, partial(_line, text))
     return table
 
 
-def read_integers(lines: Iterable[str], **options: Any) -> NDArray[np.int64]:
-    """Return the integers in lines of text, (lines, numbers a line); `options` of np.loadtxt. ValueError for others."""
+def read_integers(
+    path: Path, lines: Iterable[str], first_fault: Callable[[], str | None], **options: Any
+) -> NDArray[np.int64]:
+    """Return the integers in lines of text, (lines, numbers in a line); `options` are np.loadtxt's.
+
+    Raises DataError for other text: `first_fault` looks for the faulty line and describes it.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("error", DeprecationWarning)  # early NumPy 2 reads 1.5 as 1, and only warns
         try:
             return np.loadtxt(lines, dtype=np.int64, comments=None, ndmin=2, **options)
-        except DeprecationWarning as error:
-            raise ValueError(str(error)) from None
+        except (ValueError, DeprecationWarning) as error:
+            raise DataError(first_fault() or f"{path}: {error}") from None
 
 
 def _line(text: str, row: int) -> int:
@@ -83,9 +86,9 @@ def _first_non_integer(path: Path, text: str, columns: list[int]) -> str | None:
 
 def _check_values(path: Path, table: NDArray[np.int64], line: Callable[[int], int]) -> None:
     largest = IDS_PER_LINE * len(table)
-    expected_id = f"an id numbered from 0 without large gaps (at most {largest} here)"
-    limits = (largest, expected_id), (largest, expected_id), (2, "0 (training), 1 (validation) or 2 (test)")
-    for name, values, (limit, expected) in zip(COLUMNS, table.T, limits, strict=True):
+    an_id = largest, f"an id numbered from 0 without large gaps (at most {largest} here)"
+    a_label = 2, "0 (training), 1 (validation) or 2 (test)"
+    for name, values, (limit, expected) in zip(COLUMNS, table.T, (an_id, an_id, a_label), strict=True):
         bad = (values < 0) | (values > limit)
         if bad.any():
             row = int(bad.argmax())

@@ -8,17 +8,12 @@ from numpy.typing import NDArray
 
 from recmodels.data.formats.feature_file import load_features
 from recmodels.errors import DataError
-from recmodels.files import reading
+from recmodels.files import read_text
 
 
 def read_id_list(path: Path) -> list[str]:
     """Read the ids in a text file, one a line. Raises DataError for an unreadable file and for an empty line."""
-    try:
-        with reading(path):
-            lines = path.read_bytes().decode("utf-8-sig").rstrip("\r\n").split("\n")
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path}: not UTF-8 text ({error.reason} at byte {error.start})") from None
-    ids = [line.rstrip("\r") for line in lines]
+    ids = [line.rstrip("\r") for line in read_text(path).rstrip("\r\n").split("\n")]
     for line_number, name in enumerate(ids, start=1):
         if not name.strip():
             raise DataError(f"{path}:{line_number}: the line is empty, expected an id in each")
