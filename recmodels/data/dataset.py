@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -102,9 +103,9 @@ class RecDataset:
         """Training, validation and test."""
         return self.train, self.valid, self.test
 
-    @property
+    @cached_property
     def ids(self) -> IdMaps:
-        """The original ids, read from their files at each access; the numbers as text if the data set has none.
+        """The original ids, read at the first access; the numbers as text if the data set has none.
 
         Raises DataError for files that cannot be read or do not fit the data set.
         """

@@ -5,10 +5,12 @@ from pathlib import Path
 
 from recmodels.errors import UserError
 
-USER_COLUMNS = ("user_id", "userID", "userId", "user", "reviewerID", "customer_id", "u")
-ITEM_COLUMNS = ("item_id", "itemID", "itemId", "item", "asin", "parent_asin", "movieId", "product_id", "i")
-TIME_COLUMNS = ("timestamp", "time", "unixReviewTime", "date", "datetime")
-RATING_COLUMNS = ("rating", "overall", "score", "stars")
+USUAL = {  # kind of column -> its usual names
+    "user": ("user_id", "userID", "userId", "user", "reviewerID", "customer_id", "u"),
+    "item": ("item_id", "itemID", "itemId", "item", "asin", "parent_asin", "movieId", "product_id", "i"),
+    "time": ("timestamp", "time", "unixReviewTime", "date", "datetime"),
+    "rating": ("rating", "overall", "score", "stars"),
+}
 
 
 def resolve(path: Path, found: Sequence[str], name: str) -> str:

@@ -21,6 +21,7 @@ from recmodels.prepare.progress import bytes_bar, size
 CHUNK = 1 << 20
 TIMEOUT = 30  # seconds without a byte
 RETRIES = 4  # in a row without a byte gained
+MIRROR = "pass `base_url` for a mirror, or local files"
 
 log = logging.getLogger("mirrortune.prepare")
 
@@ -41,9 +42,8 @@ def download(url: str, folder: Path, checksum: str | None = None, retries: int =
             resuming = _Resuming(folder / name, retries, wait)
             return Path(pooch.retrieve(url, checksum, name, folder, downloader=resuming))
     except OSError as error:
-        raise DataError(
-            f"{folder / name}: cannot be written ({error.strerror or error}); once it can, run the same command again"
-        ) from None
+        reason = f"cannot be written ({error.strerror or error})"
+        raise DataError(f"{folder / name}: {reason}; once it can, run the same command again") from None
     except DataError:
         raise
     except ValueError as error:  # pooch's, for a checksum that is wrong or of an unknown kind
@@ -70,18 +70,16 @@ class _Resuming:
                 self._fetch(url)
                 break
             except _BrokenOffError as error:
-                failures = 1 if self._so_far() > before else failures + 1
+                failures = 1 if (so_far := self._so_far()) > before else failures + 1
                 if failures > self.retries:
-                    raise DataError(self._advice(url, str(error))) from None
+                    advice = f"check the connection, or {MIRROR}"
+                    if so_far:
+                        advice = f"run the same command again, it goes on from {size(so_far)}"
+                    raise DataError(f"{url}: {error}; {advice}") from None
                 log.info("%s: %s; trying again", url, error)
                 time.sleep(self.wait * failures)
         os.replace(self.part, output_file)
         self.note.unlink(missing_ok=True)
-
-    def _advice(self, url: str, reason: str) -> str:
-        if so_far := self._so_far():
-            return f"{url}: {reason}; run the same command again, it goes on from {size(so_far)}"
-        return f"{url}: {reason}; check the connection, or pass `base_url` for a mirror, or local files"
 
     def _so_far(self) -> int:
         return self.part.stat().st_size if self.part.exists() else 0
@@ -108,13 +106,11 @@ class _Resuming:
                 self.part.unlink()
                 raise _BrokenOffError("the file on the server has changed")
             return  # the part is the whole file
+        answer = f"the server answers {response.status_code} {response.reason}"
         if response.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            raise _BrokenOffError(f"the server answers {response.status_code} {response.reason}")
+            raise _BrokenOffError(answer)
         if response.status_code not in (HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT):
-            raise DataError(
-                f"{url}: the server answers {response.status_code} {response.reason}, expected the file; "
-                "pass `base_url` for a mirror, or local files"
-            )
+            raise DataError(f"{url}: {answer}, expected the file; {MIRROR}")
         resumed = response.status_code == HTTPStatus.PARTIAL_CONTENT
         if resumed and _content_range(response)[:1] != [so_far]:
             self.part.unlink()

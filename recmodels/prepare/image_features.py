@@ -55,10 +55,8 @@ def _check_size(path: Path, record: int, width: int) -> int:
     with reading(path):
         size = path.stat().st_size
     if not size or size % record:
-        raise DataError(
-            f"{path}: {size} bytes, expected a multiple of {record}, the size of a record of {ASIN} bytes and {width} "
-            "float32; the file is cut off or its features are of another width"
-        )
+        expected = f"a multiple of {record}, the size of a record of {ASIN} bytes and {width} float32"
+        raise DataError(f"{path}: {size} bytes, expected {expected}; the file is cut off or of another width")
     return size // record
 
 

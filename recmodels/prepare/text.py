@@ -4,7 +4,6 @@ import importlib.util
 import logging
 from collections.abc import Sequence
 from importlib.metadata import version
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,7 +64,5 @@ def _tfidf(texts: Sequence[str], seed: int, source: object) -> tuple[NDArray[np.
         raise DataError(f"{source}: none of the {len(texts)} texts has a word of two letters") from None
     columns = min(COLUMNS, *counts.shape)
     one_word = counts.shape[1] == 1  # which is its own best direction, but the SVD wants two at least
-    rows: NDArray[Any] = (
-        counts.toarray() if one_word else TruncatedSVD(columns, random_state=seed).fit_transform(counts)
-    )
+    rows = counts.toarray() if one_word else TruncatedSVD(columns, random_state=seed).fit_transform(counts)
     return normalize(rows).astype(np.float32), f"TF-IDF and truncated SVD (scikit-learn {version('scikit-learn')})"

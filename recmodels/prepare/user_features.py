@@ -4,9 +4,8 @@ import json
 import logging
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 from recmodels.data.formats.item_rows import load_rows, rows_of, with_means
 from recmodels.data.formats.tables import as_ids, as_numbers, as_text, column_names, read_columns
 from recmodels.errors import DataError, UserError
-from recmodels.prepare.columns import ITEM_COLUMNS, choose, resolve
+from recmodels.prepare.columns import USUAL, choose, resolve
 from recmodels.prepare.text import encode
 
 if TYPE_CHECKING:
@@ -32,22 +31,15 @@ NO_NUMBER = ("nan", "na", "n/a", "null", "none", "-")
 log = logging.getLogger("mirrortune.prepare")
 
 Floats = NDArray[np.float32]
-Ids = NDArray[np.object_] | list[str]
 
 
-@dataclass(frozen=True)
-class Source:
+class Source(NamedTuple):
     """Files of one modality. `ids`: beside a .npy, the item of each row; `columns`: of a table, () for all of them."""
 
     modality: str
     path: Path
     ids: Path | None
     columns: tuple[str, ...]
-
-    @property
-    def files(self) -> list[Path]:
-        """The features' file, then the list of ids, if there is one."""
-        return [self.path, *([self.ids] if self.ids else [])]
 
 
 def parse(text: str) -> Source:
@@ -61,10 +53,8 @@ def parse(text: str) -> Source:
     if path.suffix != ".npy":
         return Source(modality, path, None, tuple(name.strip() for name in rest.split(",")) if rest else ())
     if not rest:
-        raise UserError(
-            f"`features` {text}: does not say which item each row belongs to, expected {text}:IDS.txt with an item id "
-            "a line"
-        )
+        expected = f"{text}:IDS.txt with an item id a line"
+        raise UserError(f"`features` {text}: does not say which item each row belongs to, expected {expected}")
     return Source(modality, path, Path(rest), ())
 
 
@@ -83,15 +73,8 @@ def load(
     else:
         matrix, rows, n_unused, note = _from_table(source, item_ids, item_col, encoder, seed)
     n_without = int((rows < 0).sum())
-    log.info(
-        "%s: %d columns of %s; %d of %d items have none and get the mean; %d rows of other items are not used",
-        source.modality,
-        matrix.shape[1],
-        source.path,
-        n_without,
-        len(item_ids),
-        n_unused,
-    )
+    text = "%s: %d columns of %s; %d of %d items have none and get the mean; %d rows of other items are not used"
+    log.info(text, source.modality, matrix.shape[1], source.path, n_without, len(item_ids), n_unused)
     counts = {"items_without": n_without, "rows_not_used": n_unused, "columns": matrix.shape[1]}
     return with_means(matrix, rows), note | counts
 
@@ -100,7 +83,7 @@ def _from_table(
     source: Source, item_ids: Sequence[str], item_col: str | None, encoder: str, seed: int
 ) -> tuple[Floats, NDArray[np.int64], int, dict[str, Any]]:
     path, found = source.path, column_names(source.path)
-    item = choose(path, found, [item_col, *ITEM_COLUMNS] if item_col else ITEM_COLUMNS, "item", None)
+    item = choose(path, found, [*([item_col] if item_col else []), *USUAL["item"]], "item", None)
     names = [resolve(path, found, name) for name in source.columns] or [name for name in found if name != item]
     if not names:
         raise DataError(f"{path}: no column but {item!r}, expected some with features")
@@ -143,19 +126,24 @@ def _vectors(path: Path, name: str, column: "pyarrow.ChunkedArray") -> Floats:
     if pa.types.is_string(column.type) and str(column[0]).startswith("["):
         lists = [_json_list(path, row, name, cell) for row, cell in enumerate(as_text(path, name, column), start=1)]
         column = pa.chunked_array([pa.array(lists, type=pa.list_(pa.float64()))])
-    if not pa.types.is_nested(column.type):
-        return _finite(path, name, as_numbers(path, name, column)[:, None])
-    if not (
-        pa.types.is_list(column.type) or pa.types.is_large_list(column.type) or pa.types.is_fixed_size_list(column.type)
-    ):
-        raise DataError(f"{path}: {name!r} is a column of {column.type}, expected lists of numbers")
-    return _finite(path, name, _matrix(path, name, column))
+    nested = pa.types.is_nested(column.type)
+    matrix = _lists(path, name, column) if nested else as_numbers(path, name, column)[:, None]
+    with np.errstate(over="ignore"):
+        values = matrix.astype(np.float32)
+    if not np.isfinite(values).all():
+        row, index = np.argwhere(~np.isfinite(values))[0]
+        raise DataError(f"{path}: row {row + 1}: {name} has {matrix[row, index]}, expected finite float32 numbers")
+    return values
 
 
-def _matrix(path: Path, name: str, column: "pyarrow.ChunkedArray") -> NDArray[np.float64]:
+def _lists(path: Path, name: str, column: "pyarrow.ChunkedArray") -> NDArray[np.float64]:
+    """Return a column of lists as (rows, numbers in a list). Raises DataError."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
+    kind = column.type
+    if not (pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)):
+        raise DataError(f"{path}: {name!r} is a column of {kind}, expected lists of numbers")
     lengths = pc.list_value_length(column).fill_null(0).to_numpy()
     bad = (lengths != lengths[0]) | (lengths == 0)
     if bad.any():
@@ -176,12 +164,3 @@ def _json_list(path: Path, row: int, name: str, cell: str) -> list[float]:
     except (ValueError, TypeError, RecursionError):
         pass
     raise DataError(f"{path}: row {row}: {name} is {cell[:60]!r}, expected a list such as [0.1, 0.2]")
-
-
-def _finite(path: Path, name: str, matrix: NDArray[np.float64]) -> Floats:
-    with np.errstate(over="ignore"):
-        values = matrix.astype(np.float32)
-    if not np.isfinite(values).all():
-        row, index = np.argwhere(~np.isfinite(values))[0]
-        raise DataError(f"{path}: row {row + 1}: {name} has {matrix[row, index]}, expected finite float32 numbers")
-    return values

@@ -14,7 +14,7 @@ from recmodels.data.formats.tables import as_ids, as_numbers, as_text, column_na
 from recmodels.data.numbering import factorize, first_rows
 from recmodels.errors import DataError, UserError
 from recmodels.prepare import user_features
-from recmodels.prepare.columns import ITEM_COLUMNS, RATING_COLUMNS, TIME_COLUMNS, USER_COLUMNS, choose, resolve
+from recmodels.prepare.columns import USUAL, choose, resolve
 from recmodels.prepare.folder import check_free, check_ids, describe, file_note, write_folder
 from recmodels.prepare.interactions import Counts, Table, k_core
 
@@ -51,7 +51,11 @@ def prepare_own(
     """
     folder = data_dir / name
     check_free(folder, overwrite)
-    sources = _sources(features)
+    sources = [user_features.parse(text) for text in features]
+    modalities = [source.modality for source in sources]
+    for modality in modalities:
+        if modalities.count(modality) > 1:
+            raise UserError(f"`features`: {modality!r} is there twice, expected each modality once")
     named = {"user": user_col, "item": item_col, "time": time_col, "rating": rating_col}
     columns = _columns(table, named, rule, min_rating)
     interactions, counts = _selected(table, _read(table, columns), min_rating, k_core)
@@ -61,11 +65,11 @@ def prepare_own(
     for source in sources:
         found = user_features.load(source, interactions.item_ids, columns["item"], encoder, seed)
         matrices[source.modality], notes[source.modality] = found
-    files = dict.fromkeys([table, *(file for source in sources for file in source.files)])
+    files = [table, *(file for source in sources for file in (source.path, source.ids) if file)]
     manifest = describe(
         name,
         ("numpy", "pandas", "pyarrow"),
-        sources=[{"file": str(path), **file_note(path)} for path in files],
+        sources=[{"file": str(path), **file_note(path)} for path in dict.fromkeys(files)],
         columns=columns,
         options={"min_rating": min_rating, "k_core": k_core, "split": rule, "seed": seed},
         counts=counts | interactions.sizes(labels),
@@ -90,52 +94,40 @@ def _read(path: Path, columns: dict[str, str]) -> Table:
     return Table(users, items, user_ids.tolist(), item_ids.tolist(), extra)
 
 
-def _select(path: Path, table: Table, rows: NDArray[np.bool_], why: str) -> Table:
-    """Return the selected rows; the log says how many are left out, and `why`. Raises DataError if none stays."""
-    if not rows.all():
-        log.info("%s: left out %d of %d rows, which %s", path, (~rows).sum(), len(table), why)
-    if not rows.any():
-        raise DataError(f"{path}: all {len(table)} rows that are left {why}, expected some to stay")
-    return table.select(rows)
-
-
-def _sources(features: Sequence[str]) -> list[user_features.Source]:
-    sources = [user_features.parse(text) for text in features]
-    modalities = [source.modality for source in sources]
-    for modality in modalities:
-        if modalities.count(modality) > 1:
-            raise UserError(f"`features`: {modality!r} is there twice, expected each modality once")
-    return sources
-
-
 def _selected(path: Path, table: Table, min_rating: float | None, core: int | None) -> tuple[Table, Counts]:
     """Return the rows that become interactions, and the numbers of rows read and left out."""
-    kept = _select(path, table, first_rows(table.users, table.items), "repeat a user and an item")
-    counts = {"rows": len(table), "repeated": len(table) - len(kept)}
+    counts = {"rows": len(table)}
+    first = first_rows(table.users, table.items)
+    table, counts["repeated"] = _select(path, table, first, "repeat a user and an item")
     if min_rating is not None:
-        table, kept = kept, _select(path, kept, kept.extra["rating"] >= min_rating, f"are rated below {min_rating:g}")
-        counts["rated_lower"] = len(table) - len(kept)
+        high = table.extra["rating"] >= min_rating
+        table, counts["rated_lower"] = _select(path, table, high, f"are rated below {min_rating:g}")
     if core is not None:
-        inside = k_core(kept.users, kept.items, core)
-        table, kept = kept, _select(path, kept, inside, f"are not in the {core}-core")
-        counts["outside_core"] = len(table) - len(kept)
-    return kept, counts
+        inside = k_core(table.users, table.items, core)
+        table, counts["outside_core"] = _select(path, table, inside, f"are not in the {core}-core")
+    return table, counts
+
+
+def _select(path: Path, table: Table, rows: NDArray[np.bool_], why: str) -> tuple[Table, int]:
+    """Return the selected rows and the number of the others, which `why` describes. Raises DataError if none stays."""
+    n_left_out = int((~rows).sum())
+    if n_left_out:
+        log.info("%s: left out %d of %d rows, which %s", path, n_left_out, len(table), why)
+    if n_left_out == len(table):
+        raise DataError(f"{path}: all {len(table)} rows that are left {why}, expected some to stay")
+    return table.select(rows), n_left_out
 
 
 def _columns(table: Path, named: dict[str, str | None], rule: str, min_rating: float | None) -> dict[str, str]:
     """Return the table's columns: of user and item, and of time and rating if they are named or needed."""
     found = column_names(table)
     columns = {}
-    for kind, usual, needed in (
-        ("user", USER_COLUMNS, True),
-        ("item", ITEM_COLUMNS, True),
-        ("time", TIME_COLUMNS, rule in splits.RULES and rule != "benchmark"),
-        ("rating", RATING_COLUMNS, min_rating is not None),
-    ):
-        if (name := named[kind]) is not None:
+    unneeded = {"time": rule not in splits.RULES or rule == "benchmark", "rating": min_rating is None}
+    for kind, name in named.items():
+        if name is not None:
             columns[kind] = resolve(table, found, name)
-        elif needed:
-            columns[kind] = choose(table, found, usual, kind, f"{kind}_col")
+        elif not unneeded.get(kind):
+            columns[kind] = choose(table, found, USUAL[kind], kind, f"{kind}_col")
     for kind, column in columns.items():
         if list(columns.values()).count(column) > 1:
             raise UserError(f"{table}: {column!r} is the {kind} column and another too, expected different ones")
