@@ -15,12 +15,8 @@ class UserError(ValueError):
     """
 
     def __init__(self, message: object):
-        text = "".join(each if each.isprintable() else _escaped(each) for each in str(message))
+        text = "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in str(message))
         super().__init__(text if len(text) <= LONGEST else f"{text[: LONGEST // 2]} ... {text[-LONGEST // 3 :]}")
-
-
-def _escaped(character: str) -> str:
-    return character.encode("unicode_escape").decode()
 
 
 class DataError(UserError):

@@ -8,7 +8,7 @@ name, so that another corruption before or after it does not change them.
 
 import hashlib
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import NamedTuple
@@ -17,7 +17,7 @@ import numpy as np
 from numpy.random import PCG64, Generator
 from numpy.typing import NDArray
 
-from recmodels.data.dataset import Interactions, RecDataset, Split, fingerprint
+from recmodels.data.dataset import Interactions, RecDataset, Split
 from recmodels.errors import DataError, did_you_mean
 
 MARK = "@"
@@ -124,6 +124,7 @@ class Draw(NamedTuple):
     name: str
 
     def generator(self, part: str = "") -> Generator:
+        """Return a new generator for the corruption, or for a part of it such as a modality."""
         digest = hashlib.sha256(f"{self.seed} {self.name} {part}".encode()).digest()
         return Generator(PCG64(int.from_bytes(digest[:16])))
 
@@ -237,24 +238,22 @@ def corrupted(data: RecDataset, variant: Variant) -> RecDataset:
     Raises DataError for features that the data set does not have.
     """
     for step in variant.steps:
-        draw = Draw(variant.seed, step.name)
-        corruption = CORRUPTIONS[step.name]
+        draw, corruption = Draw(variant.seed, step.name), CORRUPTIONS[step.name]
         if corruption.interactions:
             data = corruption.interactions(data, step.value, draw)
         elif corruption.features:
-            changed = {
-                each: corruption.features(data.features[each], step.value, draw, each)
-                for each in _modalities(data, variant.name, step)
-            }
-            data = replace(data, features={**data.features, **changed})
-    digest = fingerprint(data.n_users, data.n_items, data.splits, data.features, data.candidates)
-    return replace(data, name=variant.name, fingerprint=digest)
+            changed = dict(data.features)
+            for each in _modalities(data, variant.name, step):
+                changed[each] = corruption.features(changed[each], step.value, draw, each)
+            data = replace(data, features=changed)
+    return replace(data, name=variant.name, fingerprint="")
 
 
-def _modalities(data: RecDataset, name: str, step: Step) -> Iterator[str]:
+def _modalities(data: RecDataset, name: str, step: Step) -> list[str]:
+    """Return the modalities that a step alters. Raises DataError if the data set `name` does not have them."""
     modality = step.modality if step.modality is not None else CORRUPTIONS[step.name].only
     if not data.features or (modality is not None and modality not in data.features):
         found = ", ".join(data.features) or "no features"
         hint = f"; {step.name}.{next(iter(data.features))} names another" if data.features else ""
         raise DataError(f"data set {name!r}: {step.key}: found {found}, expected {modality or 'features'}{hint}")
-    return iter(data.features if modality is None else [modality])
+    return list(data.features) if modality is None else [modality]

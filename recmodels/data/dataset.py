@@ -1,7 +1,7 @@
 """A data set as arrays: three splits by user, one feature matrix per modality."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -61,7 +61,8 @@ class RecDataset:
     """Everything that a model may know. No torch and no device, so that one copy serves every process of a node.
 
     `features`: modality name -> float32 (n_items, dim), row i belongs to item i; may be empty.
-    `fingerprint`: hex digest of the content. Two data sets are equal if and only if their fingerprints are.
+    `fingerprint`: hex digest of the content, computed unless it is given; `replace(data, ..., fingerprint="")` computes
+    it again. Two data sets are equal if and only if their fingerprints are.
     `cache_dir`: folder for results that are slow to derive from the data; None: they are not kept.
     `candidates`: items that the one positive of each user of a split is ranked against, int64 (users of the split, n),
     users ascending; None: all items except the user's training items, as in MMRec.
@@ -75,28 +76,14 @@ class RecDataset:
     valid: Interactions
     test: Interactions
     features: Mapping[str, NDArray[np.float32]] = field(repr=False)
-    fingerprint: str
+    fingerprint: str = ""
     cache_dir: Path | None = None
     candidates: Mapping[Split, NDArray[np.int64]] | None = field(default=None, repr=False)
     id_source: IdSource | None = field(default=None, repr=False)
 
-    @classmethod
-    def build(
-        cls,
-        name: str,
-        n_users: int,
-        n_items: int,
-        splits: Sequence[Interactions],
-        features: Mapping[str, NDArray[np.float32]],
-        candidates: Mapping[Split, NDArray[np.int64]] | None = None,
-        id_source: IdSource | None = None,
-    ) -> "RecDataset":
-        """Return the data set of these `splits` (training, validation, test), with the fingerprint of its content."""
-        train, valid, test = splits
-        digest = fingerprint(n_users, n_items, splits, features, candidates)
-        return cls(
-            name, n_users, n_items, train, valid, test, features, digest, candidates=candidates, id_source=id_source
-        )
+    def __post_init__(self) -> None:
+        if not self.fingerprint:
+            object.__setattr__(self, "fingerprint", content_digest(self))
 
     @property
     def splits(self) -> tuple[Interactions, Interactions, Interactions]:
@@ -113,10 +100,9 @@ class RecDataset:
             return IdMaps(numbers_as_ids(self.n_users), numbers_as_ids(self.n_items))
         ids = self.id_source.read(self.id_source.folder)
         if (len(ids.users), len(ids.items)) != (self.n_users, self.n_items):
-            raise DataError(
-                f"{self.id_source.folder}: ids of {len(ids.users)} users and {len(ids.items)} items, expected "
-                f"{self.n_users} and {self.n_items} as in {self.name}"
-            )
+            found = f"ids of {len(ids.users)} users and {len(ids.items)} items"
+            expected = f"{self.n_users} and {self.n_items} as in {self.name}"
+            raise DataError(f"{self.id_source.folder}: {found}, expected {expected}")
         return ids
 
     def __eq__(self, other: object) -> bool:
@@ -133,20 +119,15 @@ class RecDataset:
         )
 
 
-def fingerprint(
-    n_users: int,
-    n_items: int,
-    splits: Sequence[Interactions],
-    features: Mapping[str, NDArray[np.float32]],
-    candidates: Mapping[Split, NDArray[np.int64]] | None = None,
-) -> str:
+def content_digest(data: RecDataset) -> str:
     """Return the SHA-256 of sizes, splits, modality names, feature values and candidates, 64 hex digits.
 
     It depends on the content alone: neither on the machine nor on how the data set was made.
     """
-    digest = hashlib.sha256(f"{n_users} {n_items}".encode())
-    arrays: list[tuple[str, NDArray[Any]]] = [("", array) for split in splits for array in (split.indptr, split.items)]
-    for name, array in [*arrays, *features.items(), *(candidates or {}).items()]:
+    digest = hashlib.sha256(f"{data.n_users} {data.n_items}".encode())
+    splits = [("", array) for split in data.splits for array in (split.indptr, split.items)]
+    arrays: list[tuple[str, NDArray[Any]]] = [*splits, *data.features.items(), *(data.candidates or {}).items()]
+    for name, array in arrays:
         digest.update(f"|{name} {array.shape}|".encode())
         little_endian = array.astype(array.dtype.newbyteorder("<"), copy=False)
         digest.update(np.ascontiguousarray(little_endian).data)

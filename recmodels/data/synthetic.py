@@ -45,7 +45,7 @@ def synthetic(
     labels = split_as_mmrec(users, -shuffled, (VALIDATION, TEST))
     splits = Interactions.by_label(users, items, labels, n_users)
     features = {modality: _features(rng, item_taste, columns) for modality, columns in dims.items()}
-    return RecDataset.build(name, n_users, n_items, splits, features)
+    return RecDataset(name, n_users, n_items, *splits, features)
 
 
 def tastes(rng: Generator, n_users: int, n_items: int) -> tuple[Floats, Floats]:
@@ -67,10 +67,8 @@ def _activity(rng: Generator, name: str, n_users: int, n_items: int, n_interacti
     small) and MOST, and at most half of the items. Raises DataError for sizes that cannot be met."""
     fewest, most = min(FEWEST, n_interactions // n_users), min(MOST, n_items // 2)
     if not (3 <= fewest <= most and max(n_users * fewest, n_items) <= n_interactions <= n_users * most):
-        raise DataError(
-            f"{name}: {n_interactions} interactions of {n_users} users with {n_items} items, expected 3 to {most} "
-            "a user and at least 1 an item"
-        )
+        found = f"{n_interactions} interactions of {n_users} users with {n_items} items"
+        raise DataError(f"{name}: {found}, expected 3 to {most} a user and at least 1 an item")
     weights = rng.lognormal(sigma=0.8, size=n_users)
     extra = weights * ((n_interactions - n_users * fewest) / weights.sum())
     counts = np.minimum(fewest + extra.astype(np.int64), most)

@@ -118,18 +118,15 @@ class _Resuming:
         done = so_far if resumed else 0
         length = response.headers.get("Content-Length", "")
         total = done + int(length) if length.isdigit() else None
-        self._note_version(url, response)
+        etag = response.headers.get("ETag", "W/")
+        version = response.headers.get("Last-Modified") if etag.startswith("W/") else etag  # If-Range: strong ones only
+        self.note.write_text(json.dumps({"url": url, "version": version}))
         with self.part.open("ab" if resumed else "wb") as file, bytes_bar(self.part.stem, total) as show:
             for chunk in response.raw.stream(CHUNK, decode_content=False):
                 done += file.write(chunk)
                 show(done)
         if total is not None and done < total:
             raise _BrokenOffError(f"broke off at {size(done)} of {size(total)}")
-
-    def _note_version(self, url: str, response: requests.Response) -> None:
-        etag = response.headers.get("ETag", "W/")
-        version = response.headers.get("Last-Modified") if etag.startswith("W/") else etag  # If-Range: strong ones only
-        self.note.write_text(json.dumps({"url": url, "version": version}))
 
     def _version_of_part(self, url: str) -> str | None:
         """Return the version of the part; None if it is not known, so that the download begins anew."""

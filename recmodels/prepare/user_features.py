@@ -59,13 +59,13 @@ def parse(text: str) -> Source:
 
 
 def load(
-    source: Source, item_ids: Sequence[str], item_col: str | None, encoder: str, seed: int
+    source: Source, item_ids: Sequence[str], item_col: str, encoder: str, seed: int
 ) -> tuple[Floats, dict[str, Any]]:
     """Load a row for each of `item_ids`, float32 (items, dim), and a note for the manifest.
 
     Items without a row get the mean of the others; rows of other items are not used; of rows of the same item the first
-    counts. `item_col`: the table's column of item ids (default: found by its name). `encoder` and `seed`: of texts.
-    Raises DataError and UserError.
+    counts. `item_col`: the column of item ids in the interactions; a table without it may have another usual name.
+    `encoder` and `seed`: of texts. Raises DataError and UserError.
     """
     if source.ids:
         matrix, rows, n_unused = load_rows(source.path, source.ids, item_ids)
@@ -80,10 +80,10 @@ def load(
 
 
 def _from_table(
-    source: Source, item_ids: Sequence[str], item_col: str | None, encoder: str, seed: int
+    source: Source, item_ids: Sequence[str], item_col: str, encoder: str, seed: int
 ) -> tuple[Floats, NDArray[np.int64], int, dict[str, Any]]:
     path, found = source.path, column_names(source.path)
-    item = choose(path, found, [*([item_col] if item_col else []), *USUAL["item"]], "item", None)
+    item = choose(path, found, [item_col, *USUAL["item"]], "item", None)
     names = [resolve(path, found, name) for name in source.columns] or [name for name in found if name != item]
     if not names:
         raise DataError(f"{path}: no column but {item!r}, expected some with features")

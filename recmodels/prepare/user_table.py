@@ -139,7 +139,8 @@ def _times(path: Path, name: str, column: "pyarrow.ChunkedArray") -> NDArray[np.
     import pyarrow as pa
 
     texts = as_text(path, name, column)
-    if pa.types.is_temporal(column.type) or _is_date(texts[0]):
+    dated = "-" in texts[0][1:] and not pd.isna(pd.to_datetime(texts[0], format="ISO8601", utc=True, errors="coerce"))
+    if pa.types.is_temporal(column.type) or dated:
         dates = pd.to_datetime(pd.Series(texts, dtype=object), format="ISO8601", utc=True, errors="coerce")
         if dates.isna().any():
             row = int(dates.isna().to_numpy().argmax())
@@ -151,7 +152,3 @@ def _times(path: Path, name: str, column: "pyarrow.ChunkedArray") -> NDArray[np.
     if np.abs(seconds).max() * scale > 2**62:
         raise DataError(f"{path}: {name} is up to {np.abs(seconds).max():g}, expected a time")
     return np.round(seconds * scale).astype(np.int64)
-
-
-def _is_date(text: str) -> bool:
-    return "-" in text[1:] and not pd.isna(pd.to_datetime(text, format="ISO8601", utc=True, errors="coerce"))

@@ -57,7 +57,7 @@ def load_amr(folder: Path, cache_dir: Path | None = None) -> RecDataset:
     images = {"image": features / (np.abs(features).max() or 1)}
     candidates: dict[Split, Ints] = {"valid": negatives, "test": np.ascontiguousarray(lists[:, 1:])}
     ids = IdSource(folder.absolute(), partial(read_id_tables, n_users=n_users, n_items=n_items))
-    return RecDataset.build(folder.name, n_users, n_items, (train, valid, test), images, candidates, ids)
+    return RecDataset(folder.name, n_users, n_items, train, valid, test, images, candidates=candidates, id_source=ids)
 
 
 def _table(path: Path, expected: str, width: int = 0) -> Ints:
@@ -109,10 +109,8 @@ def _check_ids(folder: Path, pairs: Ints, lists: Ints, n_items: int) -> None:
     if in_training[:, 0].any():
         row = int(in_training[:, 0].argmax())
         line = int((trained == keys[row, 0]).argmax()) + 1
-        raise DataError(
-            f"{tests}:{row + 1}: user {row} and item {lists[row, 0]} were on line {line} of {PAIRS} already, "
-            "expected each pair once over all splits"
-        )
+        found = f"user {row} and item {lists[row, 0]} were on line {line} of {PAIRS} already"
+        raise DataError(f"{tests}:{row + 1}: {found}, expected each pair once over all splits")
     if in_training.any():
         text = "%s: %d negatives of %d users are training items of theirs, ranked all the same, as the reference does"
         log.warning(text, tests, in_training.sum(), in_training.any(1).sum())
@@ -132,9 +130,8 @@ def _hold_out(folder: Path, known: Interactions, tested: Ints, n_items: int, n: 
         own = known.items[known.indptr[user] : known.indptr[user + 1]]
         others = np.setdiff1d(np.arange(n_items), [*own, tested[user]])
         if len(others) < n:
-            raise DataError(
-                f"{folder}: user {user} has neither trained on nor is tested on {len(others)} items, expected at least "
-                f"the {n} of a line of {LISTS} to rank a validation item against"
-            )
+            found = f"user {user} has neither trained on nor is tested on {len(others)} items"
+            expected = f"at least the {n} of a line of {LISTS} to rank a validation item against"
+            raise DataError(f"{folder}: {found}, expected {expected}")
         negatives.append(rng.choice(others, n, replace=False))
     return held, np.stack(negatives)

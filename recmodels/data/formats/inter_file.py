@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from recmodels.data.numbering import first_rows
 from recmodels.errors import DataError, did_you_mean
 
 COLUMNS = ("userID", "itemID", "x_label")
@@ -97,14 +98,10 @@ def _check_values(path: Path, table: NDArray[np.int64], line: Callable[[int], in
 
 def check_repeats(path: Path, table: NDArray[np.int64], line: Callable[[int], int]) -> None:
     """Raise DataError if two rows of (n, 2 or more) begin with the same user and item; `line(row)` is a row's line."""
-    keys = table[:, 0] * (table[:, 1].max() + 1) + table[:, 1]
-    order = np.argsort(keys, kind="stable")  # keeps the file's order among equal pairs
-    repeats = np.flatnonzero(keys[order[1:]] == keys[order[:-1]])
-    if len(repeats):
-        earliest = repeats[order[repeats + 1].argmin()]
-        first, second = order[earliest : earliest + 2].tolist()
+    repeated = ~first_rows(table[:, 0], table[:, 1])
+    if repeated.any():
+        second = int(repeated.argmax())
         user, item = table[second, :2]
-        raise DataError(
-            f"{path}:{line(second)}: user {user} and item {item} were on line {line(first)} already, "
-            "expected each pair once over all splits"
-        )
+        first = int(((table[:, 0] == user) & (table[:, 1] == item)).argmax())
+        found = f"user {user} and item {item} were on line {line(first)} already"
+        raise DataError(f"{path}:{line(second)}: {found}, expected each pair once over all splits")

@@ -42,10 +42,8 @@ def rows_of(path: Path, feature_ids: Sequence[str], item_ids: Sequence[str]) -> 
     rows = np.array([row_of.get(name, -1) for name in item_ids], dtype=np.int64)
     n_found = int((rows >= 0).sum())
     if not n_found:
-        raise DataError(
-            f"{path}: none of its {len(row_of)} ids is an item of the interactions (such as {next(iter(row_of))!r}, "
-            f"expected such as {item_ids[0]!r})"
-        )
+        examples = f"such as {next(iter(row_of))!r}, expected such as {item_ids[0]!r}"
+        raise DataError(f"{path}: none of its {len(row_of)} ids is an item of the interactions ({examples})")
     return rows, len(feature_ids) - n_found
 
 

@@ -45,7 +45,7 @@ def load_mmrec(folder: Path, cache_dir: Path | None = None) -> RecDataset:
     splits = split_by_label(path, table, n_users)
     features = {modality_of(file): load_features(file, n_items) for file in sorted(folder.glob("*_feat.npy"))}
     ids = IdSource(folder.absolute(), partial(read_id_tables, n_users=n_users, n_items=n_items))
-    return RecDataset.build(folder.name, n_users, n_items, splits, features, id_source=ids)
+    return RecDataset(folder.name, n_users, n_items, *splits, features, id_source=ids)
 
 
 def inter_path(folder: Path) -> Path:
@@ -75,15 +75,14 @@ def split_by_label(path: Path, table: NDArray[np.int64], n_users: int) -> list[I
 
     Rows of users without a training row are left out. Raises DataError, which names `path`, if a split is empty."""
     users, items, labels = table.T
+    trained = (np.bincount(users[labels == 0], minlength=n_users) > 0)[users]  # (n,): the row's user has a training row
     for label, part in enumerate(PARTS):
         if not (labels == label).any():
             raise DataError(f"{path}: no line with x_label {label}, expected a {part} split")
-    trained = (np.bincount(users[labels == 0], minlength=n_users) > 0)[users]  # (n,): the row's user has a training row
+        if not trained[labels == label].any():
+            raise DataError(f"{path}: every {part} line (x_label {label}) is of a user without a training line")
     if not trained.all():
         dropped = users[~trained]
         text = "%s: dropped %d validation and test lines of %d users without a training line"
         log.warning(text, path, len(dropped), len(np.unique(dropped)))
-    for label, part in enumerate(PARTS):
-        if not trained[labels == label].any():
-            raise DataError(f"{path}: every {part} line (x_label {label}) is of a user without a training line")
     return Interactions.by_label(users[trained], items[trained], labels[trained], n_users)

@@ -42,12 +42,21 @@ def read_columns(path: Path, names: Sequence[str]) -> dict[str, "pyarrow.Chunked
     The file's name decides: .parquet; .csv; any other is separated by tabs; .gz may follow on text. Only in .csv and
     .tsv quotation marks enclose a cell. Raises DataError for a damaged file, a missing column, a table without rows.
     """
+    import pyarrow as pa
+    from pyarrow import csv, parquet
+
     found = column_names(path)
     for name in names:
         if name not in found:
             raise DataError(f"{path}: no column {name!r}, found {', '.join(map(repr, found))}")
+    distinct = list(dict.fromkeys(names))
     with _readable(path):
-        table = _read(path, list(dict.fromkeys(names)))
+        if path.suffix == ".parquet":
+            table = parquet.read_table(path, columns=distinct)
+            table.validate(full=True)  # text that is no UTF-8 would be a fault only when it is looked at
+        else:  # with one thread: of several, none knows the number of a row with a fault
+            converting = csv.ConvertOptions(include_columns=distinct, column_types=dict.fromkeys(names, pa.string()))
+            table = csv.read_csv(str(path), csv.ReadOptions(use_threads=False), _parsing(path), converting)
     if not len(table):
         raise DataError(f"{path}: found a header and no rows")
     return {name: table[name] for name in names}
@@ -107,19 +116,6 @@ def _whole(path: Path, name: str, values: NDArray[np.floating[Any]]) -> "pyarrow
         row = int(fractions.argmax())
         raise DataError(f"{path}: row {row + 1}: {name} is {values[row]}, expected text or a whole number")
     return pa.array(np.where(missing, 0, values).astype(np.int64), mask=missing)
-
-
-def _read(path: Path, names: list[str]) -> "pyarrow.Table":
-    import pyarrow as pa
-    from pyarrow import csv, parquet
-
-    if path.suffix == ".parquet":
-        table = parquet.read_table(path, columns=names)
-        table.validate(full=True)  # text that is no UTF-8 would be a fault only when it is looked at
-        return table
-    # One thread: of several, none knows the number of a row with a fault.
-    converting = csv.ConvertOptions(include_columns=names, column_types=dict.fromkeys(names, pa.string()))
-    return csv.read_csv(str(path), csv.ReadOptions(use_threads=False), _parsing(path), converting)
 
 
 def _parsing(path: Path) -> Any:
