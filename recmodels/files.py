@@ -13,12 +13,12 @@ from recmodels.errors import DataError
 
 @contextmanager
 def replacing(path: Path, *, sync: bool = False) -> Iterator[Path]:
-    """A temporary path beside `path`, which takes its place when the block ends; an exception leaves `path` as it was.
+    """Yield a temporary path, which replaces `path` when the block ends; an exception leaves `path` as it was.
 
-    `sync`: the content is on disk when this returns. The folder is made. OSError if it cannot be written.
+    `sync`: the content is on disk when this returns. The folder is made. Raises OSError if it cannot be written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{uuid.uuid4().hex}.tmp")  # a name of its own: `path`'s may be as long as names can be
+    temporary = path.with_name(f".{uuid.uuid4().hex}.tmp")  # no longer for a long name: names have a limit
     try:
         yield temporary
         if sync:
@@ -55,9 +55,9 @@ def write_whole(path: Path, text: str) -> None:
 
 
 def append_line(path: Path, row: Mapping[str, Any], *, sync: bool = False) -> None:
-    """Append one JSON line in a single write; a line torn by an earlier crash is closed off first.
+    """Append one JSON line in a single write; if a crash tore the last line, a line end is written first.
 
-    ValueError for NaN and infinity.
+    Raises ValueError for NaN and infinity.
     """
     line = json.dumps(row, allow_nan=False).encode() + b"\n"
     with path.open("ab") as file:
@@ -68,7 +68,7 @@ def append_line(path: Path, row: Mapping[str, Any], *, sync: bool = False) -> No
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
-    """The JSON lines of a file, [] if there is none; lines torn by a crash are left out."""
+    """Return the JSON lines of a file, [] without a file; lines torn by a crash are left out."""
     if not path.exists():
         return []
     rows = []

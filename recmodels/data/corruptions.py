@@ -1,9 +1,9 @@
 """Corrupted variants of a data set, such as `tiktok@noise=0.1,missing=0.2,seed=3`.
 
-A variant is made when it is loaded, from nothing but the clean data set and a seed. Corruptions of features leave the
-splits as they are, `fake` only adds to training, `shift` only takes from validation and test. A larger share alters all
-that a smaller one alters, and level 0 is the clean data. The draws of a corruption follow from the seed and its own
-name, so that another corruption before or after it does not change them.
+A variant is made when it is loaded, from the clean data set and a seed alone. Corruptions of features leave the splits
+as they are, `fake` only adds to training, `shift` only removes from validation and test. A larger share alters all that
+a smaller one alters, and level 0 is the clean data. The draws of a corruption follow from the seed and its name, so
+that another corruption before or after it does not change them.
 """
 
 import hashlib
@@ -51,7 +51,7 @@ def missing(matrix: Floats, share: float, draw: "Draw", modality: str) -> Floats
 
 
 def swap(matrix: Floats, share: float, draw: "Draw", modality: str) -> Floats:
-    """Pass the rows of a share of the items on in a circle, so that none of two or more keeps its row."""
+    """Exchange the rows of a share of the items in a circle: each gets another's row if there are two or more."""
     chosen = draw.items(len(matrix), share)
     changed = matrix.copy()
     changed[chosen] = matrix[np.roll(chosen, 1)]
@@ -59,7 +59,7 @@ def swap(matrix: Floats, share: float, draw: "Draw", modality: str) -> Floats:
 
 
 def adjust(matrix: Floats, share: float, draw: "Draw", modality: str) -> Floats:
-    """Give a share of the items the row of another item, drawn uniformly: their text is replaced."""
+    """Give a share of the items the row of another item, drawn uniformly: replaced text."""
     changed = matrix.copy()
     chosen, others = draw.items_and_others(len(matrix), share)
     changed[chosen] = matrix[others]
@@ -67,7 +67,7 @@ def adjust(matrix: Floats, share: float, draw: "Draw", modality: str) -> Floats:
 
 
 def mix(matrix: Floats, share: float, draw: "Draw", modality: str) -> Floats:
-    """Give a share of the items the mean of their row and another item's, at the length of their row: text is added."""
+    """Give a share of the items the mean of their row and another's, scaled to the length of their row: added text."""
     changed = matrix.copy()
     chosen, others = draw.items_and_others(len(matrix), share)
     own = matrix[chosen].astype(np.float64)
@@ -118,7 +118,7 @@ def _keys(data: RecDataset, split: Interactions) -> Ints:
 
 
 class Draw(NamedTuple):
-    """The random choices of one corruption."""
+    """Source of the random choices of one corruption."""
 
     seed: int
     name: str
@@ -142,7 +142,7 @@ class Draw(NamedTuple):
 
 @dataclass(frozen=True)
 class Corruption:
-    """A corruption `name=value`: limits and unit of the value, and a function of a feature matrix or of the data set.
+    """Definition of a corruption: limits and unit of its value, and a function of a feature matrix or of the data set.
 
     `only`: the modality that is altered unless another is named (default: all)."""
 
@@ -175,11 +175,12 @@ class Step(NamedTuple):
 
     @property
     def key(self) -> str:
+        """Name as it is written before the `=`."""
         return f"{self.name}.{self.modality}" if self.modality else self.name
 
 
 class Variant(NamedTuple):
-    """A name such as `tiktok@noise=0.1,seed=3` in parts: corruptions in order, and the seed of their draws."""
+    """Parts of a name such as `tiktok@noise=0.1,seed=3`: the corruptions in order, and the seed of their draws."""
 
     name: str
     steps: list[Step]

@@ -35,9 +35,10 @@ class Interactions:
     @classmethod
     def by_label(
         cls, users: NDArray[np.integer], items: NDArray[np.integer], labels: NDArray[np.integer], n_users: int
-    ) -> list["Interactions"]:
+    ) -> "Splits":
         """Return training, validation and test: the pairs with label 0, 1 and 2; all arrays are (n,)."""
-        return [cls.from_pairs(users[labels == label], items[labels == label], n_users) for label in range(3)]
+        parts = [cls.from_pairs(users[labels == label], items[labels == label], n_users) for label in range(3)]
+        return parts[0], parts[1], parts[2]
 
     def __len__(self) -> int:
         return len(self.items)
@@ -49,16 +50,17 @@ class Interactions:
 
     @property
     def users(self) -> NDArray[np.int64]:
-        """The user of each entry of `items`, (n,) ascending."""
+        """User of each entry of `items`, (n,) ascending."""
         return np.repeat(np.arange(len(self.indptr) - 1, dtype=np.int64), self.counts)
 
 
+Splits = tuple[Interactions, Interactions, Interactions]
 Split = Literal["valid", "test"]
 
 
 @dataclass(frozen=True, eq=False)
 class RecDataset:
-    """Everything that a model may know. No torch and no device, so that one copy serves every process of a node.
+    """Everything that a model may know, in NumPy arrays, so that one copy in memory serves all processes of a machine.
 
     `features`: modality name -> float32 (n_items, dim), row i belongs to item i; may be empty.
     `fingerprint`: hex digest of the content, computed unless it is given; `replace(data, ..., fingerprint="")` computes
@@ -86,13 +88,13 @@ class RecDataset:
             object.__setattr__(self, "fingerprint", content_digest(self))
 
     @property
-    def splits(self) -> tuple[Interactions, Interactions, Interactions]:
+    def splits(self) -> Splits:
         """Training, validation and test."""
         return self.train, self.valid, self.test
 
     @cached_property
     def ids(self) -> IdMaps:
-        """The original ids, read at the first access; the numbers as text if the data set has none.
+        """Original ids, read at the first access; the numbers as text if the data set has none.
 
         Raises DataError for files that cannot be read or do not fit the data set.
         """

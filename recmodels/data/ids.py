@@ -18,9 +18,9 @@ class IdMaps(NamedTuple):
 
 
 class IdSource(NamedTuple):
-    """The folder that original ids come from, absolute, and a function that reads them there.
+    """Folder of the original ids, absolute, and a function that reads them there.
 
-    A data set holds this instead of its ids, so that copies of it in other processes stay small.
+    A data set holds this instead of its ids, so that its copies in other processes stay small.
     """
 
     folder: Path
@@ -30,7 +30,7 @@ class IdSource(NamedTuple):
 def read_id_tables(folder: Path, n_users: int, n_items: int) -> IdMaps:
     """Read user_ids.tsv and item_ids.tsv; the id of a number is the number itself if there is no such file.
 
-    A table has a header, then a line for each number in order: the number, a tab, the original id. DataError.
+    A table has a header, then a line for each number in order: the number, a tab, the original id. Raises DataError.
     """
     return IdMaps(_read_table(folder / USER_IDS, n_users), _read_table(folder / ITEM_IDS, n_items))
 

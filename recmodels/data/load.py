@@ -21,7 +21,7 @@ log = logging.getLogger("mirrortune.data")
 
 
 class NotPrepared(DataError):
-    """A public data set has no folder yet; `recmodels.prepare.prepare_amazon` makes it."""
+    """Tells that a public data set has no folder yet; `recmodels.prepare.prepare_amazon` makes it."""
 
 
 def load_dataset(name: str, data_dir: Path | None = None, cache_dir: Path | None = None) -> RecDataset:

@@ -8,7 +8,7 @@ from recmodels.data.synthetic import PAPER_SETS
 
 
 class PublishedSet(NamedTuple):
-    """A data set of the field; its numbers of users and items are in PAPER_SETS.
+    """Size and origin of a data set of the field; PAPER_SETS has its numbers of users and items.
 
     `splits`: lines for training, validation and test in the published folder, without those of users without a training
     line. `category`: its name in Amazon's file names."""

@@ -1,6 +1,6 @@
 """Generate data with planted structure: a few latent tastes decide which items a user takes and how an item looks.
 
-Only elementwise arithmetic, no BLAS: its sums depend on the number of threads, and a seed shall give the same bytes.
+Arithmetic is elementwise, without BLAS, whose sums depend on the number of threads: a seed always gives the same bytes.
 """
 
 from collections.abc import Mapping

@@ -38,10 +38,10 @@ Note = dict[str, Any]
 
 @dataclass(frozen=True)
 class Sources:
-    """The places of the raw files, by kind (see ADDRESSES).
+    """Where the raw files are, by kind (see ADDRESSES).
 
-    `files`: local ones; the others are downloaded from `base_url` to the folder `cache` (default: in the user's cache
-    folder). `checksums`: kind -> sha256 in hex."""
+    `files`: paths of local files. Other files are downloaded from `base_url` to the folder `cache` (default: in the
+    user's cache folder). `checksums`: kind -> sha256 in hex."""
 
     files: Mapping[str, Path] = field(default_factory=dict)
     base_url: str = BASE_URL
@@ -49,7 +49,7 @@ class Sources:
     cache: Path | None = None
 
     def get(self, kind: str, category: str) -> tuple[Path, Note]:
-        """Return the path of a file, downloaded if need be, and its note for the manifest. Raises DataError."""
+        """Return the path of a file, downloaded unless it is local, and its note for the manifest. Raises DataError."""
         if local := self.files.get(kind):
             path, origin = local, local.name
         else:
@@ -80,8 +80,8 @@ def prepare_amazon(
     """Make the folder `data_dir`/`name` for one of `recmodels.data.published.AMAZON_SETS` and return its path.
 
     `rule` and `seed`: see `recmodels.data.splits.split`. `encoder`: see `recmodels.prepare.text.encode`. `width`:
-    float32 values of an image record. All raw files are downloaded before the long work begins. Raises UserError and
-    DataError, one line; then nothing is left in `data_dir`, and downloads are kept for the next try.
+    float32 values of an image record. All raw files are downloaded before the long work begins. Raises UserError or
+    DataError, one line; `data_dir` is then left as it was, and downloads are kept for the next try.
     """
     folder = data_dir / name
     check_free(folder, overwrite)

@@ -23,7 +23,7 @@ Value = TypeVar("Value", int, float)
 
 
 class Row(NamedTuple):
-    """An interaction; None for a missing value."""
+    """Interaction as a file has it: None for a missing user, item or time (s since 1970), NaN for a missing rating."""
 
     user: str | None
     item: str | None

@@ -1,4 +1,4 @@
-"""Find a column of a table by its name. A name before a colon will do: item_id for RecBole's `item_id:token`."""
+"""Find a column of a table by its name. The part before a colon is enough: item_id for RecBole's `item_id:token`."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,8 +24,8 @@ def resolve(path: Path, found: Sequence[str], name: str) -> str:
 def choose(path: Path, found: Sequence[str], names: Sequence[str], kind: str, parameter: str | None) -> str:
     """Return the only column with one of `names`. Raises UserError if there is none or more than one.
 
-    `kind` and `parameter`: words of the message, such as "user" and the parameter that names the column. Without a
-    `parameter` the first of `names` decides if there are several.
+    The message says that a column of this `kind`, such as "user", is missing, and that `parameter` can name it. Without
+    a `parameter` the first of several `names` is taken.
     """
     known = [name for name in names if any(_is_called(column, name) for column in found)]
     if len(known) == 1 or (known and parameter is None):

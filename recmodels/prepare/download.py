@@ -20,25 +20,24 @@ from recmodels.prepare.progress import bytes_bar, size
 
 CHUNK = 1 << 20
 TIMEOUT = 30  # seconds without a byte
-RETRIES = 4  # in a row without a byte gained
 MIRROR = "pass `base_url` for a mirror, or local files"
 
 log = logging.getLogger("mirrortune.prepare")
 
 
-def download(url: str, folder: Path, checksum: str | None = None, retries: int = RETRIES, wait: float = 1.0) -> Path:
+def download(url: str, folder: Path, checksum: str | None = None, retries: int = 4, wait: float = 1.0) -> Path:
     """Download `url` to `folder` unless it is there already (and has the `checksum`); return its path.
 
     `checksum`: sha256 in hex, or any that pooch knows, as in `md5:...`. An unfinished download is kept as `<name>.part`
     and completed by the next call if the server still has the same file and takes range requests. A broken connection
-    is tried again, at most `retries` times in a row, after `wait`, 2 `wait`, ... seconds. Raises DataError, one line
-    that says what to do.
+    is tried again after `wait`, 2 `wait`, ... seconds, at most `retries` times in a row without a byte gained. Raises
+    DataError, one line that says what to do.
     """
     name = url.rpartition("/")[2]
     pooch.get_logger().setLevel(logging.WARNING)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder / f"{name}.lock"):  # two processes shall not complete the same part
+        with FileLock(folder / f"{name}.lock"):  # lest two processes complete the same part
             resuming = _Resuming(folder / name, retries, wait)
             return Path(pooch.retrieve(url, checksum, name, folder, downloader=resuming))
     except OSError as error:
@@ -51,11 +50,11 @@ def download(url: str, folder: Path, checksum: str | None = None, retries: int =
 
 
 class _BrokenOffError(Exception):
-    """The connection ended before the file did."""
+    """Tells that a connection ended before the file did, so that a new attempt may help."""
 
 
 class _Resuming:
-    """A downloader for pooch: completes `<target>.part`, then moves it to the path that pooch gives."""
+    """Complete `<target>.part`, then move it to the path that pooch gives: a downloader for pooch."""
 
     def __init__(self, target: Path, retries: int, wait: float):
         self.part = target.with_name(f"{target.name}.part")

@@ -32,13 +32,12 @@ def write_folder(
     manifest: dict[str, Any],
     overwrite: bool = False,
 ) -> None:
-    """Write `<name>.inter`, `<modality>_feat.npy` (float32), user_ids.tsv, item_ids.tsv and manifest.json to `path`,
-    whose last part is the name of the data set.
+    """Write the folder `path` of a data set, which is called as the last part of `path`.
 
-    `labels` (n,): the split of each interaction; feature matrices are (items, dim), memory maps included. All is
-    written to a hidden folder beside `path` and renamed at the end. Raises UserError if `path` exists (unless
-    `overwrite`); DataError for an id that is empty or contains a tab or a line end, and if the disk is full or cannot
-    be written.
+    It holds `<name>.inter`, `<modality>_feat.npy` (float32), user_ids.tsv, item_ids.tsv and manifest.json. `labels`
+    (n,): the split of each interaction; feature matrices are (items, dim), memory maps included. All is written to a
+    hidden folder beside `path` and renamed at the end. Raises UserError if `path` exists (unless `overwrite`);
+    DataError for an id that is empty or contains a tab or a line end, and if the disk is full or cannot be written.
     """
     check_free(path, overwrite)
     check_ids(table, path)
@@ -70,7 +69,7 @@ def describe(name: str, packages: Sequence[str], **facts: Any) -> dict[str, Any]
 
 
 def file_note(path: Path) -> dict[str, Any]:
-    """Return size and checksum of a source for the manifest. Raises DataError if it cannot be read."""
+    """Return size and checksum of a source file for the manifest. Raises DataError if it cannot be read."""
     with reading(path), path.open("rb") as file:
         return {"bytes": path.stat().st_size, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
 
@@ -92,7 +91,7 @@ def check_ids(table: Table, source: Path) -> None:
 
 
 def save_rows(path: Path, matrix: NDArray[Any]) -> None:
-    """Write the matrix as a float32 .npy, in blocks of rows: a memory map never comes to memory as a whole."""
+    """Write the matrix as a float32 .npy, in blocks of rows, so that a memory map is never in memory as a whole."""
     header = {"descr": "<f4", "fortran_order": False, "shape": matrix.shape}
     with path.open("wb") as file:
         np.lib.format.write_array_header_1_0(file, header)
@@ -121,7 +120,7 @@ def _put_in_place(new: Path, path: Path) -> None:
 
 
 def _remove_leftovers(path: Path) -> None:
-    """Remove folders of processes that were killed while they wrote; a day old, so that none is still at work."""
+    """Remove folders that killed processes left; only those older than a day, as others may still be written to."""
     for kind in ("tmp", "old"):
         for leftover in path.parent.glob(f".{path.name}.*.{kind}"):
             if time.time() - leftover.stat().st_mtime > DAY:

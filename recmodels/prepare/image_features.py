@@ -17,12 +17,13 @@ BLOCK = 512  # records at a time: 8 MB
 
 
 def read_image_features(path: Path, rows: Mapping[str, int], out: Path, width: int = WIDTH) -> int:
-    """Write row `rows[asin]` of the float32 matrix `out` (raw, C order, `len(rows)` x `width`) for each record of the
-    binary file whose asin is wanted; rows without a record become the mean of the others. Return their number.
+    """Write the records of the wanted products to the file `out`; return the number of products without a record.
 
-    A record is an asin, ten ASCII letters and digits, and `width` little-endian float32. Of several records of an asin
-    the first one counts. Raises DataError for a file that is no whole number of records, a record that does not begin
-    with an asin, holds NaN or infinity, or if no wanted asin is found; OSError if `out` cannot be written.
+    `rows`: asin -> row of the float32 matrix (len(rows), `width`) that `out` holds, raw, in C order. Rows without a
+    record become the mean of the others. A record is an asin, ten ASCII letters and digits, and `width` little-endian
+    float32. Of several records of an asin the first one counts. Raises DataError for a file that is not a whole number
+    of records, for a record that does not begin with an asin or holds NaN or infinity, and if no wanted asin is found;
+    OSError if `out` cannot be written.
     """
     wanted = {asin.encode(): row for asin, row in rows.items()}
     found = np.zeros(len(rows), dtype=bool)

