@@ -46,8 +46,7 @@ def sizes(data: RecDataset) -> Facts:
 
 def split_sizes(split: Interactions) -> Facts:
     """Count the interactions, and the users and items that have one."""
-    users = int((split.counts > 0).sum())
-    return {"interactions": len(split), "users": users, "items": len(np.unique(split.items))}
+    return {"interactions": len(split), "users": int((split.counts > 0).sum()), "items": len(np.unique(split.items))}
 
 
 def training_counts(data: RecDataset) -> NDArray[np.int64]:

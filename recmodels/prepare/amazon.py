@@ -85,16 +85,17 @@ def prepare_amazon(
     """
     folder = data_dir / name
     check_free(folder, overwrite)
-    kinds = ["ratings" if "ratings" in sources.files else "reviews"]
-    kinds += ["metadata"] * text + ["image-features"] * images
-    files = {kind: sources.get(kind, PUBLISHED[name].category or name) for kind in kinds}
-    path = files[kinds[0]][0]
+    first, read = ("ratings", read_ratings) if "ratings" in sources.files else ("reviews", read_reviews)
+    needed = {first: True, "metadata": text, "image-features": images}
+    category = PUBLISHED[name].category or name
+    files = {kind: sources.get(kind, category) for kind in needed if needed[kind]}
+    path, _ = files[first]
     log.info("reading %s", path)
-    table, counts = collect((read_ratings if kinds[0] == "ratings" else read_reviews)(path), k_core, path)
+    table, counts = collect(read(path), k_core, path)
     labels = split(table.users, table.extra["timestamp"], rule, seed, path)
-    counts |= table.sizes(labels)
-    log.info("%s", ", ".join(f"{count} {n:,}" for count, n in counts.items()))
-    n_users, n_items, _, *n_splits = table.sizes(labels).values()
+    sizes = table.sizes(labels)
+    n_users, n_items, _, *n_splits = sizes.values()
+    log.info("%s", ", ".join(f"{count} {n:,}" for count, n in (counts | sizes).items()))
     if differs := difference(name, n_users, n_items, n_splits):
         log.warning("%s", differs)
     rows = {asin: row for row, asin in enumerate(table.item_ids)}
@@ -110,7 +111,7 @@ def prepare_amazon(
             ("numpy", "pandas", "scikit-learn"),
             sources=[note for _, note in files.values()],
             options={"k_core": k_core, "split": rule, "seed": seed},
-            counts=counts,
+            counts=counts | sizes,
             features={modality: note for modality, (_, note) in features.items()},
         )
         write_folder(folder, table, labels, matrices, manifest, overwrite)

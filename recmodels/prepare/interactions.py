@@ -13,7 +13,6 @@ from recmodels.errors import DataError
 from recmodels.prepare.amazon_files import Row
 
 Ints = NDArray[np.int64]
-Counts = dict[str, int]
 
 
 @dataclass(frozen=True)
@@ -39,13 +38,13 @@ class Table:
         item_ids = [self.item_ids[old] for old in item_order.tolist()]
         return Table(users, items, user_ids, item_ids, {name: column[rows] for name, column in self.extra.items()})
 
-    def sizes(self, labels: NDArray[np.int8]) -> Counts:
+    def sizes(self, labels: NDArray[np.int8]) -> dict[str, int]:
         """Count users, items, interactions, and those that `labels` (n,) put into each split."""
         sizes = {"users": len(self.user_ids), "items": len(self.item_ids), "interactions": len(self)}
         return sizes | dict(zip(("train", "valid", "test"), np.bincount(labels, minlength=3).tolist(), strict=True))
 
 
-def collect(rows: Iterable[Row], k: int, source: object) -> tuple[Table, Counts]:
+def collect(rows: Iterable[Row], k: int, source: object) -> tuple[Table, dict[str, int]]:
     """Collect the k-core of the rows that have a user, an item and a time; the first row counts for each user and item.
 
     Return also the number of rows in the file, and of those left out, by reason. Raises DataError, which names the

@@ -16,7 +16,7 @@ from recmodels.errors import DataError, UserError
 from recmodels.prepare import user_features
 from recmodels.prepare.columns import USUAL, choose, resolve
 from recmodels.prepare.folder import check_free, check_ids, describe, file_note, write_folder
-from recmodels.prepare.interactions import Counts, Table, k_core
+from recmodels.prepare.interactions import Table, k_core
 
 if TYPE_CHECKING:
     import pyarrow
@@ -94,7 +94,7 @@ def _read(path: Path, columns: dict[str, str]) -> Table:
     return Table(users, items, user_ids.tolist(), item_ids.tolist(), extra)
 
 
-def _selected(path: Path, table: Table, min_rating: float | None, core: int | None) -> tuple[Table, Counts]:
+def _selected(path: Path, table: Table, min_rating: float | None, core: int | None) -> tuple[Table, dict[str, int]]:
     """Return the rows that become interactions, and the numbers of rows read and left out."""
     counts = {"rows": len(table)}
     first = first_rows(table.users, table.items)

@@ -28,8 +28,6 @@ USER, ITEM = "user_id:token", "item_id:token"
 
 log = logging.getLogger("mirrortune.data")
 
-Ints = NDArray[np.int64]
-
 
 def is_recbole(folder: Path) -> bool:
     """Return whether the folder's first .inter file has typed columns such as `user_id:token`."""
@@ -65,7 +63,7 @@ def read_recbole_ids(folder: Path) -> IdMaps:
     return _read(folder)[1]
 
 
-def _read(folder: Path) -> tuple[Path, IdMaps, Ints]:
+def _read(folder: Path) -> tuple[Path, IdMaps, NDArray[np.int64]]:
     """Return the file that messages name, the tokens, and user, item and label of each distinct interaction, (n, 3)."""
     parts = [min(folder.glob(f"*.{part}.inter"), default=None) for part in PARTS]
     paths = [part for part in parts if part is not None] or [inter_path(folder)]
