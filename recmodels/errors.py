@@ -1,4 +1,4 @@
-"""The errors a user can cause; each message is one line that says where, what was found, what was expected."""
+"""Errors that a user can cause; each message is one line that says where, what was found, what was expected."""
 
 import difflib
 from collections.abc import Iterable
@@ -9,30 +9,26 @@ LONGEST = 1_000
 class UserError(ValueError):
     """Bad input: the command line prints it as one line and exits with code 2.
 
-    The message may quote what was found, whatever that is: other than printable characters are escaped, and the middle
-    of more than LONGEST characters is left out. A parameter is named in backquotes, `data_dir`: a command line may show
-    the option that sets it instead.
+    The message may quote anything that was found: unprintable characters are escaped, and if it is longer than LONGEST
+    its middle is left out. A parameter is named in backquotes, `data_dir`: a command line may show the option that sets
+    it instead.
     """
 
     def __init__(self, message: object):
-        text = "".join(each if each.isprintable() else _escaped(each) for each in str(message))
+        text = "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in str(message))
         super().__init__(text if len(text) <= LONGEST else f"{text[: LONGEST // 2]} ... {text[-LONGEST // 3 :]}")
 
 
-def _escaped(character: str) -> str:
-    return character.encode("unicode_escape").decode()
-
-
 class DataError(UserError):
-    """A data set cannot be read; the message names the file and the first offending row."""
+    """Tells that a data set cannot be read; the message names the file and the first faulty row."""
 
 
 class TrainingDiverged(RuntimeError):
-    """The loss became NaN or infinite; the message names the epoch, the batch and the value."""
+    """Tells that the loss became NaN or infinite; the message names the epoch, the batch and the value."""
 
 
 def did_you_mean(name: str, names: Iterable[str]) -> str:
-    """The end of a message about an unknown name: the nearest of the known `names`, else all of them."""
+    """Return the end of a message about an unknown name: the nearest of the known `names`, else all of them."""
     known = {each.lower(): each for each in sorted(names)}
     near = difflib.get_close_matches(name.lower(), known, n=1)
     if near:

@@ -4,7 +4,7 @@ import json
 import os
 import uuid
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +13,12 @@ from recmodels.errors import DataError
 
 @contextmanager
 def replacing(path: Path, *, sync: bool = False) -> Iterator[Path]:
-    """A temporary path beside `path`, which takes its place when the block ends; an exception leaves `path` as it was.
+    """Yield a temporary path, which replaces `path` when the block ends; an exception leaves `path` as it was.
 
-    `sync`: the content is on disk when this returns. The folder is made. OSError if it cannot be written.
+    `sync`: the content is on disk when this returns. The folder is made. Raises OSError if it cannot be written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{uuid.uuid4().hex}.tmp")  # a name of its own: `path`'s may be as long as names can be
+    temporary = path.with_name(f".{uuid.uuid4().hex}.tmp")  # no longer for a long name: names have a limit
     try:
         yield temporary
         if sync:
@@ -35,7 +35,17 @@ def reading(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror or error})") from None
+        reason = error.strerror or str(error).partition("\n")[0]
+        raise DataError(f"{path}: cannot be read ({reason})") from None
+
+
+def read_text(path: Path) -> str:
+    """Read a UTF-8 file, with or without a byte-order mark. Raises DataError for an unreadable file and other text."""
+    try:
+        with reading(path):
+            return path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: not UTF-8 text ({error.reason} at byte {error.start})") from None
 
 
 def write_whole(path: Path, text: str) -> None:
@@ -45,9 +55,9 @@ def write_whole(path: Path, text: str) -> None:
 
 
 def append_line(path: Path, row: Mapping[str, Any], *, sync: bool = False) -> None:
-    """Append one JSON line in a single write; a line torn by an earlier crash is closed off first.
+    """Append one JSON line in a single write; if a crash tore the last line, a line end is written first.
 
-    ValueError for NaN and infinity.
+    Raises ValueError for NaN and infinity.
     """
     line = json.dumps(row, allow_nan=False).encode() + b"\n"
     with path.open("ab") as file:
@@ -58,15 +68,13 @@ def append_line(path: Path, row: Mapping[str, Any], *, sync: bool = False) -> No
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
-    """The JSON lines of a file, [] if there is none; lines torn by a crash are left out."""
+    """Return the JSON lines of a file, [] without a file; lines torn by a crash are left out."""
     if not path.exists():
         return []
     rows = []
     for line in path.read_text(encoding="utf-8").splitlines():
-        try:
+        with suppress(json.JSONDecodeError):
             rows.append(json.loads(line))
-        except json.JSONDecodeError:
-            continue
     return rows
 
 

@@ -1,4 +1,4 @@
-"""A cache of arrays that may vanish, be damaged or be unwritable at any time."""
+"""Cache arrays in files. A file that is missing, damaged or cannot be written is no error."""
 
 import logging
 from collections.abc import Callable
@@ -23,7 +23,7 @@ Table = TypeVar("Table", bound=NDArray[np.integer])
 
 
 def cached(path: Path, make: Callable[[], Table]) -> Table:
-    """Return the array in the .npz at `path`; if there is none that can be read, `make()`, which is stored there.
+    """Return the array in the .npz at `path`; if it cannot be read, call `make` and store its result there.
 
     The name of `path` must follow from all that `make` depends on. A folder that cannot be written costs a log line.
     """

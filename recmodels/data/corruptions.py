@@ -1,23 +1,23 @@
 """Corrupted variants of a data set, such as `tiktok@noise=0.1,missing=0.2,seed=3`.
 
-A variant is made when it is loaded, from nothing but the clean data set and a seed. Corruptions of features leave the
-splits as they are, `fake` only adds to training, `shift` only takes from validation and test. A larger share alters all
-that a smaller one alters, and level 0 is the clean data. The draws of a corruption follow from the seed and its own
-name, so that another corruption before or after it does not change them.
+A variant is made when it is loaded, from the clean data set and a seed alone. Corruptions of features leave the splits
+as they are, `fake` only adds to training, `shift` only removes from validation and test. A larger share alters all that
+a smaller one alters, and level 0 is the clean data. The draws of a corruption follow from the seed and its name, so
+that another corruption before or after it does not change them.
 """
 
 import hashlib
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from itertools import combinations
 from typing import NamedTuple
 
 import numpy as np
 from numpy.random import PCG64, Generator
 from numpy.typing import NDArray
 
-from recmodels.data.dataset import Interactions, RecDataset
-from recmodels.data.fingerprint import fingerprint
+from recmodels.data.dataset import Interactions, RecDataset, Split
 from recmodels.errors import DataError, did_you_mean
 
 MARK = "@"
@@ -51,7 +51,7 @@ def missing(matrix: Floats, share: float, draw: "Draw", modality: str) -> Floats
 
 
 def swap(matrix: Floats, share: float, draw: "Draw", modality: str) -> Floats:
-    """Pass the rows of a share of the items on in a circle, so that none of two or more keeps its row."""
+    """Exchange the rows of a share of the items in a circle: each gets another's row if there are two or more."""
     chosen = draw.items(len(matrix), share)
     changed = matrix.copy()
     changed[chosen] = matrix[np.roll(chosen, 1)]
@@ -59,7 +59,7 @@ def swap(matrix: Floats, share: float, draw: "Draw", modality: str) -> Floats:
 
 
 def adjust(matrix: Floats, share: float, draw: "Draw", modality: str) -> Floats:
-    """Give a share of the items the row of another item, drawn uniformly: their text is replaced."""
+    """Give a share of the items the row of another item, drawn uniformly: replaced text."""
     changed = matrix.copy()
     chosen, others = draw.items_and_others(len(matrix), share)
     changed[chosen] = matrix[others]
@@ -67,7 +67,7 @@ def adjust(matrix: Floats, share: float, draw: "Draw", modality: str) -> Floats:
 
 
 def mix(matrix: Floats, share: float, draw: "Draw", modality: str) -> Floats:
-    """Give a share of the items the mean of their row and another item's, at the length of their row: text is added."""
+    """Give a share of the items the mean of their row and another's, scaled to the length of their row: added text."""
     changed = matrix.copy()
     chosen, others = draw.items_and_others(len(matrix), share)
     own = matrix[chosen].astype(np.float64)
@@ -101,21 +101,16 @@ def shift(data: RecDataset, level: float, draw: "Draw") -> RecDataset:
     is then not evaluated.
     """
     popularity = 1 + np.bincount(data.train.items, minlength=data.n_items)
-    valid, valid_stays = _thinned(data.valid, popularity, level, draw.generator("valid"))
-    test, test_stays = _thinned(data.test, popularity, level, draw.generator("test"))
-    candidates = data.candidates
-    if candidates is not None:  # a row for each pair: these sets have one pair a user
-        candidates = {"valid": candidates["valid"][valid_stays], "test": candidates["test"][test_stays]}
-    return replace(data, valid=valid, test=test, candidates=candidates)
-
-
-def _thinned(
-    split: Interactions, popularity: Ints, level: float, rng: Generator
-) -> tuple[Interactions, NDArray[np.bool_]]:
-    found = popularity[split.items]
-    with np.errstate(over="ignore"):  # a probability above 1 is 1
-        stays = rng.random(len(split)) < (np.median(found) / found) ** level
-    return Interactions.from_pairs(split.users[stays], split.items[stays], len(split.indptr) - 1), stays
+    held: dict[Split, Interactions] = {"valid": data.valid, "test": data.test}
+    candidates = dict(data.candidates or {})
+    for name, split in held.items():
+        found = popularity[split.items]
+        with np.errstate(over="ignore"):  # a probability above 1 is 1
+            stays = draw.generator(name).random(len(split)) < (np.median(found) / found) ** level
+        held[name] = Interactions.from_pairs(split.users[stays], split.items[stays], data.n_users)
+        if data.candidates:  # a row for each pair: these sets have one pair a user
+            candidates[name] = data.candidates[name][stays]
+    return replace(data, valid=held["valid"], test=held["test"], candidates=candidates or None)
 
 
 def _keys(data: RecDataset, split: Interactions) -> Ints:
@@ -123,12 +118,13 @@ def _keys(data: RecDataset, split: Interactions) -> Ints:
 
 
 class Draw(NamedTuple):
-    """The random choices of one corruption."""
+    """Source of the random choices of one corruption."""
 
     seed: int
     name: str
 
     def generator(self, part: str = "") -> Generator:
+        """Return a new generator for the corruption, or for a part of it such as a modality."""
         digest = hashlib.sha256(f"{self.seed} {self.name} {part}".encode()).digest()
         return Generator(PCG64(int.from_bytes(digest[:16])))
 
@@ -146,7 +142,7 @@ class Draw(NamedTuple):
 
 @dataclass(frozen=True)
 class Corruption:
-    """A corruption `name=value`: limits and unit of the value, and a function of a feature matrix or of the data set.
+    """Definition of a corruption: limits and unit of its value, and a function of a feature matrix or of the data set.
 
     `only`: the modality that is altered unless another is named (default: all)."""
 
@@ -179,11 +175,12 @@ class Step(NamedTuple):
 
     @property
     def key(self) -> str:
+        """Name as it is written before the `=`."""
         return f"{self.name}.{self.modality}" if self.modality else self.name
 
 
 class Variant(NamedTuple):
-    """A name such as `tiktok@noise=0.1,seed=3` in parts: corruptions in order, and the seed of their draws."""
+    """Parts of a name such as `tiktok@noise=0.1,seed=3`: the corruptions in order, and the seed of their draws."""
 
     name: str
     steps: list[Step]
@@ -197,19 +194,17 @@ def clean_name(name: str) -> str:
 
 def parse_variant(name: str) -> Variant:
     """Parse the name of a variant; the seed is 0 unless it is given. Raises DataError, one line, for a fault in it."""
-    texts = [text.strip() for text in name.partition(MARK)[2].split(",")]
-    pairs = [_pair(name, text) for text in texts]
-    seeds = [value for key, value in pairs if key == "seed"]
+    pairs = [_pair(name, text.strip()) for text in name.partition(MARK)[2].split(",")]
+    seeds = [value for key, value in pairs if key == "seed"] or ["0"]
     if len(seeds) > 1:
         raise DataError(f"data set {name!r}: seed is given twice")
-    if seeds and not (re.fullmatch("[0-9]{1,10}", seeds[0]) and int(seeds[0]) <= MOST_SEED):
+    if not (re.fullmatch("[0-9]{1,10}", seeds[0]) and int(seeds[0]) <= MOST_SEED):
         raise DataError(f"data set {name!r}: seed is {seeds[0]!r}, expected a whole number from 0 to {MOST_SEED}")
     steps = [_step(name, key, value) for key, value in pairs if key != "seed"]
-    for index, step in enumerate(steps):
-        for other in steps[:index]:  # both would draw the same
-            if step.name == other.name and (step.modality == other.modality or None in (step.modality, other.modality)):
-                raise DataError(f"data set {name!r}: {other.key} and {step.key}: {step.name} is given twice")
-    return Variant(name, steps, int(seeds[0]) if seeds else 0)
+    for one, other in combinations(steps, 2):  # of the same features both would draw the same
+        if one.name == other.name and (one.modality == other.modality or None in (one.modality, other.modality)):
+            raise DataError(f"data set {name!r}: {one.key} and {other.key}: {one.name} is given twice")
+    return Variant(name, steps, int(seeds[0]))
 
 
 def _pair(name: str, text: str) -> tuple[str, str]:
@@ -244,24 +239,22 @@ def corrupted(data: RecDataset, variant: Variant) -> RecDataset:
     Raises DataError for features that the data set does not have.
     """
     for step in variant.steps:
-        draw = Draw(variant.seed, step.name)
-        corruption = CORRUPTIONS[step.name]
+        draw, corruption = Draw(variant.seed, step.name), CORRUPTIONS[step.name]
         if corruption.interactions:
             data = corruption.interactions(data, step.value, draw)
         elif corruption.features:
-            changed = {
-                each: corruption.features(data.features[each], step.value, draw, each)
-                for each in _modalities(data, variant.name, step)
-            }
-            data = replace(data, features={**data.features, **changed})
-    digest = fingerprint(data.n_users, data.n_items, data.splits, data.features, data.candidates)
-    return replace(data, name=variant.name, fingerprint=digest)
+            changed = dict(data.features)
+            for each in _modalities(data, variant.name, step):
+                changed[each] = corruption.features(changed[each], step.value, draw, each)
+            data = replace(data, features=changed)
+    return replace(data, name=variant.name, fingerprint="")
 
 
-def _modalities(data: RecDataset, name: str, step: Step) -> Iterator[str]:
+def _modalities(data: RecDataset, name: str, step: Step) -> list[str]:
+    """Return the modalities that a step alters. Raises DataError if the data set `name` does not have them."""
     modality = step.modality if step.modality is not None else CORRUPTIONS[step.name].only
     if not data.features or (modality is not None and modality not in data.features):
         found = ", ".join(data.features) or "no features"
         hint = f"; {step.name}.{next(iter(data.features))} names another" if data.features else ""
         raise DataError(f"data set {name!r}: {step.key}: found {found}, expected {modality or 'features'}{hint}")
-    return iter(data.features if modality is None else [modality])
+    return list(data.features) if modality is None else [modality]

@@ -1,4 +1,4 @@
-"""Results that follow from a data set alone: kept in memory as long as the data set lives, and in its cache folder."""
+"""Keep results that follow from a data set alone: in memory as long as the data set lives, and in its cache folder."""
 
 from collections import OrderedDict
 from collections.abc import Callable
@@ -18,9 +18,10 @@ _results: WeakKeyDictionary[RecDataset, dict[Callable[..., Any], OrderedDict[Any
 def derived(
     entries: int = 1,
 ) -> Callable[[Callable[[RecDataset, *Key], Result]], Callable[[RecDataset, *Key], Result]]:
-    """Let a function of a data set and further arguments keep its last `entries` results of each data set.
+    """Decorate a function of a data set and further arguments: its last `entries` results of each data set are kept.
 
-    Equal data sets share them; they go with the data set, which they must not refer to. Nobody may write to them.
+    Equal data sets share results, so they must not be written to. They are freed with the data set, so they must not
+    refer to it.
     """
 
     def decorate(make: Callable[[RecDataset, *Key], Result]) -> Callable[[RecDataset, *Key], Result]:

@@ -1,7 +1,6 @@
 """Describe a data set in plain dictionaries of numbers: sizes, splits, degrees, cold items, leaks, features."""
 
 import hashlib
-from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -47,8 +46,7 @@ def sizes(data: RecDataset) -> Facts:
 
 def split_sizes(split: Interactions) -> Facts:
     """Count the interactions, and the users and items that have one."""
-    users = int((split.counts > 0).sum())
-    return {"interactions": len(split), "users": users, "items": len(np.unique(split.items))}
+    return {"interactions": len(split), "users": int((split.counts > 0).sum()), "items": len(np.unique(split.items))}
 
 
 def training_counts(data: RecDataset) -> NDArray[np.int64]:
@@ -117,12 +115,10 @@ def features(matrix: NDArray[np.float32]) -> Facts:
 def _distinct_rows(matrix: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return, for each distinct row in order of first appearance, its first index and how often it occurs."""
     zero = np.float32(0)  # -0 + 0 is 0: zeros of either sign are the same
-    digests = [hashlib.blake2b(row + zero, digest_size=16).digest() for row in matrix]
-    first: dict[bytes, int] = {}
-    for row, digest in enumerate(digests):
-        first.setdefault(digest, row)
-    counts = Counter(digests)
-    return np.array(list(first.values())), np.array([counts[digest] for digest in first])
+    digests = [hashlib.blake2b(row + zero, digest_size=16).hexdigest() for row in matrix]
+    _, first, counts = np.unique(digests, return_index=True, return_counts=True)
+    order = np.argsort(first)
+    return first[order], counts[order]
 
 
 def _kind(matrix: NDArray[np.float32], row: NDArray[np.float32], often: int, typical_norm: float) -> str:

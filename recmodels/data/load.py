@@ -21,7 +21,7 @@ log = logging.getLogger("mirrortune.data")
 
 
 class NotPrepared(DataError):
-    """A public data set has no folder yet; `recmodels.prepare.prepare_amazon` makes it."""
+    """Tells that a public data set has no folder yet; `recmodels.prepare.prepare_amazon` makes it."""
 
 
 def load_dataset(name: str, data_dir: Path | None = None, cache_dir: Path | None = None) -> RecDataset:
@@ -47,7 +47,12 @@ def _load(name: str, data_dir: Path | None, cache_dir: Path) -> RecDataset:
         return demo()
     if name.startswith(SYNTHETIC) and name.removeprefix(SYNTHETIC) in PAPER_SETS:
         return paper_sized(name.removeprefix(SYNTHETIC))
-    return _load_folder(_find_folder(name, data_dir), cache_dir)
+    folder = _find_folder(name, data_dir)
+    chosen = next((each for each in FORMATS if each.recognises(folder)), FORMATS[-1])
+    data = chosen.load(folder, cache_dir)
+    if differs := difference(folder.name, data.n_users, data.n_items, [len(part) for part in data.splits]):
+        log.warning("%s: %s", folder, differs)
+    return data
 
 
 def _find_folder(name: str, data_dir: Path | None) -> Path:
@@ -55,10 +60,9 @@ def _find_folder(name: str, data_dir: Path | None) -> Path:
     if name and isdir(place) and isdir(place / name):
         return place / name
     if name in AMAZON_SETS:
-        raise NotPrepared(
-            f"{place}: no data set {name!r}; make it with recmodels.prepare.prepare_amazon({name!r}, ...), or "
-            f"take generated data of its size: {SYNTHETIC}{name}"
-        )
+        call = f"recmodels.prepare.prepare_amazon({name!r}, ...)"
+        advice = f"make it with {call}, or take generated data of its size: {SYNTHETIC}{name}"
+        raise NotPrepared(f"{place}: no data set {name!r}; {advice}")
     nearest = SYNTHETIC + name if name in PAPER_SETS else name
     advice = did_you_mean(nearest, known_datasets(data_dir))
     if data_dir is None:
@@ -66,14 +70,6 @@ def _find_folder(name: str, data_dir: Path | None) -> Path:
     if not isdir(data_dir):
         raise DataError(f"`data_dir` {data_dir}: no such folder, expected the one that holds {name!r}")
     raise DataError(f"{data_dir}: no data set {name!r}{advice}")
-
-
-def _load_folder(folder: Path, cache_dir: Path) -> RecDataset:
-    chosen = next((each for each in FORMATS if each.recognises(folder)), FORMATS[-1])
-    data = chosen.load(folder, cache_dir)
-    if differs := difference(folder.name, data.n_users, data.n_items, [len(part) for part in data.splits]):
-        log.warning("%s: %s", folder, differs)
-    return data
 
 
 def known_datasets(data_dir: Path | None = None) -> list[str]:

@@ -12,7 +12,6 @@ RULES = ("benchmark", "leave-last-out", "time")
 PARTS = ("training", "validation", "test")
 """The meaning of the labels 0, 1 and 2."""
 VALIDATION, TEST = 1, 2
-CUTS = (0.8, 0.9)  # shares of the rows at which validation and test begin, in split_by_time
 
 Ints = NDArray[np.int64]
 Labels = NDArray[np.int8]
@@ -22,12 +21,12 @@ def split(users: Ints, times: NDArray[Any] | None, rule: str, seed: int, source:
     """Label each of n interactions, (n,), from its user (integers from 0) and its time, if there is one.
 
     benchmark: at random by `seed`, see `split_as_mmrec`.
-    leave-last-out: a user's latest row is for test, the one before for validation; of equal times the later row counts
-    as later. Users with fewer than 3 rows keep them all in training.
+    leave-last-out: a user's latest row is for test, the one before for validation; of rows with equal times the lower
+    one in the file is the later. Users with fewer than 3 rows keep them all in training.
     time: the earliest 80 % of all rows are for training, the latest 10 % for test; rows of the same time stay together.
 
     Raises DataError, which names the `source`, for an unknown rule, for a rule that needs times if there are none, and
-    if a split stays empty.
+    if a split is empty or has only users without a training row.
     """
     if rule not in RULES:
         raise DataError(f"{source}: `rule` {rule}: expected one of {', '.join(RULES)}")
@@ -39,9 +38,12 @@ def split(users: Ints, times: NDArray[Any] | None, rule: str, seed: int, source:
         labels = split_by_time(times)
     else:
         labels = _hold_out(users, times, np.full(users.max() + 1, 2), (TEST, VALIDATION))
+    trained = np.isin(users, users[labels == 0])
     for label, part in enumerate(PARTS):
         if not (labels == label).any():
             raise DataError(f"{source}: `rule` {rule}: no row of the {len(users)} is for {part}, expected at least one")
+        if not trained[labels == label].any():
+            raise DataError(f"{source}: every {part} row is of a user without a training row, expected another `rule`")
     return labels
 
 
@@ -56,9 +58,9 @@ def split_as_mmrec(users: Ints, draws: NDArray[Any], order: tuple[int, int] = (T
 
 
 def split_by_time(times: NDArray[Any]) -> Labels:
-    """Label each of n interactions by its time, (n,): early ones are for training, the latest for test."""
+    """Label each of n interactions by its time, (n,): validation begins after 80 % of the rows, test after 90 %."""
     ranked = np.sort(times)
-    first_valid, first_test = (ranked[int(len(ranked) * cut)] for cut in CUTS)
+    first_valid, first_test = (ranked[int(len(ranked) * cut)] for cut in (0.8, 0.9))
     return ((times >= first_valid).astype(np.int8) + (times >= first_test)).astype(np.int8)
 
 

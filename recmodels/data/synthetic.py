@@ -1,6 +1,6 @@
 """Generate data with planted structure: a few latent tastes decide which items a user takes and how an item looks.
 
-Only elementwise arithmetic, no BLAS: its sums depend on the number of threads, and a seed shall give the same bytes.
+Arithmetic is elementwise, without BLAS, whose sums depend on the number of threads: a seed always gives the same bytes.
 """
 
 from collections.abc import Mapping
@@ -10,7 +10,6 @@ from numpy.random import PCG64, Generator
 from numpy.typing import NDArray
 
 from recmodels.data.dataset import Interactions, RecDataset
-from recmodels.data.fingerprint import fingerprint
 from recmodels.data.splits import TEST, VALIDATION, split_as_mmrec
 from recmodels.errors import DataError
 
@@ -44,12 +43,9 @@ def synthetic(
     items = _items(rng, user_taste, item_taste, counts)
     shuffled = np.lexsort((rng.random(len(users)), users))  # the positions of each user's rows, in random order
     labels = split_as_mmrec(users, -shuffled, (VALIDATION, TEST))
-    train, valid, test = (
-        Interactions.from_pairs(users[labels == label], items[labels == label], n_users) for label in range(3)
-    )
+    splits = Interactions.by_label(users, items, labels, n_users)
     features = {modality: _features(rng, item_taste, columns) for modality, columns in dims.items()}
-    digest = fingerprint(n_users, n_items, (train, valid, test), features)
-    return RecDataset(name, n_users, n_items, train, valid, test, features, digest)
+    return RecDataset(name, n_users, n_items, *splits, features)
 
 
 def tastes(rng: Generator, n_users: int, n_items: int) -> tuple[Floats, Floats]:
@@ -71,10 +67,8 @@ def _activity(rng: Generator, name: str, n_users: int, n_items: int, n_interacti
     small) and MOST, and at most half of the items. Raises DataError for sizes that cannot be met."""
     fewest, most = min(FEWEST, n_interactions // n_users), min(MOST, n_items // 2)
     if not (3 <= fewest <= most and max(n_users * fewest, n_items) <= n_interactions <= n_users * most):
-        raise DataError(
-            f"{name}: {n_interactions} interactions of {n_users} users with {n_items} items, expected 3 to {most} "
-            "a user and at least 1 an item"
-        )
+        found = f"{n_interactions} interactions of {n_users} users with {n_items} items"
+        raise DataError(f"{name}: {found}, expected 3 to {most} a user and at least 1 an item")
     weights = rng.lognormal(sigma=0.8, size=n_users)
     extra = weights * ((n_interactions - n_users * fewest) / weights.sum())
     counts = np.minimum(fewest + extra.astype(np.int64), most)

@@ -5,8 +5,6 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +17,9 @@ from recmodels.data.splits import split
 from recmodels.errors import DataError
 from recmodels.prepare.amazon_files import read_ratings, read_reviews, read_texts
 from recmodels.prepare.download import download
-from recmodels.prepare.folder import check_free, file_note, write_folder
+from recmodels.prepare.folder import check_free, describe, file_note, write_folder
 from recmodels.prepare.image_features import WIDTH, read_image_features
-from recmodels.prepare.interactions import Table, collect
+from recmodels.prepare.interactions import collect
 from recmodels.prepare.text import encode
 
 BASE_URL = "https://snap.stanford.edu/data/amazon/productGraph"
@@ -40,10 +38,10 @@ Note = dict[str, Any]
 
 @dataclass(frozen=True)
 class Sources:
-    """The places of the raw files, by kind (see ADDRESSES).
+    """Where the raw files are, by kind (see ADDRESSES).
 
-    `files`: local ones; the others are downloaded from `base_url` to the folder `cache` (default: in the user's cache
-    folder). `checksums`: kind -> sha256 in hex."""
+    `files`: paths of local files. Other files are downloaded from `base_url` to the folder `cache` (default: in the
+    user's cache folder). `checksums`: kind -> sha256 in hex."""
 
     files: Mapping[str, Path] = field(default_factory=dict)
     base_url: str = BASE_URL
@@ -51,7 +49,7 @@ class Sources:
     cache: Path | None = None
 
     def get(self, kind: str, category: str) -> tuple[Path, Note]:
-        """Return the path of a file, downloaded if need be, and its note for the manifest. Raises DataError."""
+        """Return the path of a file, downloaded unless it is local, and its note for the manifest. Raises DataError."""
         if local := self.files.get(kind):
             path, origin = local, local.name
         else:
@@ -82,19 +80,24 @@ def prepare_amazon(
     """Make the folder `data_dir`/`name` for one of `recmodels.data.published.AMAZON_SETS` and return its path.
 
     `rule` and `seed`: see `recmodels.data.splits.split`. `encoder`: see `recmodels.prepare.text.encode`. `width`:
-    float32 values of an image record. All raw files are downloaded before the long work begins. Raises UserError and
-    DataError, one line; then nothing is left in `data_dir`, and downloads are kept for the next try.
+    float32 values of an image record. All raw files are downloaded before the long work begins. Raises UserError or
+    DataError, one line; `data_dir` is then left as it was, and downloads are kept for the next try.
     """
     folder = data_dir / name
     check_free(folder, overwrite)
-    kinds = ["ratings" if "ratings" in sources.files else "reviews"]
-    kinds += ["metadata"] * text + ["image-features"] * images
-    files = {kind: sources.get(kind, PUBLISHED[name].category or name) for kind in kinds}
-    path = files[kinds[0]][0]
+    first, read = ("ratings", read_ratings) if "ratings" in sources.files else ("reviews", read_reviews)
+    needed = {first: True, "metadata": text, "image-features": images}
+    category = PUBLISHED[name].category or name
+    files = {kind: sources.get(kind, category) for kind in needed if needed[kind]}
+    path, _ = files[first]
     log.info("reading %s", path)
-    table = collect((read_ratings if kinds[0] == "ratings" else read_reviews)(path), k_core, path)
-    labels = split(table.users, table.times, rule, seed, path)
-    counts = _counts(name, table, labels)
+    table, counts = collect(read(path), k_core, path)
+    labels = split(table.users, table.extra["timestamp"], rule, seed, path)
+    sizes = table.sizes(labels)
+    n_users, n_items, _, *n_splits = sizes.values()
+    log.info("%s", ", ".join(f"{count} {n:,}" for count, n in (counts | sizes).items()))
+    if differs := difference(name, n_users, n_items, n_splits):
+        log.warning("%s", differs)
     rows = {asin: row for row, asin in enumerate(table.item_ids)}
     features: dict[str, tuple[NDArray[np.float32], Note]] = {}
     if text:
@@ -102,26 +105,16 @@ def prepare_amazon(
     with _scratch(folder) as scratch:
         if images:
             features["image"] = _images(files["image-features"][0], rows, scratch / "image", width)
-        write_folder(
-            folder,
-            users=table.users,
-            items=table.items,
-            labels=labels,
-            extra={"rating": table.ratings, "timestamp": table.times},
-            features={modality: matrix for modality, (matrix, _) in features.items()},
-            user_ids=table.user_ids,
-            item_ids=table.item_ids,
-            manifest={
-                "name": name,
-                "made": datetime.now(UTC).isoformat(timespec="seconds"),
-                "sources": [note for _, note in files.values()],
-                "options": {"k_core": k_core, "split": rule, "seed": seed},
-                "counts": counts,
-                "features": {modality: note for modality, (_, note) in features.items()},
-                "versions": {package: version(package) for package in ("numpy", "pandas", "scikit-learn")},
-            },
-            overwrite=overwrite,
+        matrices = {modality: matrix for modality, (matrix, _) in features.items()}
+        manifest = describe(
+            name,
+            ("numpy", "pandas", "scikit-learn"),
+            sources=[note for _, note in files.values()],
+            options={"k_core": k_core, "split": rule, "seed": seed},
+            counts=counts | sizes,
+            features={modality: note for modality, (_, note) in features.items()},
         )
+        write_folder(folder, table, labels, matrices, manifest, overwrite)
     return folder
 
 
@@ -134,16 +127,6 @@ def _scratch(folder: Path) -> Iterator[Path]:
             yield Path(name)
     except OSError as error:
         raise DataError(f"{folder.parent}: cannot be written ({error.strerror or error})") from None
-
-
-def _counts(name: str, table: Table, labels: NDArray[np.int8]) -> dict[str, int]:
-    splits = np.bincount(labels, minlength=3).tolist()
-    sizes = {"users": len(table.user_ids), "items": len(table.item_ids), "interactions": len(labels)}
-    counts = table.counts | sizes | dict(zip(("train", "valid", "test"), splits, strict=True))
-    log.info("%s", ", ".join(f"{count} {n:,}" for count, n in counts.items()))
-    if differs := difference(name, sizes["users"], sizes["items"], splits):
-        log.warning("%s", differs)
-    return counts
 
 
 def _text(path: Path, rows: Mapping[str, int], encoder: str, seed: int) -> tuple[NDArray[np.float32], Note]:

@@ -7,7 +7,7 @@ import math
 import re
 import warnings
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, TypeVar, cast
@@ -19,12 +19,11 @@ LONGEST = 1 << 20  # bytes of a line; real ones have some 10 kB
 GZIP = b"\x1f\x8b"
 OWN_ASIN = re.compile(rb"'asin': '([^'\\]*)'")
 
-
 Value = TypeVar("Value", int, float)
 
 
 class Row(NamedTuple):
-    """An interaction; None for a missing value."""
+    """Interaction as a file has it: None for a missing user, item or time (s since 1970), NaN for a missing rating."""
 
     user: str | None
     item: str | None
@@ -35,13 +34,7 @@ class Row(NamedTuple):
 def read_reviews(path: Path) -> Iterator[Row]:
     """Read a JSON object a line, with reviewerID, asin, unixReviewTime (s) and overall. Raises DataError."""
     for number, line in _lines(path):
-        try:
-            review = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            reason = getattr(error, "msg", None) or type(error).__name__
-            raise DataError(f"{path}:{number}: not a JSON object ({reason}): {_shown(line)}") from None
-        if not isinstance(review, dict):
-            raise DataError(f"{path}:{number}: expected a JSON object, found {_shown(line)}")
+        review = _parsed(path, number, line, json.loads, "a JSON object")
         yield _row(path, number, *(review.get(key) for key in ("reviewerID", "asin", "unixReviewTime", "overall")))
 
 
@@ -58,7 +51,7 @@ def read_ratings(path: Path) -> Iterator[Row]:
 def _row(path: Path, number: int, user: object, item: object, time: object, rating: object) -> Row:
     for column, name in (("user", user), ("item", item)):
         if name is not None and not (isinstance(name, str) and name.isprintable()):
-            raise DataError(f"{path}:{number}: {column} is {_shown(repr(name))}, expected printable text")
+            raise DataError(f"{path}:{number}: {column} is {name!r:.60}, expected printable text")
     seconds = _number(path, number, "time", time, int)
     if seconds is not None and abs(seconds) >= 1 << 62:
         raise DataError(f"{path}:{number}: time is {seconds}, expected seconds since 1970")
@@ -76,7 +69,7 @@ def _number(path: Path, line_number: int, column: str, value: Any, kind: type[Va
     try:
         return kind(value)
     except (ValueError, TypeError, OverflowError):
-        raise DataError(f"{path}:{line_number}: {column} is {_shown(repr(value))}, expected a number") from None
+        raise DataError(f"{path}:{line_number}: {column} is {value!r:.60}, expected a number") from None
 
 
 def read_texts(path: Path, rows: Mapping[str, int]) -> tuple[list[str], int]:
@@ -91,7 +84,7 @@ def read_texts(path: Path, rows: Mapping[str, int]) -> tuple[list[str], int]:
         found = OWN_ASIN.search(line)
         if found and found[1] not in wanted:  # most lines are of other items: not worth parsing
             continue
-        entry = _literal(path, number, line)
+        entry = _parsed(path, number, line, _literal, "a Python dictionary")
         row = rows.get(entry["asin"]) if isinstance(entry.get("asin"), str) else None
         if row is not None and not texts[row]:
             texts[row] = item_text(entry)
@@ -112,16 +105,21 @@ def item_text(entry: Mapping[str, Any]) -> str:
     return text.encode(errors="replace").decode()  # half a character, as '\\ud800' in the file is, goes to no encoder
 
 
-def _literal(path: Path, number: int, line: bytes) -> dict[Any, Any]:
+def _literal(line: bytes) -> Any:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # unknown escapes such as '\d' in a description
+        return ast.literal_eval(line.decode())
+
+
+def _parsed(path: Path, number: int, line: bytes, parse: Callable[[bytes], Any], kind: str) -> dict[Any, Any]:
+    """Return the dictionary that `parse` makes of a line. Raises DataError; `kind` says what is expected."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # unknown escapes such as '\d' in a description
-            entry = ast.literal_eval(line.decode())
+        entry = parse(line)
     except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError) as error:
         reason = getattr(error, "msg", None) or type(error).__name__
-        raise DataError(f"{path}:{number}: not a dictionary in Python's words ({reason}): {_shown(line)}") from None
+        raise DataError(f"{path}:{number}: not {kind} ({reason}): {_shown(line)}") from None
     if not isinstance(entry, dict):
-        raise DataError(f"{path}:{number}: expected a Python dictionary, found {_shown(line)}")
+        raise DataError(f"{path}:{number}: expected {kind}, found {_shown(line)}")
     return entry
 
 
@@ -143,16 +141,14 @@ def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
     except EOFError:
         raise DataError(f"{path}: the gzip file is cut off after line {number}; delete it and get it again") from None
     except (gzip.BadGzipFile, zlib.error) as error:
-        raise DataError(
-            f"{path}: the gzip file is damaged after line {number} ({error}); delete it and get it again"
-        ) from None
+        fault = f"damaged after line {number} ({error})"
+        raise DataError(f"{path}: the gzip file is {fault}; delete it and get it again") from None
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror or error})") from None
     if not number:
         raise DataError(f"{path}: the file is empty, expected an entry a line")
 
 
-def _shown(text: bytes | str) -> str:
-    """Return the beginning of a text, on one line."""
-    short = text.decode(errors="replace") if isinstance(text, bytes) else text
-    return repr(short.strip()[:60]) if isinstance(text, bytes) else short[:60]
+def _shown(line: bytes) -> str:
+    """Return the beginning of a line, quoted."""
+    return repr(line.decode(errors="replace").strip()[:60])

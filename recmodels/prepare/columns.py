@@ -1,14 +1,16 @@
-"""Find a column of a table by its name. A name before a colon will do: item_id for RecBole's `item_id:token`."""
+"""Find a column of a table by its name. The part before a colon is enough: item_id for RecBole's `item_id:token`."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 from recmodels.errors import UserError
 
-USER_COLUMNS = ("user_id", "userID", "userId", "user", "reviewerID", "customer_id", "u")
-ITEM_COLUMNS = ("item_id", "itemID", "itemId", "item", "asin", "parent_asin", "movieId", "product_id", "i")
-TIME_COLUMNS = ("timestamp", "time", "unixReviewTime", "date", "datetime")
-RATING_COLUMNS = ("rating", "overall", "score", "stars")
+USUAL = {  # kind of column -> its usual names
+    "user": ("user_id", "userID", "userId", "user", "reviewerID", "customer_id", "u"),
+    "item": ("item_id", "itemID", "itemId", "item", "asin", "parent_asin", "movieId", "product_id", "i"),
+    "time": ("timestamp", "time", "unixReviewTime", "date", "datetime"),
+    "rating": ("rating", "overall", "score", "stars"),
+}
 
 
 def resolve(path: Path, found: Sequence[str], name: str) -> str:
@@ -22,8 +24,8 @@ def resolve(path: Path, found: Sequence[str], name: str) -> str:
 def choose(path: Path, found: Sequence[str], names: Sequence[str], kind: str, parameter: str | None) -> str:
     """Return the only column with one of `names`. Raises UserError if there is none or more than one.
 
-    `kind` and `parameter`: words of the message, such as "user" and the parameter that names the column. Without a
-    `parameter` the first of `names` decides if there are several.
+    The message says that a column of this `kind`, such as "user", is missing, and that `parameter` can name it. Without
+    a `parameter` the first of several `names` is taken.
     """
     known = [name for name in names if any(_is_called(column, name) for column in found)]
     if len(known) == 1 or (known and parameter is None):

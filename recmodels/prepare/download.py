@@ -20,30 +20,29 @@ from recmodels.prepare.progress import bytes_bar, size
 
 CHUNK = 1 << 20
 TIMEOUT = 30  # seconds without a byte
-RETRIES = 4  # in a row without a byte gained
+MIRROR = "pass `base_url` for a mirror, or local files"
 
 log = logging.getLogger("mirrortune.prepare")
 
 
-def download(url: str, folder: Path, checksum: str | None = None, retries: int = RETRIES, wait: float = 1.0) -> Path:
+def download(url: str, folder: Path, checksum: str | None = None, retries: int = 4, wait: float = 1.0) -> Path:
     """Download `url` to `folder` unless it is there already (and has the `checksum`); return its path.
 
     `checksum`: sha256 in hex, or any that pooch knows, as in `md5:...`. An unfinished download is kept as `<name>.part`
     and completed by the next call if the server still has the same file and takes range requests. A broken connection
-    is tried again, at most `retries` times in a row, after `wait`, 2 `wait`, ... seconds. Raises DataError, one line
-    that says what to do.
+    is tried again after `wait`, 2 `wait`, ... seconds, at most `retries` times in a row without a byte gained. Raises
+    DataError, one line that says what to do.
     """
     name = url.rpartition("/")[2]
     pooch.get_logger().setLevel(logging.WARNING)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder / f"{name}.lock"):  # two processes shall not complete the same part
+        with FileLock(folder / f"{name}.lock"):  # lest two processes complete the same part
             resuming = _Resuming(folder / name, retries, wait)
             return Path(pooch.retrieve(url, checksum, name, folder, downloader=resuming))
     except OSError as error:
-        raise DataError(
-            f"{folder / name}: cannot be written ({error.strerror or error}); once it can, run the same command again"
-        ) from None
+        reason = f"cannot be written ({error.strerror or error})"
+        raise DataError(f"{folder / name}: {reason}; once it can, run the same command again") from None
     except DataError:
         raise
     except ValueError as error:  # pooch's, for a checksum that is wrong or of an unknown kind
@@ -51,11 +50,11 @@ def download(url: str, folder: Path, checksum: str | None = None, retries: int =
 
 
 class _BrokenOffError(Exception):
-    """The connection ended before the file did."""
+    """Tells that a connection ended before the file did, so that a new attempt may help."""
 
 
 class _Resuming:
-    """A downloader for pooch: completes `<target>.part`, then moves it to the path that pooch gives."""
+    """Complete `<target>.part`, then move it to the path that pooch gives: a downloader for pooch."""
 
     def __init__(self, target: Path, retries: int, wait: float):
         self.part = target.with_name(f"{target.name}.part")
@@ -70,18 +69,16 @@ class _Resuming:
                 self._fetch(url)
                 break
             except _BrokenOffError as error:
-                failures = 1 if self._so_far() > before else failures + 1
+                failures = 1 if (so_far := self._so_far()) > before else failures + 1
                 if failures > self.retries:
-                    raise DataError(self._advice(url, str(error))) from None
+                    advice = f"check the connection, or {MIRROR}"
+                    if so_far:
+                        advice = f"run the same command again, it goes on from {size(so_far)}"
+                    raise DataError(f"{url}: {error}; {advice}") from None
                 log.info("%s: %s; trying again", url, error)
                 time.sleep(self.wait * failures)
         os.replace(self.part, output_file)
         self.note.unlink(missing_ok=True)
-
-    def _advice(self, url: str, reason: str) -> str:
-        if so_far := self._so_far():
-            return f"{url}: {reason}; run the same command again, it goes on from {size(so_far)}"
-        return f"{url}: {reason}; check the connection, or pass `base_url` for a mirror, or local files"
 
     def _so_far(self) -> int:
         return self.part.stat().st_size if self.part.exists() else 0
@@ -108,13 +105,11 @@ class _Resuming:
                 self.part.unlink()
                 raise _BrokenOffError("the file on the server has changed")
             return  # the part is the whole file
+        answer = f"the server answers {response.status_code} {response.reason}"
         if response.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            raise _BrokenOffError(f"the server answers {response.status_code} {response.reason}")
+            raise _BrokenOffError(answer)
         if response.status_code not in (HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT):
-            raise DataError(
-                f"{url}: the server answers {response.status_code} {response.reason}, expected the file; "
-                "pass `base_url` for a mirror, or local files"
-            )
+            raise DataError(f"{url}: {answer}, expected the file; {MIRROR}")
         resumed = response.status_code == HTTPStatus.PARTIAL_CONTENT
         if resumed and _content_range(response)[:1] != [so_far]:
             self.part.unlink()
@@ -122,18 +117,15 @@ class _Resuming:
         done = so_far if resumed else 0
         length = response.headers.get("Content-Length", "")
         total = done + int(length) if length.isdigit() else None
-        self._note_version(url, response)
+        etag = response.headers.get("ETag", "W/")
+        version = response.headers.get("Last-Modified") if etag.startswith("W/") else etag  # If-Range: strong ones only
+        self.note.write_text(json.dumps({"url": url, "version": version}))
         with self.part.open("ab" if resumed else "wb") as file, bytes_bar(self.part.stem, total) as show:
             for chunk in response.raw.stream(CHUNK, decode_content=False):
                 done += file.write(chunk)
                 show(done)
         if total is not None and done < total:
             raise _BrokenOffError(f"broke off at {size(done)} of {size(total)}")
-
-    def _note_version(self, url: str, response: requests.Response) -> None:
-        etag = response.headers.get("ETag", "W/")
-        version = response.headers.get("Last-Modified") if etag.startswith("W/") else etag  # If-Range: strong ones only
-        self.note.write_text(json.dumps({"url": url, "version": version}))
 
     def _version_of_part(self, url: str) -> str | None:
         """Return the version of the part; None if it is not known, so that the download begins anew."""

@@ -7,6 +7,8 @@ import shutil
 import time
 import uuid
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -16,47 +18,39 @@ from numpy.typing import NDArray
 
 from recmodels.errors import DataError, UserError
 from recmodels.files import reading
+from recmodels.prepare.interactions import Table
 
 BLOCK = 4096  # rows of features at a time: 64 MB at 4096 columns
 DAY = 86400
 
-Ints = NDArray[np.int64]
-
 
 def write_folder(
     path: Path,
-    *,
-    users: Ints,
-    items: Ints,
+    table: Table,
     labels: NDArray[np.int8],
-    extra: Mapping[str, NDArray[Any]],
     features: Mapping[str, NDArray[Any]],
-    user_ids: Sequence[str],
-    item_ids: Sequence[str],
     manifest: dict[str, Any],
     overwrite: bool = False,
 ) -> None:
-    """Write `<name>.inter`, `<modality>_feat.npy` (float32), user_ids.tsv, item_ids.tsv and manifest.json to `path`,
-    whose last part is the name of the data set.
+    """Write the folder `path` of a data set, which is called as the last part of `path`.
 
-    `users`, `items`, `labels` and the columns of `extra` are (n,), row after row of the .inter; feature matrices are
-    (items, dim), memory maps included. `user_ids[u]` is the original id of user u. All is written to a hidden folder
-    beside `path` and renamed at the end. Raises UserError if `path` exists (unless `overwrite`); DataError for an id
-    that is empty or contains a tab or a line end, and if the disk is full or cannot be written.
+    It holds `<name>.inter`, `<modality>_feat.npy` (float32), user_ids.tsv, item_ids.tsv and manifest.json. `labels`
+    (n,): the split of each interaction; feature matrices are (items, dim), memory maps included. All is written to a
+    hidden folder beside `path` and renamed at the end. Raises UserError if `path` exists (unless `overwrite`);
+    DataError for an id that is empty or contains a tab or a line end, and if the disk is full or cannot be written.
     """
     check_free(path, overwrite)
-    for kind, ids in (("user", user_ids), ("item", item_ids)):
-        check_ids(kind, ids, path)
+    check_ids(table, path)
     new = path.parent / f".{path.name}.{uuid.uuid4().hex}.tmp"
-    columns = {"userID": users, "itemID": items, **extra, "x_label": labels}
+    columns = {"userID": table.users, "itemID": table.items, **table.extra, "x_label": labels}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         _remove_leftovers(path)
         new.mkdir()
         for modality, matrix in features.items():
             save_rows(new / f"{modality}_feat.npy", matrix)
-        _write_ids(new / "user_ids.tsv", "userID", user_ids)
-        _write_ids(new / "item_ids.tsv", "itemID", item_ids)
+        _write_ids(new / "user_ids.tsv", "userID", table.user_ids)
+        _write_ids(new / "item_ids.tsv", "itemID", table.item_ids)
         pd.DataFrame(columns).to_csv(new / f"{path.name}.inter", sep="\t", index=False)
         text = json.dumps(manifest, indent=2, ensure_ascii=False)
         (new / "manifest.json").write_text(text + "\n", encoding="utf-8")
@@ -68,8 +62,14 @@ def write_folder(
         shutil.rmtree(new, ignore_errors=True)
 
 
+def describe(name: str, packages: Sequence[str], **facts: Any) -> dict[str, Any]:
+    """Return the manifest of a data set: name, time, the `facts`, and the versions of the `packages` that made it."""
+    made = datetime.now(UTC).isoformat(timespec="seconds")
+    return {"name": name, "made": made, **facts, "versions": {package: version(package) for package in packages}}
+
+
 def file_note(path: Path) -> dict[str, Any]:
-    """Return size and checksum of a source for the manifest. Raises DataError if it cannot be read."""
+    """Return size and checksum of a source file for the manifest. Raises DataError if it cannot be read."""
     with reading(path), path.open("rb") as file:
         return {"bytes": path.stat().st_size, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
 
@@ -82,15 +82,16 @@ def check_free(path: Path, overwrite: bool) -> None:
         raise UserError(f"{path}: is a file, expected no file there, as a folder is to be written")
 
 
-def check_ids(kind: str, ids: Sequence[str], source: Path) -> None:
+def check_ids(table: Table, source: Path) -> None:
     """Raise DataError, which names the `source`, for an id that does not fit into a line of a tab-separated table."""
-    for row, name in enumerate(ids):
-        if not name or len(name.splitlines()) > 1 or name.splitlines()[0] != name or "\t" in name:
-            raise DataError(f"{source}: {kind} {row}: its id is {name!r}, expected text without tabs and line ends")
+    for kind, ids in (("user", table.user_ids), ("item", table.item_ids)):
+        for row, name in enumerate(ids):
+            if name.splitlines() != [name] or "\t" in name:
+                raise DataError(f"{source}: {kind} {row}: its id is {name!r}, expected text without tabs and line ends")
 
 
 def save_rows(path: Path, matrix: NDArray[Any]) -> None:
-    """Write the matrix as a float32 .npy, in blocks of rows: a memory map never comes to memory as a whole."""
+    """Write the matrix as a float32 .npy, in blocks of rows, so that a memory map is never in memory as a whole."""
     header = {"descr": "<f4", "fortran_order": False, "shape": matrix.shape}
     with path.open("wb") as file:
         np.lib.format.write_array_header_1_0(file, header)
@@ -119,7 +120,7 @@ def _put_in_place(new: Path, path: Path) -> None:
 
 
 def _remove_leftovers(path: Path) -> None:
-    """Remove folders of processes that were killed while they wrote; a day old, so that none is still at work."""
+    """Remove folders that killed processes left; only those older than a day, as others may still be written to."""
     for kind in ("tmp", "old"):
         for leftover in path.parent.glob(f".{path.name}.*.{kind}"):
             if time.time() - leftover.stat().st_mtime > DAY:

@@ -1,8 +1,9 @@
-"""Collect a stream of interactions as arrays: incomplete and repeated ones dropped, the k-core, numbered from 0."""
+"""Interactions on their way from a source to a data set folder: numbered, reduced to a k-core, counted."""
 
 from array import array
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,31 +11,44 @@ from numpy.typing import NDArray
 from recmodels.data.numbering import factorize, first_rows
 from recmodels.errors import DataError
 from recmodels.prepare.amazon_files import Row
-from recmodels.prepare.kcore import k_core
 
 Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class Table:
-    """Interactions in the order of the file: `users`, `items`, `times` int64 and `ratings` float32, (n,).
+    """Interactions in the order of their source: `users` and `items` are int64 (n,), numbered from 0.
 
-    Users and items are numbered from 0 by first appearance; `user_ids[u]` is the original id of user u. `counts`: the
-    number of rows in the file, and of those left out, by reason."""
+    `user_ids[u]` is the original id of user u, `item_ids[i]` that of item i. `extra`: further columns, (n,) each."""
 
     users: Ints
     items: Ints
-    times: Ints
-    ratings: NDArray[np.float32]
-    user_ids: list[str]
-    item_ids: list[str]
-    counts: dict[str, int]
+    user_ids: Sequence[str]
+    item_ids: Sequence[str]
+    extra: dict[str, NDArray[Any]]
+
+    def __len__(self) -> int:
+        return len(self.users)
+
+    def select(self, rows: NDArray[np.bool_]) -> "Table":
+        """Return the rows that a mask (n,) selects, their users and items numbered by first appearance."""
+        users, user_order = factorize(self.users[rows])
+        items, item_order = factorize(self.items[rows])
+        user_ids = [self.user_ids[old] for old in user_order.tolist()]
+        item_ids = [self.item_ids[old] for old in item_order.tolist()]
+        return Table(users, items, user_ids, item_ids, {name: column[rows] for name, column in self.extra.items()})
+
+    def sizes(self, labels: NDArray[np.int8]) -> dict[str, int]:
+        """Count users, items, interactions, and those that `labels` (n,) put into each split."""
+        sizes = {"users": len(self.user_ids), "items": len(self.item_ids), "interactions": len(self)}
+        return sizes | dict(zip(("train", "valid", "test"), np.bincount(labels, minlength=3).tolist(), strict=True))
 
 
-def collect(rows: Iterable[Row], k: int, source: object) -> Table:
+def collect(rows: Iterable[Row], k: int, source: object) -> tuple[Table, dict[str, int]]:
     """Collect the k-core of the rows that have a user, an item and a time; the first row counts for each user and item.
 
-    Raises DataError, which names the `source`, if nothing remains.
+    Return also the number of rows in the file, and of those left out, by reason. Raises DataError, which names the
+    `source`, if nothing remains.
     """
     user_numbers: dict[str, int] = {}
     item_numbers: dict[str, int] = {}
@@ -48,30 +62,30 @@ def collect(rows: Iterable[Row], k: int, source: object) -> Table:
         items.append(item_numbers.setdefault(row.item, len(item_numbers)))
         times.append(row.time)
         ratings.append(row.rating)
-    rows_read = len(users) + missing
-    columns = [np.array(column) for column in (users, items, times, ratings)]
-    selected, dropped = _select(columns[0], columns[1], columns[2], k)
-    if not selected.any():
-        raise DataError(f"{source}: of {rows_read} rows none is in the {k}-core, expected some (see `k_core`)")
-    users_left, items_left, times_left, ratings_left = (column[selected] for column in columns)
-    user_codes, user_order = factorize(users_left)
-    item_codes, item_order = factorize(items_left)
-    user_names, item_names = list(user_numbers), list(item_numbers)
-    return Table(
-        user_codes,
-        item_codes,
-        times_left,
-        ratings_left,
-        [user_names[old] for old in user_order.tolist()],
-        [item_names[old] for old in item_order.tolist()],
-        {"rows": rows_read, "incomplete": missing, **dropped},
-    )
-
-
-def _select(users: Ints, items: Ints, times: Ints, k: int) -> tuple[NDArray[np.bool_], dict[str, int]]:
-    first = first_rows(users, items, times)
-    once = first_rows(users, items)
+    extra = {"rating": np.array(ratings), "timestamp": np.array(times)}
+    table = Table(np.array(users), np.array(items), list(user_numbers), list(item_numbers), extra)
+    first = first_rows(table.users, table.items, extra["timestamp"])
+    once = first_rows(table.users, table.items)
     in_core = once.copy()
-    in_core[once] = k_core(users[once], items[once], k)
-    counts = {"repeated": ~first, "repeated_at_other_times": first & ~once, "outside_core": once & ~in_core}
-    return in_core, {reason: int(rows.sum()) for reason, rows in counts.items()}
+    in_core[once] = k_core(table.users[once], table.items[once], k)
+    counts = {"rows": len(table) + missing, "incomplete": missing}
+    if not in_core.any():
+        raise DataError(f"{source}: of {counts['rows']} rows none is in the {k}-core, expected some (see `k_core`)")
+    dropped = {"repeated": ~first, "repeated_at_other_times": first & ~once, "outside_core": once & ~in_core}
+    return table.select(in_core), counts | {reason: int(rows.sum()) for reason, rows in dropped.items()}
+
+
+def k_core(users: Ints, items: Ints, k: int) -> NDArray[np.bool_]:
+    """Return a mask of the (n,) rows that stay if users and items with fewer than `k` rows are dropped again and again.
+
+    Ids are integers from 0; repeated rows count each time.
+    """
+    rows = np.arange(len(users))
+    while len(rows):
+        enough = (np.bincount(users[rows]) >= k)[users[rows]] & (np.bincount(items[rows]) >= k)[items[rows]]
+        if enough.all():
+            break
+        rows = rows[enough]
+    stays = np.zeros(len(users), dtype=bool)
+    stays[rows] = True
+    return stays

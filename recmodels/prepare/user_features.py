@@ -4,9 +4,8 @@ import json
 import logging
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 from recmodels.data.formats.item_rows import load_rows, rows_of, with_means
 from recmodels.data.formats.tables import as_ids, as_numbers, as_text, column_names, read_columns
 from recmodels.errors import DataError, UserError
-from recmodels.prepare.columns import ITEM_COLUMNS, choose, resolve
+from recmodels.prepare.columns import USUAL, choose, resolve
 from recmodels.prepare.text import encode
 
 if TYPE_CHECKING:
@@ -24,30 +23,21 @@ SPECIFICATION = re.compile(
     r"(?P<modality>[^=]*)=(?P<path>.+?\.(npy|parquet|(csv|tsv|txt|item)(\.gz)?))(:(?P<rest>.+))?"
 )
 FORMS = "MODALITY=FEATURES.npy:IDS.txt (an item id a line) or MODALITY=TABLE.csv|.tsv|.parquet:COLUMN,..."
-TEXT = "text"
-"""The modality whose columns are texts, even if all of them are numbers."""
 NO_NUMBER = ("nan", "na", "n/a", "null", "none", "-")
 """Marks of a missing number in tables."""
 
 log = logging.getLogger("mirrortune.prepare")
 
 Floats = NDArray[np.float32]
-Ids = NDArray[np.object_] | list[str]
 
 
-@dataclass(frozen=True)
-class Source:
+class Source(NamedTuple):
     """Files of one modality. `ids`: beside a .npy, the item of each row; `columns`: of a table, () for all of them."""
 
     modality: str
     path: Path
     ids: Path | None
     columns: tuple[str, ...]
-
-    @property
-    def files(self) -> list[Path]:
-        """The features' file, then the list of ids, if there is one."""
-        return [self.path, *([self.ids] if self.ids else [])]
 
 
 def parse(text: str) -> Source:
@@ -61,21 +51,19 @@ def parse(text: str) -> Source:
     if path.suffix != ".npy":
         return Source(modality, path, None, tuple(name.strip() for name in rest.split(",")) if rest else ())
     if not rest:
-        raise UserError(
-            f"`features` {text}: does not say which item each row belongs to, expected {text}:IDS.txt with an item id "
-            "a line"
-        )
+        expected = f"{text}:IDS.txt with an item id a line"
+        raise UserError(f"`features` {text}: does not say which item each row belongs to, expected {expected}")
     return Source(modality, path, Path(rest), ())
 
 
 def load(
-    source: Source, item_ids: Sequence[str], item_col: str | None, encoder: str, seed: int
+    source: Source, item_ids: Sequence[str], item_col: str, encoder: str, seed: int
 ) -> tuple[Floats, dict[str, Any]]:
     """Load a row for each of `item_ids`, float32 (items, dim), and a note for the manifest.
 
     Items without a row get the mean of the others; rows of other items are not used; of rows of the same item the first
-    counts. `item_col`: the table's column of item ids (default: found by its name). `encoder` and `seed`: of texts.
-    Raises DataError and UserError.
+    counts. `item_col`: the column of item ids in the interactions; a table without it may have another usual name.
+    `encoder` and `seed`: of texts. Raises DataError and UserError.
     """
     if source.ids:
         matrix, rows, n_unused = load_rows(source.path, source.ids, item_ids)
@@ -83,31 +71,29 @@ def load(
     else:
         matrix, rows, n_unused, note = _from_table(source, item_ids, item_col, encoder, seed)
     n_without = int((rows < 0).sum())
-    log.info(
-        "%s: %d columns of %s; %d of %d items have none and get the mean; %d rows of other items are not used",
-        source.modality,
-        matrix.shape[1],
-        source.path,
-        n_without,
-        len(item_ids),
-        n_unused,
-    )
+    text = "%s: %d columns of %s; %d of %d items have none and get the mean; %d rows of other items are not used"
+    log.info(text, source.modality, matrix.shape[1], source.path, n_without, len(item_ids), n_unused)
     counts = {"items_without": n_without, "rows_not_used": n_unused, "columns": matrix.shape[1]}
     return with_means(matrix, rows), note | counts
 
 
 def _from_table(
-    source: Source, item_ids: Sequence[str], item_col: str | None, encoder: str, seed: int
+    source: Source, item_ids: Sequence[str], item_col: str, encoder: str, seed: int
 ) -> tuple[Floats, NDArray[np.int64], int, dict[str, Any]]:
+    """Return features, the row of each item (-1: none), the number of unused rows, and a note for the manifest.
+
+    Columns of numbers become features as they are. Texts are encoded; the columns of the modality "text" are always
+    texts, even if they hold numbers.
+    """
     path, found = source.path, column_names(source.path)
-    item = choose(path, found, [item_col, *ITEM_COLUMNS] if item_col else ITEM_COLUMNS, "item", None)
+    item = choose(path, found, [item_col, *USUAL["item"]], "item", None)
     names = [resolve(path, found, name) for name in source.columns] or [name for name in found if name != item]
     if not names:
         raise DataError(f"{path}: no column but {item!r}, expected some with features")
     cells = read_columns(path, [item, *names])
     ids = as_ids(path, item, cells.pop(item))
     rows, n_unused = rows_of(path, ids.tolist(), item_ids)
-    if source.modality != TEXT and not any(map(_has_words, cells.values())):
+    if source.modality != "text" and not any(map(_has_words, cells.values())):
         return np.hstack([_vectors(path, *cell) for cell in cells.items()]), rows, n_unused, {}
     if not source.columns:
         raise UserError(f"`features` {source.modality}={path}: expected :COLUMN,... with the columns to encode")
@@ -143,19 +129,24 @@ def _vectors(path: Path, name: str, column: "pyarrow.ChunkedArray") -> Floats:
     if pa.types.is_string(column.type) and str(column[0]).startswith("["):
         lists = [_json_list(path, row, name, cell) for row, cell in enumerate(as_text(path, name, column), start=1)]
         column = pa.chunked_array([pa.array(lists, type=pa.list_(pa.float64()))])
-    if not pa.types.is_nested(column.type):
-        return _finite(path, name, as_numbers(path, name, column)[:, None])
-    if not (
-        pa.types.is_list(column.type) or pa.types.is_large_list(column.type) or pa.types.is_fixed_size_list(column.type)
-    ):
-        raise DataError(f"{path}: {name!r} is a column of {column.type}, expected lists of numbers")
-    return _finite(path, name, _matrix(path, name, column))
+    nested = pa.types.is_nested(column.type)
+    matrix = _lists(path, name, column) if nested else as_numbers(path, name, column)[:, None]
+    with np.errstate(over="ignore"):
+        values = matrix.astype(np.float32)
+    if not np.isfinite(values).all():
+        row, index = np.argwhere(~np.isfinite(values))[0]
+        raise DataError(f"{path}: row {row + 1}: {name} has {matrix[row, index]}, expected finite float32 numbers")
+    return values
 
 
-def _matrix(path: Path, name: str, column: "pyarrow.ChunkedArray") -> NDArray[np.float64]:
+def _lists(path: Path, name: str, column: "pyarrow.ChunkedArray") -> NDArray[np.float64]:
+    """Return a column of lists as (rows, numbers in a list). Raises DataError."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
+    kind = column.type
+    if not (pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)):
+        raise DataError(f"{path}: {name!r} is a column of {kind}, expected lists of numbers")
     lengths = pc.list_value_length(column).fill_null(0).to_numpy()
     bad = (lengths != lengths[0]) | (lengths == 0)
     if bad.any():
@@ -176,12 +167,3 @@ def _json_list(path: Path, row: int, name: str, cell: str) -> list[float]:
     except (ValueError, TypeError, RecursionError):
         pass
     raise DataError(f"{path}: row {row}: {name} is {cell[:60]!r}, expected a list such as [0.1, 0.2]")
-
-
-def _finite(path: Path, name: str, matrix: NDArray[np.float64]) -> Floats:
-    with np.errstate(over="ignore"):
-        values = matrix.astype(np.float32)
-    if not np.isfinite(values).all():
-        row, index = np.argwhere(~np.isfinite(values))[0]
-        raise DataError(f"{path}: row {row + 1}: {name} has {matrix[row, index]}, expected finite float32 numbers")
-    return values

@@ -2,9 +2,6 @@
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,9 +13,10 @@ from recmodels.data import splits
 from recmodels.data.formats.tables import as_ids, as_numbers, as_text, column_names, read_columns
 from recmodels.data.numbering import factorize, first_rows
 from recmodels.errors import DataError, UserError
-from recmodels.prepare import kcore, user_features
-from recmodels.prepare.columns import ITEM_COLUMNS, RATING_COLUMNS, TIME_COLUMNS, USER_COLUMNS, choose, resolve
-from recmodels.prepare.folder import check_free, check_ids, file_note, write_folder
+from recmodels.prepare import user_features
+from recmodels.prepare.columns import USUAL, choose, resolve
+from recmodels.prepare.folder import check_free, check_ids, describe, file_note, write_folder
+from recmodels.prepare.interactions import Table, k_core
 
 if TYPE_CHECKING:
     import pyarrow
@@ -53,126 +51,83 @@ def prepare_own(
     """
     folder = data_dir / name
     check_free(folder, overwrite)
-    sources = _sources(features)
-    named = {"user": user_col, "item": item_col, "time": time_col, "rating": rating_col}
-    columns = _columns(table, named, rule, min_rating)
-    rows, counts = _selected(table, _Rows.read(table, columns), min_rating, k_core)
-    users, user_ids = factorize(rows.users)
-    items, item_ids = factorize(rows.items)
-    check_ids("user", user_ids.tolist(), table)
-    check_ids("item", item_ids.tolist(), table)
-    labels = splits.split(users, rows.extra.get("timestamp"), rule, seed, table)
-    _check_split(table, users, labels)
-    loaded = {
-        source.modality: user_features.load(source, item_ids.tolist(), columns["item"], encoder, seed)
-        for source in sources
-    }
-    files = dict.fromkeys([table, *(file for source in sources for file in source.files)])
-    manifest = {
-        "name": name,
-        "made": datetime.now(UTC).isoformat(timespec="seconds"),
-        "sources": [{"file": str(path), **file_note(path)} for path in files],
-        "columns": columns,
-        "options": {"min_rating": min_rating, "k_core": k_core, "split": rule, "seed": seed},
-        "counts": counts
-        | {"users": len(user_ids), "items": len(item_ids), "interactions": len(users)}
-        | {part: int((labels == label).sum()) for label, part in enumerate(("train", "valid", "test"))},
-        "features": {modality: note for modality, (_, note) in loaded.items()},
-        "versions": {package: version(package) for package in ("numpy", "pandas", "pyarrow")},
-    }
-    write_folder(
-        folder,
-        users=users,
-        items=items,
-        labels=labels,
-        extra=rows.extra,
-        features={modality: matrix for modality, (matrix, _) in loaded.items()},
-        user_ids=user_ids.tolist(),
-        item_ids=item_ids.tolist(),
-        manifest=manifest,
-        overwrite=overwrite,
-    )
-    log.info("%s: %d users, %d items, %d interactions", folder, len(user_ids), len(item_ids), len(users))
-    return folder
-
-
-@dataclass(frozen=True)
-class _Rows:
-    """Columns of the table, (n,) each. `extra`: rating and timestamp, if they are read."""
-
-    users: NDArray[np.object_]
-    items: NDArray[np.object_]
-    extra: dict[str, NDArray[Any]]
-
-    @classmethod
-    def read(cls, table: Path, columns: dict[str, str]) -> "_Rows":
-        cells = read_columns(table, list(columns.values()))
-        extra: dict[str, NDArray[Any]] = {}
-        if "rating" in columns:
-            extra["rating"] = as_numbers(table, columns["rating"], cells[columns["rating"]])
-        if "time" in columns:
-            extra["timestamp"] = _times(table, columns["time"], cells[columns["time"]])
-        users, items = (as_ids(table, columns[kind], cells[columns[kind]]) for kind in ("user", "item"))
-        return cls(users, items, extra)
-
-    def __len__(self) -> int:
-        return len(self.users)
-
-    def select(self, table: Path, selected: NDArray[np.bool_], why: str) -> tuple["_Rows", int]:
-        """Return the selected rows and the number of the others, which `why` describes. DataError if none stays."""
-        n_left_out = int((~selected).sum())
-        if n_left_out:
-            log.info("%s: left out %d of %d rows, which %s", table, n_left_out, len(self), why)
-        if n_left_out == len(self):
-            raise DataError(f"{table}: all {len(self)} rows that are left {why}, expected some to stay")
-        extra = {name: values[selected] for name, values in self.extra.items()}
-        return _Rows(self.users[selected], self.items[selected], extra), n_left_out
-
-
-def _sources(features: Sequence[str]) -> list[user_features.Source]:
     sources = [user_features.parse(text) for text in features]
     modalities = [source.modality for source in sources]
     for modality in modalities:
         if modalities.count(modality) > 1:
             raise UserError(f"`features`: {modality!r} is there twice, expected each modality once")
-    return sources
+    named = {"user": user_col, "item": item_col, "time": time_col, "rating": rating_col}
+    columns = _columns(table, named, rule, min_rating)
+    interactions, counts = _selected(table, _read(table, columns), min_rating, k_core)
+    check_ids(interactions, table)
+    labels = splits.split(interactions.users, interactions.extra.get("timestamp"), rule, seed, table)
+    matrices, notes = {}, {}
+    for source in sources:
+        found = user_features.load(source, interactions.item_ids, columns["item"], encoder, seed)
+        matrices[source.modality], notes[source.modality] = found
+    files = [table, *(file for source in sources for file in (source.path, source.ids) if file)]
+    manifest = describe(
+        name,
+        ("numpy", "pandas", "pyarrow"),
+        sources=[{"file": str(path), **file_note(path)} for path in dict.fromkeys(files)],
+        columns=columns,
+        options={"min_rating": min_rating, "k_core": k_core, "split": rule, "seed": seed},
+        counts=counts | interactions.sizes(labels),
+        features=notes,
+    )
+    write_folder(folder, interactions, labels, matrices, manifest, overwrite)
+    n_users, n_items = len(interactions.user_ids), len(interactions.item_ids)
+    log.info("%s: %d users, %d items, %d interactions", folder, n_users, n_items, len(interactions))
+    return folder
 
 
-def _selected(table: Path, rows: _Rows, min_rating: float | None, core: int | None) -> tuple[_Rows, dict[str, int]]:
+def _read(path: Path, columns: dict[str, str]) -> Table:
+    """Read all rows of the table; `extra`: rating and timestamp, if they are among the `columns`."""
+    found = read_columns(path, list(columns.values()))
+    extra: dict[str, NDArray[Any]] = {}
+    if "rating" in columns:
+        extra["rating"] = as_numbers(path, columns["rating"], found[columns["rating"]])
+    if "time" in columns:
+        extra["timestamp"] = _times(path, columns["time"], found[columns["time"]])
+    users, user_ids = factorize(as_ids(path, columns["user"], found[columns["user"]]))
+    items, item_ids = factorize(as_ids(path, columns["item"], found[columns["item"]]))
+    return Table(users, items, user_ids.tolist(), item_ids.tolist(), extra)
+
+
+def _selected(path: Path, table: Table, min_rating: float | None, core: int | None) -> tuple[Table, dict[str, int]]:
     """Return the rows that become interactions, and the numbers of rows read and left out."""
-    counts = {"rows": len(rows)}
-    first = first_rows(factorize(rows.users)[0], factorize(rows.items)[0])
-    rows, counts["repeated"] = rows.select(table, first, "repeat a user and an item")
+    counts = {"rows": len(table)}
+    first = first_rows(table.users, table.items)
+    table, counts["repeated"] = _select(path, table, first, "repeat a user and an item")
     if min_rating is not None:
-        high = rows.extra["rating"] >= min_rating
-        rows, counts["rated_lower"] = rows.select(table, high, f"are rated below {min_rating:g}")
+        high = table.extra["rating"] >= min_rating
+        table, counts["rated_lower"] = _select(path, table, high, f"are rated below {min_rating:g}")
     if core is not None:
-        inside = kcore.k_core(factorize(rows.users)[0], factorize(rows.items)[0], core)
-        rows, counts["outside_core"] = rows.select(table, inside, f"are not in the {core}-core")
-    return rows, counts
+        inside = k_core(table.users, table.items, core)
+        table, counts["outside_core"] = _select(path, table, inside, f"are not in the {core}-core")
+    return table, counts
 
 
-def _check_split(table: Path, users: NDArray[np.int64], labels: NDArray[np.int8]) -> None:
-    trained = np.isin(users, users[labels == 0])
-    for label, part in ((1, "validation"), (2, "test")):
-        if not trained[labels == label].any():
-            raise DataError(f"{table}: every {part} row is of a user without a training row, expected another `rule`")
+def _select(path: Path, table: Table, rows: NDArray[np.bool_], why: str) -> tuple[Table, int]:
+    """Return the selected rows and the number of the others, which `why` describes. Raises DataError if none stays."""
+    n_left_out = int((~rows).sum())
+    if n_left_out:
+        log.info("%s: left out %d of %d rows, which %s", path, n_left_out, len(table), why)
+    if n_left_out == len(table):
+        raise DataError(f"{path}: all {len(table)} rows that are left {why}, expected some to stay")
+    return table.select(rows), n_left_out
 
 
 def _columns(table: Path, named: dict[str, str | None], rule: str, min_rating: float | None) -> dict[str, str]:
     """Return the table's columns: of user and item, and of time and rating if they are named or needed."""
     found = column_names(table)
     columns = {}
-    for kind, usual, needed in (
-        ("user", USER_COLUMNS, True),
-        ("item", ITEM_COLUMNS, True),
-        ("time", TIME_COLUMNS, rule in splits.RULES and rule != "benchmark"),
-        ("rating", RATING_COLUMNS, min_rating is not None),
-    ):
-        if (name := named[kind]) is not None:
+    unneeded = {"time": rule not in splits.RULES or rule == "benchmark", "rating": min_rating is None}
+    for kind, name in named.items():
+        if name is not None:
             columns[kind] = resolve(table, found, name)
-        elif needed:
-            columns[kind] = choose(table, found, usual, kind, f"{kind}_col")
+        elif not unneeded.get(kind):
+            columns[kind] = choose(table, found, USUAL[kind], kind, f"{kind}_col")
     for kind, column in columns.items():
         if list(columns.values()).count(column) > 1:
             raise UserError(f"{table}: {column!r} is the {kind} column and another too, expected different ones")
@@ -184,7 +139,8 @@ def _times(path: Path, name: str, column: "pyarrow.ChunkedArray") -> NDArray[np.
     import pyarrow as pa
 
     texts = as_text(path, name, column)
-    if pa.types.is_temporal(column.type) or _is_date(texts[0]):
+    dated = "-" in texts[0][1:] and not pd.isna(pd.to_datetime(texts[0], format="ISO8601", utc=True, errors="coerce"))
+    if pa.types.is_temporal(column.type) or dated:
         dates = pd.to_datetime(pd.Series(texts, dtype=object), format="ISO8601", utc=True, errors="coerce")
         if dates.isna().any():
             row = int(dates.isna().to_numpy().argmax())
@@ -196,7 +152,3 @@ def _times(path: Path, name: str, column: "pyarrow.ChunkedArray") -> NDArray[np.
     if np.abs(seconds).max() * scale > 2**62:
         raise DataError(f"{path}: {name} is up to {np.abs(seconds).max():g}, expected a time")
     return np.round(seconds * scale).astype(np.int64)
-
-
-def _is_date(text: str) -> bool:
-    return "-" in text[1:] and not pd.isna(pd.to_datetime(text, format="ISO8601", utc=True, errors="coerce"))

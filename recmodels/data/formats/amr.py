@@ -16,7 +16,6 @@ from numpy.random import PCG64, Generator
 from numpy.typing import NDArray
 
 from recmodels.data.dataset import Interactions, RecDataset, Split
-from recmodels.data.fingerprint import fingerprint
 from recmodels.data.formats.feature_file import load_features
 from recmodels.data.formats.inter_file import INTEGER, check_repeats, read_integers
 from recmodels.data.ids import IdSource, read_id_tables
@@ -53,17 +52,12 @@ def load_amr(folder: Path, cache_dir: Path | None = None) -> RecDataset:
     tested = lists[:, 0]
     known = Interactions.from_pairs(pairs[:, 0], pairs[:, 1], n_users)
     held, negatives = _hold_out(folder, known, tested, n_items, lists.shape[1] - 1)
-    train, valid = (
-        Interactions.from_pairs(known.users[chosen], known.items[chosen], n_users) for chosen in (~held, held)
-    )
+    train, valid, _ = Interactions.by_label(known.users, known.items, held.astype(np.int8), n_users)
     test = Interactions.from_pairs(np.arange(n_users), tested, n_users)
     images = {"image": features / (np.abs(features).max() or 1)}
     candidates: dict[Split, Ints] = {"valid": negatives, "test": np.ascontiguousarray(lists[:, 1:])}
-    digest = fingerprint(n_users, n_items, (train, valid, test), images, candidates)
-    ids = IdSource(folder, partial(read_id_tables, n_users=n_users, n_items=n_items))
-    return RecDataset(
-        folder.name, n_users, n_items, train, valid, test, images, digest, candidates=candidates, id_source=ids
-    )
+    ids = IdSource(folder.absolute(), partial(read_id_tables, n_users=n_users, n_items=n_items))
+    return RecDataset(folder.name, n_users, n_items, train, valid, test, images, candidates=candidates, id_source=ids)
 
 
 def _table(path: Path, expected: str, width: int = 0) -> Ints:
@@ -74,16 +68,15 @@ def _table(path: Path, expected: str, width: int = 0) -> Ints:
     if not lines:
         raise DataError(f"{path}: the file is empty, expected in each line {expected}")
     width = width or max(2, len(lines[0].split()))
-    try:
-        table = read_integers(lines)
-    except ValueError as error:
-        raise DataError(_first_fault(path, lines, width, expected) or f"{path}: {error}") from None
+    first_fault = partial(_first_fault, path, lines, width, expected)
+    table = read_integers(path, lines, first_fault)
     if table.shape != (len(lines), width):
-        raise DataError(_first_fault(path, lines, width, expected))
+        raise DataError(first_fault())
     return table
 
 
 def _first_fault(path: Path, lines: list[str], width: int, expected: str) -> str | None:
+    """Describe the first line that does not hold `width` integers."""
     for line_number, line in enumerate(lines, start=1):
         fields = line.split()
         for field in fields:
@@ -96,9 +89,15 @@ def _first_fault(path: Path, lines: list[str], width: int, expected: str) -> str
 
 def _check_ids(folder: Path, pairs: Ints, lists: Ints, n_items: int) -> None:
     path, tests, n_users = folder / PAIRS, folder / LISTS, len(lists)
-    _check_range(path, "user", pairs[:, :1], n_users, f"{LISTS} has {n_users} lines")
-    for file, items in ((path, pairs[:, 1:]), (tests, lists)):
-        _check_range(file, "item", items, n_items, f"{FEATURES} has {n_items} rows")
+    for file, kind, ids, n, why in (
+        (path, "user", pairs[:, :1], n_users, f"{LISTS} has {n_users} lines"),
+        (path, "item", pairs[:, 1:], n_items, f"{FEATURES} has {n_items} rows"),
+        (tests, "item", lists, n_items, f"{FEATURES} has {n_items} rows"),
+    ):
+        outside = np.argwhere((ids < 0) | (ids >= n))
+        if len(outside):
+            row, column = outside[0]
+            raise DataError(f"{file}:{row + 1}: {kind} is {ids[row, column]}, expected 0 to {n - 1}, as {why}")
     check_repeats(path, pairs, lambda row: row + 1)
     among = (lists[:, 1:] == lists[:, :1]).any(1)
     if among.any():
@@ -110,24 +109,11 @@ def _check_ids(folder: Path, pairs: Ints, lists: Ints, n_items: int) -> None:
     if in_training[:, 0].any():
         row = int(in_training[:, 0].argmax())
         line = int((trained == keys[row, 0]).argmax()) + 1
-        raise DataError(
-            f"{tests}:{row + 1}: user {row} and item {lists[row, 0]} were on line {line} of {PAIRS} already, "
-            "expected each pair once over all splits"
-        )
+        found = f"user {row} and item {lists[row, 0]} were on line {line} of {PAIRS} already"
+        raise DataError(f"{tests}:{row + 1}: {found}, expected each pair once over all splits")
     if in_training.any():
-        log.warning(
-            "%s: %d negatives of %d users are training items of theirs, ranked all the same, as the reference does",
-            tests,
-            in_training.sum(),
-            in_training.any(1).sum(),
-        )
-
-
-def _check_range(path: Path, kind: str, ids: Ints, n: int, why: str) -> None:
-    bad = (ids < 0) | (ids >= n)
-    if bad.any():
-        row, column = np.argwhere(bad)[0]
-        raise DataError(f"{path}:{row + 1}: {kind} is {ids[row, column]}, expected 0 to {n - 1}, as {why}")
+        text = "%s: %d negatives of %d users are training items of theirs, ranked all the same, as the reference does"
+        log.warning(text, tests, in_training.sum(), in_training.any(1).sum())
 
 
 def _hold_out(folder: Path, known: Interactions, tested: Ints, n_items: int, n: int) -> tuple[NDArray[np.bool_], Ints]:
@@ -144,9 +130,8 @@ def _hold_out(folder: Path, known: Interactions, tested: Ints, n_items: int, n: 
         own = known.items[known.indptr[user] : known.indptr[user + 1]]
         others = np.setdiff1d(np.arange(n_items), [*own, tested[user]])
         if len(others) < n:
-            raise DataError(
-                f"{folder}: user {user} has neither trained on nor is tested on {len(others)} items, expected at least "
-                f"the {n} of a line of {LISTS} to rank a validation item against"
-            )
+            found = f"user {user} has neither trained on nor is tested on {len(others)} items"
+            expected = f"at least the {n} of a line of {LISTS} to rank a validation item against"
+            raise DataError(f"{folder}: {found}, expected {expected}")
         negatives.append(rng.choice(others, n, replace=False))
     return held, np.stack(negatives)

@@ -34,20 +34,7 @@ def load_features(path: Path, n_items: int | None = None) -> NDArray[np.float32]
 
 
 def _checked_shape(path: Path) -> tuple[int, ...]:
-    shape, dtype, missing = _header(path)
-    if dtype.hasobject:
-        raise DataError(f"{path}: holds pickled Python objects, which are never opened; expected a float matrix")
-    if dtype not in (np.float16, np.float32, np.float64):
-        raise DataError(f"{path}: dtype is {dtype}, expected float16, float32 or float64")
-    if len(shape) != 2 or shape[1] < 1:
-        raise DataError(f"{path}: shape is {shape}, expected (items, columns) with at least one column")
-    if missing > 0:
-        raise DataError(f"{path}: truncated, {missing} bytes are missing for shape {shape} of {dtype}")
-    return shape
-
-
-def _header(path: Path) -> tuple[tuple[int, ...], np.dtype, int]:
-    """Return shape, dtype, and the number of bytes by which the file is too short."""
+    """Return the shape of the array in a .npy. Raises DataError if it is not a whole float matrix."""
     try:
         with path.open("rb") as file:
             old = np.lib.format.read_magic(file) == (1, 0)
@@ -57,4 +44,13 @@ def _header(path: Path) -> tuple[tuple[int, ...], np.dtype, int]:
     except Exception as error:  # a mangled header makes numpy raise half a dozen kinds
         reason = str(error).partition("\n")[0]
         raise DataError(f"{path}: not a readable .npy array ({reason})") from None
-    return shape, dtype, int(np.prod(shape, dtype=object)) * dtype.itemsize - data_bytes
+    missing = int(np.prod(shape, dtype=object)) * dtype.itemsize - data_bytes
+    if dtype.hasobject:
+        raise DataError(f"{path}: holds pickled Python objects, which are never opened; expected a float matrix")
+    if dtype not in (np.float16, np.float32, np.float64):
+        raise DataError(f"{path}: dtype is {dtype}, expected float16, float32 or float64")
+    if len(shape) != 2 or shape[1] < 1:
+        raise DataError(f"{path}: shape is {shape}, expected (items, columns) with at least one column")
+    if missing > 0:
+        raise DataError(f"{path}: truncated, {missing} bytes are missing for shape {shape} of {dtype}")
+    return shape

@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from recmodels.data.numbering import first_rows
 from recmodels.errors import DataError, did_you_mean
 
 COLUMNS = ("userID", "itemID", "x_label")
 INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
-IDS_PER_LINE = 100  # beyond 100 x the number of lines an id is a raw key, and tables of that size fill the memory
+IDS_PER_LINE = 100  # a larger id is a raw key, and tables of that size would fill the memory
 
 
 def parse_inter(path: Path, raw: bytes) -> NDArray[np.int64]:
@@ -24,7 +25,7 @@ def parse_inter(path: Path, raw: bytes) -> NDArray[np.int64]:
 
     UTF-8 with or without a byte-order mark, any line ends; empty lines are skipped. `path` serves the messages only.
     Raises DataError for a missing column, a field that is no integer, an id below 0 or absurdly large, a label other
-    than 0, 1 and 2, a repeated (user, item) pair, a file without interactions.
+    than 0, 1 and 2, a repeated pair of user and item, a file without interactions.
     """
     text = raw.decode("utf-8-sig", errors="replace")  # the three columns are ASCII; others may hold anything
     if not text.strip():
@@ -33,23 +34,26 @@ def parse_inter(path: Path, raw: bytes) -> NDArray[np.int64]:
     columns = _positions(path, stream.readline())
     if next(_fields(text), None) is None:
         raise DataError(f"{path}: found a header line and no interactions")
-    try:
-        table = read_integers(stream, delimiter="\t", usecols=columns)
-    except ValueError as error:
-        raise DataError(_first_non_integer(path, text, columns) or f"{path}: {error}") from None
+    first_fault = partial(_first_non_integer, path, text, columns)
+    table = read_integers(path, stream, first_fault, delimiter="\t", usecols=columns)
     _check_values(path, table, partial(_line, text))
     check_repeats(path, table, partial(_line, text))
     return table
 
 
-def read_integers(lines: Iterable[str], **options: Any) -> NDArray[np.int64]:
-    """Return the integers in lines of text, (lines, numbers a line); `options` of np.loadtxt. ValueError for others."""
+def read_integers(
+    path: Path, lines: Iterable[str], first_fault: Callable[[], str | None], **options: Any
+) -> NDArray[np.int64]:
+    """Return the integers in lines of text, (lines, numbers in a line); `options` are np.loadtxt's.
+
+    Raises DataError for other text: `first_fault` looks for the faulty line and describes it.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("error", DeprecationWarning)  # early NumPy 2 reads 1.5 as 1, and only warns
         try:
             return np.loadtxt(lines, dtype=np.int64, comments=None, ndmin=2, **options)
-        except DeprecationWarning as error:
-            raise ValueError(str(error)) from None
+        except (ValueError, DeprecationWarning) as error:
+            raise DataError(first_fault() or f"{path}: {error}") from None
 
 
 def _line(text: str, row: int) -> int:
@@ -83,9 +87,9 @@ def _first_non_integer(path: Path, text: str, columns: list[int]) -> str | None:
 
 def _check_values(path: Path, table: NDArray[np.int64], line: Callable[[int], int]) -> None:
     largest = IDS_PER_LINE * len(table)
-    expected_id = f"an id numbered from 0 without large gaps (at most {largest} here)"
-    limits = (largest, expected_id), (largest, expected_id), (2, "0 (training), 1 (validation) or 2 (test)")
-    for name, values, (limit, expected) in zip(COLUMNS, table.T, limits, strict=True):
+    an_id = largest, f"an id numbered from 0 without large gaps (at most {largest} here)"
+    a_label = 2, "0 (training), 1 (validation) or 2 (test)"
+    for name, values, (limit, expected) in zip(COLUMNS, table.T, (an_id, an_id, a_label), strict=True):
         bad = (values < 0) | (values > limit)
         if bad.any():
             row = int(bad.argmax())
@@ -94,14 +98,10 @@ def _check_values(path: Path, table: NDArray[np.int64], line: Callable[[int], in
 
 def check_repeats(path: Path, table: NDArray[np.int64], line: Callable[[int], int]) -> None:
     """Raise DataError if two rows of (n, 2 or more) begin with the same user and item; `line(row)` is a row's line."""
-    keys = table[:, 0] * (table[:, 1].max() + 1) + table[:, 1]
-    order = np.argsort(keys, kind="stable")  # keeps the file's order among equal pairs
-    repeats = np.flatnonzero(keys[order[1:]] == keys[order[:-1]])
-    if len(repeats):
-        earliest = repeats[order[repeats + 1].argmin()]
-        first, second = order[earliest : earliest + 2].tolist()
+    repeated = ~first_rows(table[:, 0], table[:, 1])
+    if repeated.any():
+        second = int(repeated.argmax())
         user, item = table[second, :2]
-        raise DataError(
-            f"{path}:{line(second)}: user {user} and item {item} were on line {line(first)} already, "
-            "expected each pair once over all splits"
-        )
+        first = int(((table[:, 0] == user) & (table[:, 1] == item)).argmax())
+        found = f"user {user} and item {item} were on line {line(first)} already"
+        raise DataError(f"{path}:{line(second)}: {found}, expected each pair once over all splits")

@@ -1,4 +1,4 @@
-"""Bring rows of features that belong to named items into the order of a data set's items."""
+"""Order rows of features by a data set's items, given the item id of each row."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,17 +8,12 @@ from numpy.typing import NDArray
 
 from recmodels.data.formats.feature_file import load_features
 from recmodels.errors import DataError
-from recmodels.files import reading
+from recmodels.files import read_text
 
 
 def read_id_list(path: Path) -> list[str]:
     """Read the ids in a text file, one a line. Raises DataError for an unreadable file and for an empty line."""
-    try:
-        with reading(path):
-            lines = path.read_bytes().decode("utf-8-sig").rstrip("\r\n").split("\n")
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path}: not UTF-8 text ({error.reason} at byte {error.start})") from None
-    ids = [line.rstrip("\r") for line in lines]
+    ids = [line.rstrip("\r") for line in read_text(path).rstrip("\r\n").split("\n")]
     for line_number, name in enumerate(ids, start=1):
         if not name.strip():
             raise DataError(f"{path}:{line_number}: the line is empty, expected an id in each")
@@ -37,7 +32,7 @@ def load_rows(path: Path, id_list: Path, item_ids: Sequence[str]) -> tuple[NDArr
 
 
 def rows_of(path: Path, feature_ids: Sequence[str], item_ids: Sequence[str]) -> tuple[NDArray[np.int64], int]:
-    """Find the row of each item, its index in `feature_ids`, (items,), -1 if there is none; and count the unused rows.
+    """Return the index of each item in `feature_ids`, (items,), -1 if it is not there; and the number of unused rows.
 
     Of rows with the same id the first counts. Raises DataError, which names `path`, if no item has a row.
     """
@@ -47,10 +42,8 @@ def rows_of(path: Path, feature_ids: Sequence[str], item_ids: Sequence[str]) -> 
     rows = np.array([row_of.get(name, -1) for name in item_ids], dtype=np.int64)
     n_found = int((rows >= 0).sum())
     if not n_found:
-        raise DataError(
-            f"{path}: none of its {len(row_of)} ids is an item of the interactions (such as {next(iter(row_of))!r}, "
-            f"expected such as {item_ids[0]!r})"
-        )
+        examples = f"such as {next(iter(row_of))!r}, expected such as {item_ids[0]!r}"
+        raise DataError(f"{path}: none of its {len(row_of)} ids is an item of the interactions ({examples})")
     return rows, len(feature_ids) - n_found
 
 

@@ -14,8 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recmodels.data.cache import cached, default_cache_dir
-from recmodels.data.dataset import Interactions, RecDataset
-from recmodels.data.fingerprint import fingerprint
+from recmodels.data.dataset import Interactions, RecDataset, Splits
 from recmodels.data.formats.feature_file import load_features
 from recmodels.data.formats.inter_file import parse_inter
 from recmodels.data.ids import IdSource, read_id_tables
@@ -45,9 +44,8 @@ def load_mmrec(folder: Path, cache_dir: Path | None = None) -> RecDataset:
     n_users, n_items = (int(size) for size in table[:, :2].max(axis=0) + 1)
     splits = split_by_label(path, table, n_users)
     features = {modality_of(file): load_features(file, n_items) for file in sorted(folder.glob("*_feat.npy"))}
-    digest = fingerprint(n_users, n_items, splits, features)
-    ids = IdSource(folder, partial(read_id_tables, n_users=n_users, n_items=n_items))
-    return RecDataset(folder.name, n_users, n_items, *splits, features, digest, id_source=ids)
+    ids = IdSource(folder.absolute(), partial(read_id_tables, n_users=n_users, n_items=n_items))
+    return RecDataset(folder.name, n_users, n_items, *splits, features, id_source=ids)
 
 
 def inter_path(folder: Path) -> Path:
@@ -72,29 +70,19 @@ def modality_of(path: Path) -> str:
     return name
 
 
-def split_by_label(
-    path: Path, table: NDArray[np.int64], n_users: int
-) -> tuple[Interactions, Interactions, Interactions]:
+def split_by_label(path: Path, table: NDArray[np.int64], n_users: int) -> Splits:
     """Return training, validation and test from rows of user, item and label, (n, 3).
 
     Rows of users without a training row are left out. Raises DataError, which names `path`, if a split is empty."""
     users, items, labels = table.T
+    trained = (np.bincount(users[labels == 0], minlength=n_users) > 0)[users]  # (n,): the row's user has a training row
     for label, part in enumerate(PARTS):
         if not (labels == label).any():
             raise DataError(f"{path}: no line with x_label {label}, expected a {part} split")
-    trained = (np.bincount(users[labels == 0], minlength=n_users) > 0)[users]  # (n,): the row's user has a training row
-    if not trained.all():
-        log.warning(
-            "%s: dropped %d validation and test lines of %d users without a training line",
-            path,
-            (~trained).sum(),
-            len(np.unique(users[~trained])),
-        )
-    for label, part in enumerate(PARTS):
         if not trained[labels == label].any():
             raise DataError(f"{path}: every {part} line (x_label {label}) is of a user without a training line")
-    train, valid, test = (
-        Interactions.from_pairs(users[chosen], items[chosen], n_users)
-        for chosen in (trained & (labels == label) for label in range(len(PARTS)))
-    )
-    return train, valid, test
+    if not trained.all():
+        dropped = users[~trained]
+        text = "%s: dropped %d validation and test lines of %d users without a training line"
+        log.warning(text, path, len(dropped), len(np.unique(dropped)))
+    return Interactions.by_label(users[trained], items[trained], labels[trained], n_users)

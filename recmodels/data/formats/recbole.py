@@ -8,13 +8,11 @@
 import logging
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from recmodels.data.dataset import RecDataset
-from recmodels.data.fingerprint import fingerprint
 from recmodels.data.formats.item_rows import load_rows, with_means
 from recmodels.data.formats.mmrec import inter_path, modality_of, split_by_label
 from recmodels.data.formats.tables import as_ids, column_names, read_columns
@@ -25,23 +23,22 @@ from recmodels.errors import DataError
 
 PARTS = ("train", "valid", "test")
 SPLIT_SEED = 0
+UNSPLIT = -1  # label of the interactions of a set that is not split yet
 USER, ITEM = "user_id:token", "item_id:token"
 
 log = logging.getLogger("mirrortune.data")
 
-Ids = NDArray[np.object_]
-Ints = NDArray[np.int64]
-
 
 def is_recbole(folder: Path) -> bool:
-    """Return whether the folder's .inter files have typed columns such as `user_id:token`."""
-    for path in sorted(folder.glob("*.inter")):
-        try:
-            with path.open("rb") as file:
-                return b":token" in file.readline(10_000)
-        except OSError:
-            return False
-    return False
+    """Return whether the folder's first .inter file has typed columns such as `user_id:token`."""
+    path = min(folder.glob("*.inter"), default=None)
+    if path is None:
+        return False
+    try:
+        with path.open("rb") as file:
+            return b":token" in file.readline(10_000)
+    except OSError:
+        return False
 
 
 def load_recbole(folder: Path, cache_dir: Path | None = None) -> RecDataset:
@@ -51,54 +48,39 @@ def load_recbole(folder: Path, cache_dir: Path | None = None) -> RecDataset:
     features with a list of ids are loaded, the mean in place of missing ones; texts are not encoded. `cache_dir` is not
     used. Raises DataError for any fault.
     """
-    rows = _read(folder)
-    n_users, n_items = len(rows.ids.users), len(rows.ids.items)
-    labels: NDArray[np.integer] | None = rows.labels
-    if labels is None:
-        labels = split(rows.users, None, "benchmark", SPLIT_SEED, rows.path)
-        log.info("%s: split by the benchmark's rule with seed %d", rows.path, SPLIT_SEED)
-    splits = split_by_label(rows.path, np.stack([rows.users, rows.items, labels], axis=1), n_users)
-    features = _features(folder, rows.ids.items)
-    digest = fingerprint(n_users, n_items, splits, features)
-    source = IdSource(folder, read_recbole_ids, rows.ids)
-    return RecDataset(folder.name, n_users, n_items, *splits, features, digest, id_source=source)
+    path, ids, table = _read(folder)
+    n_users, n_items = len(ids.users), len(ids.items)
+    if (table[:, 2] == UNSPLIT).all():
+        table[:, 2] = split(table[:, 0], None, "benchmark", SPLIT_SEED, path)
+        log.info("%s: split by the benchmark's rule with seed %d", path, SPLIT_SEED)
+    splits, features = split_by_label(path, table, n_users), _features(folder, ids.items)
+    source = IdSource(folder.absolute(), read_recbole_ids)
+    return RecDataset(folder.name, n_users, n_items, *splits, features, id_source=source)
 
 
 def read_recbole_ids(folder: Path) -> IdMaps:
     """Read the tokens of users and items, in the order of their numbers. Raises DataError."""
-    return _read(folder).ids
+    return _read(folder)[1]
 
 
-class _Rows(NamedTuple):
-    """The distinct interactions: number of user and of item, (n,), and the label of each if the set is split already.
-
-    `path`: the file that messages name."""
-
-    path: Path
-    users: Ints
-    items: Ints
-    labels: Ints | None
-    ids: IdMaps
-
-
-def _read(folder: Path) -> _Rows:
-    parts = [next(iter(sorted(folder.glob(f"*.{part}.inter"))), None) for part in PARTS]
-    paths = [part for part in parts if part is not None]
-    if not paths:
-        paths = [inter_path(folder)]
-    elif len(paths) != len(PARTS):
+def _read(folder: Path) -> tuple[Path, IdMaps, NDArray[np.int64]]:
+    """Return the file that messages name, the tokens, and user, item and label of each distinct interaction, (n, 3)."""
+    parts = [min(folder.glob(f"*.{part}.inter"), default=None) for part in PARTS]
+    paths = [part for part in parts if part is not None] or [inter_path(folder)]
+    if any(parts) and not all(parts):
         raise DataError(f"{folder}: found {', '.join(p.name for p in paths)}, expected .train, .valid and .test.inter")
     read = [_pairs(path) for path in paths]
     (users, user_ids), (items, item_ids) = (factorize(np.concatenate(tokens)) for tokens in zip(*read, strict=True))
-    labels = np.repeat(np.arange(len(read)), [len(tokens) for tokens, _ in read]) if len(read) > 1 else None
+    labels = np.repeat(np.arange(len(read)) if all(parts) else UNSPLIT, [len(tokens) for tokens, _ in read])
     first = first_rows(users, items)
     if not first.all():
         log.info("%s: left out %d lines whose user and item are on a line above", paths[0], (~first).sum())
     ids = IdMaps(user_ids.tolist(), item_ids.tolist())
-    return _Rows(paths[0], users[first], items[first], None if labels is None else labels[first], ids)
+    return paths[0], ids, np.stack([users, items, labels], axis=1)[first]
 
 
-def _pairs(path: Path) -> tuple[Ids, Ids]:
+def _pairs(path: Path) -> tuple[NDArray[np.object_], NDArray[np.object_]]:
+    """Return user and item of each line of a file, as text."""
     found = column_names(path)
     tokens = [name for name in found if name.endswith(":token") and name != USER]
     item = ITEM if ITEM in found or len(tokens) != 1 else tokens[0]

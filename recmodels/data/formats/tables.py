@@ -3,26 +3,33 @@
 Rows are counted from 1, without the header.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from recmodels.errors import DataError
+from recmodels.files import reading
 
 if TYPE_CHECKING:
     import pyarrow
 
 EXACT = 2**53  # beyond it a float is no longer a certain integer
 
-Result = TypeVar("Result")
-
 
 def column_names(path: Path) -> list[str]:
     """Read the names in a table's header. Raises DataError for a file that is no table, or with a name twice."""
-    found = _guarded(path, lambda: _names(path))
+    from pyarrow import csv, parquet
+
+    with _readable(path):
+        if path.suffix == ".parquet":
+            found = list(parquet.read_schema(path).names)
+        else:
+            with csv.open_csv(str(path), csv.ReadOptions(use_threads=False), _parsing(path)) as reader:
+                found = list(reader.schema.names)
     for name in found:
         if found.count(name) > 1:
             raise DataError(f"{path}: two columns are called {name!r}, expected each name once")
@@ -35,11 +42,21 @@ def read_columns(path: Path, names: Sequence[str]) -> dict[str, "pyarrow.Chunked
     The file's name decides: .parquet; .csv; any other is separated by tabs; .gz may follow on text. Only in .csv and
     .tsv quotation marks enclose a cell. Raises DataError for a damaged file, a missing column, a table without rows.
     """
+    import pyarrow as pa
+    from pyarrow import csv, parquet
+
     found = column_names(path)
     for name in names:
         if name not in found:
             raise DataError(f"{path}: no column {name!r}, found {', '.join(map(repr, found))}")
-    table = _guarded(path, lambda: _read(path, list(dict.fromkeys(names))))
+    distinct = list(dict.fromkeys(names))
+    with _readable(path):
+        if path.suffix == ".parquet":
+            table = parquet.read_table(path, columns=distinct)
+            table.validate(full=True)  # text that is no UTF-8 would be a fault only when it is looked at
+        else:  # with one thread: of several, none knows the number of a row with a fault
+            converting = csv.ConvertOptions(include_columns=distinct, column_types=dict.fromkeys(names, pa.string()))
+            table = csv.read_csv(str(path), csv.ReadOptions(use_threads=False), _parsing(path), converting)
     if not len(table):
         raise DataError(f"{path}: found a header and no rows")
     return {name: table[name] for name in names}
@@ -101,46 +118,23 @@ def _whole(path: Path, name: str, values: NDArray[np.floating[Any]]) -> "pyarrow
     return pa.array(np.where(missing, 0, values).astype(np.int64), mask=missing)
 
 
-def _names(path: Path) -> list[str]:
-    from pyarrow import csv, parquet
-
-    if path.suffix == ".parquet":
-        return list(parquet.read_schema(path).names)
-    with csv.open_csv(str(path), csv.ReadOptions(use_threads=False), _parsing(path)) as reader:
-        return list(reader.schema.names)
-
-
-def _read(path: Path, names: list[str]) -> "pyarrow.Table":
-    import pyarrow as pa
-    from pyarrow import csv, parquet
-
-    if path.suffix == ".parquet":
-        table = parquet.read_table(path, columns=names)
-        table.validate(full=True)  # text that is no UTF-8 would be a fault only when it is looked at
-        return table
-    # One thread: of several, none knows the number of a row with a fault.
-    converting = csv.ConvertOptions(include_columns=names, column_types=dict.fromkeys(names, pa.string()))
-    return csv.read_csv(str(path), csv.ReadOptions(use_threads=False), _parsing(path), converting)
-
-
 def _parsing(path: Path) -> Any:
     from pyarrow import csv
 
     kind = path.with_suffix("").suffix if path.suffix == ".gz" else path.suffix
     quoted = kind in (".csv", ".tsv")
-    return csv.ParseOptions(
-        delimiter="," if kind == ".csv" else "\t",
-        quote_char='"' if quoted else False,
-        newlines_in_values=quoted,
-    )
+    delimiter, quote = "," if kind == ".csv" else "\t", '"' if quoted else False
+    return csv.ParseOptions(delimiter=delimiter, quote_char=quote, newlines_in_values=quoted)
 
 
-def _guarded(path: Path, read: Callable[[], Result]) -> Result:
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """Raise any error of pyarrow as a DataError of one line."""
     try:
-        return read()
-    except OSError as error:
-        reason = error.strerror or str(error).splitlines()[0]
-        raise DataError(f"{path}: cannot be read ({reason})") from None
+        with reading(path):
+            yield
+    except DataError:
+        raise
     except Exception as error:  # damaged bytes make pyarrow raise half a dozen kinds
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise DataError(f"{path}: not a readable table ({reason})") from None

@@ -13,7 +13,7 @@ from recmodels.data import known_datasets, load_dataset
 from recmodels.errors import DataError, UserError
 from recmodels.prepare import text
 from recmodels.prepare.folder import write_folder
-from recmodels.prepare.kcore import k_core
+from recmodels.prepare.interactions import Table, k_core
 from recmodels.prepare.text import encode
 from tests.recmodels.prepare.raw_files import full_disk
 
@@ -75,14 +75,12 @@ def test_an_encoder_that_is_none() -> None:
 
 
 def parts(**other: Any) -> dict[str, Any]:
+    users, items = np.array([0, 0, 0, 1, 1, 1]), np.array([0, 1, 2, 2, 1, 0])
+    extra = {"rating": np.array([5.0, 1.5, np.nan, 2, 3, 4], dtype=np.float32)}
     made: dict[str, Any] = {
-        "users": np.array([0, 0, 0, 1, 1, 1]),
-        "items": np.array([0, 1, 2, 2, 1, 0]),
+        "table": Table(users, items, other.pop("user_ids", ["Ann", "Zoë 2"]), ["x", "y", "z"], extra),
         "labels": np.array([0, 1, 2, 0, 1, 2], dtype=np.int8),
-        "extra": {"rating": np.array([5.0, 1.5, np.nan, 2, 3, 4], dtype=np.float32)},
         "features": {"text": np.arange(12.0).reshape(3, 4)},
-        "user_ids": ["Ann", "Zoë 2"],
-        "item_ids": ["x", "y", "z"],
         "manifest": {"seed": 1},
     }
     return {**made, **other}
