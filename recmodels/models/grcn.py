@@ -30,7 +30,7 @@ class Content(nn.Module):
         self.features = ItemFeatures(data.features[name])
 
     def forward(self, edges: UserItemEdges) -> tuple[tuple[Tensor, Tensor], Tensor, Tensor]:
-        """Return users (U, C) and items (I, C) refined by their neighbours, and the edges' weights (E,).
+        """Return users (U, C) and items (I, C) refined by their neighbours, and two weights of each edge, (E,) each.
 
         The first weights sum to 1 over the edges of a user, the second over the edges of an item.
         """
@@ -92,12 +92,9 @@ class GRCN(Recommender):
         The largest over the modalities, each multiplied by the sending node's confidence in it; not below 0.
         """
         of_user, of_item = self.confidence.split(self.sizes)
-        from_item = of_item.index_select(0, self.edges.items)
-        from_user = of_user.index_select(0, self.edges.users)
-        return (
-            (torch.stack(to_user, dim=1) * from_item).amax(dim=1).relu(),
-            (torch.stack(to_item, dim=1) * from_user).amax(dim=1).relu(),
-        )
+        user_weights = torch.stack(to_user, dim=1) * of_item.index_select(0, self.edges.items)
+        item_weights = torch.stack(to_item, dim=1) * of_user.index_select(0, self.edges.users)
+        return user_weights.amax(dim=1).relu(), item_weights.amax(dim=1).relu()
 
     def _propagate(self, to_user: Tensor, to_item: Tensor) -> tuple[Tensor, Tensor]:
         """Return the normalised ids plus two hops of them over the refined edges, users (U, D) and items (I, D)."""
