@@ -1,6 +1,6 @@
 """The training pairs as edges in both orders, and graphs made from them or from a part of them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -38,14 +38,8 @@ class Edges:
 
     def subset(self, mask: NDArray[np.bool_]) -> "Edges":
         """Return the edges where `mask` (E,) is true."""
-        place = np.cumsum(mask) - 1
-        return Edges(
-            self.users[mask],
-            self.items[mask],
-            place[self.item_major[mask[self.item_major]]],
-            self.n_users,
-            self.n_items,
-        )
+        item_major = (np.cumsum(mask) - 1)[self.item_major[mask[self.item_major]]]
+        return replace(self, users=self.users[mask], items=self.items[mask], item_major=item_major)
 
     def symmetric_weights(self) -> NDArray[np.float64]:
         """Return (deg(user) deg(item))^-1/2 of every edge, (E,); He et al., LightGCN, SIGIR 2020, eq. 3."""

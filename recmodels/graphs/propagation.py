@@ -28,20 +28,18 @@ class UserItemGraph(nn.Module):
         block = self.block.matrix
         return block @ items, block.t() @ users
 
-    def sum_of_hops(self, users: Tensor, items: Tensor, n_hops: int) -> tuple[Tensor, Tensor]:
-        """Return users (U, D) and items (I, D) summed over 0..`n_hops` hops."""
+    def sum_of_hops(self, users: Tensor, items: Tensor, n_hops: int, *, scale: float = 1.0) -> tuple[Tensor, Tensor]:
+        """Return users (U, D) and items (I, D) summed over 0..`n_hops` hops and multiplied by `scale`."""
         block = self.block.matrix
-        return sum_of_hops(block, block.t(), users, items, n_hops)
+        return sum_of_hops(block, block.t(), users, items, n_hops, scale)
 
     def mean_of_hops(self, users: Tensor, items: Tensor, n_hops: int) -> tuple[Tensor, Tensor]:
         """Return `sum_of_hops` divided by `n_hops` + 1."""
-        block = self.block.matrix
-        return sum_of_hops(block, block.t(), users, items, n_hops, scale=1 / (n_hops + 1))
+        return self.sum_of_hops(users, items, n_hops, scale=1 / (n_hops + 1))
 
     def mean_from_users(self, users: Tensor, n_hops: int) -> tuple[Tensor, Tensor]:
         """Return `mean_of_hops` of items that start from zeros: every other product is of zeros and is left out."""
-        block = self.block.matrix
-        return _mean_from(block.t(), users, n_hops)
+        return _mean_from(self.block.matrix.t(), users, n_hops)
 
     def mean_from_items(self, items: Tensor, n_hops: int) -> tuple[Tensor, Tensor]:
         """Return `mean_of_hops` of users that start from zeros."""

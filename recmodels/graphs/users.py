@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from recmodels.data.dataset import RecDataset
 from recmodels.data.derived import derived, stored
-from recmodels.ops import Csr, Sparse
+from recmodels.ops import Pattern
 
 PAIRS = 2**24
 """Pairs of users with a common item that are counted at a time, roughly."""
@@ -24,30 +24,16 @@ class UserGraph(nn.Module):
     2023, as in the benchmark.
     """
 
-    indptr: Tensor
-    partners: Tensor
     values: Tensor
-    column_ptr: Tensor
-    column_users: Tensor
-    by_column: Tensor
 
     def __init__(self, data: RecDataset, k: int):
         super().__init__()
         partners, self.counts = nearest_users(data, k)
         listed = partners >= 0
         indptr = np.concatenate([[0], np.cumsum(listed.sum(1))])
-        places = np.arange(indptr[-1])
-        transposed = sparse.csr_array((places, partners[listed], indptr), (data.n_users, data.n_users)).tocsc()
-        for name, array in {
-            "indptr": indptr.astype(np.int32),
-            "partners": partners[listed],
-            "column_ptr": transposed.indptr.astype(np.int32),
-            "column_users": transposed.indices.astype(np.int32),
-            "by_column": transposed.data,
-        }.items():
-            self.register_buffer(name, torch.from_numpy(array), persistent=False)
+        self.pattern = Pattern(indptr, partners[listed], data.n_users)
         # Saved with the model, whose ranking depends on the draw.
-        self.register_buffer("values", torch.empty(len(places)))
+        self.register_buffer("values", torch.empty(indptr[-1]))
         self.redraw()
 
     def redraw(self) -> None:
@@ -60,9 +46,7 @@ class UserGraph(nn.Module):
 
     def forward(self, users: Tensor) -> Tensor:
         """Return the weighted sum of each user's partners, (U, D)."""
-        rows = Csr(self.indptr, self.partners, self.values)
-        columns = Csr(self.column_ptr, self.column_users, self.values.index_select(0, self.by_column))
-        return Sparse(rows, columns) @ users
+        return self.pattern.matrix(self.values) @ users
 
 
 def _fill_up(counts: NDArray[np.int32]) -> NDArray[np.int64]:

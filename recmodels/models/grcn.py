@@ -11,7 +11,7 @@ from recmodels.models.base import Recommender, Variant
 from recmodels.models.parts.item_features import ItemFeatures
 from recmodels.models.parts.modalities import VISUAL, modalities
 from recmodels.models.parts.tables import NodeTable, UserTable, xavier_normal
-from recmodels.ops import EdgePattern, unit_rows
+from recmodels.ops import unit_rows
 
 
 class Content(nn.Module):
@@ -29,8 +29,8 @@ class Content(nn.Module):
         self.bias = nn.Parameter(torch.empty(size).uniform_(-(width**-0.5), width**-0.5))
         self.features = ItemFeatures(data.features[name])
 
-    def forward(self, edges: EdgePattern) -> tuple[tuple[Tensor, Tensor], Tensor, Tensor]:
-        """Return users (U, C) and items (I, C) refined by their neighbours, and the edges' weights (E,).
+    def forward(self, edges: UserItemEdges) -> tuple[tuple[Tensor, Tensor], Tensor, Tensor]:
+        """Return users (U, C) and items (I, C) refined by their neighbours, and two weights of each edge, (E,) each.
 
         The first weights sum to 1 over the edges of a user, the second over the edges of an item.
         """
@@ -83,31 +83,24 @@ class GRCN(Recommender):
 
     def _views(self) -> list[tuple[Tensor, Tensor]]:
         """Return (users, items) of the id branch and of each modality."""
-        edges = self.edges.pattern
-        refined, to_user, to_item = zip(*[content(edges) for content in self.content.values()], strict=True)
-        return [self._propagate(edges, *self._edge_weights(edges, to_user, to_item)), *refined]
+        refined, to_user, to_item = zip(*[content(self.edges) for content in self.content.values()], strict=True)
+        return [self._propagate(*self._edge_weights(to_user, to_item)), *refined]
 
-    def _edge_weights(
-        self, edges: EdgePattern, to_user: tuple[Tensor, ...], to_item: tuple[Tensor, ...]
-    ) -> tuple[Tensor, Tensor]:
+    def _edge_weights(self, to_user: tuple[Tensor, ...], to_item: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
         """Return the edges' weights to the user and to the item, (E,) each.
 
         The largest over the modalities, each multiplied by the sending node's confidence in it; not below 0.
         """
         of_user, of_item = self.confidence.split(self.sizes)
-        from_item = of_item.index_select(0, edges.items)
-        from_user = of_user.index_select(0, edges.users)
-        return (
-            (torch.stack(to_user, dim=1) * from_item).amax(dim=1).relu(),
-            (torch.stack(to_item, dim=1) * from_user).amax(dim=1).relu(),
-        )
+        user_weights = torch.stack(to_user, dim=1) * of_item.index_select(0, self.edges.items)
+        item_weights = torch.stack(to_item, dim=1) * of_user.index_select(0, self.edges.users)
+        return user_weights.amax(dim=1).relu(), item_weights.amax(dim=1).relu()
 
-    def _propagate(self, edges: EdgePattern, to_user: Tensor, to_item: Tensor) -> tuple[Tensor, Tensor]:
+    def _propagate(self, to_user: Tensor, to_item: Tensor) -> tuple[Tensor, Tensor]:
         """Return the normalised ids plus two hops of them over the refined edges, users (U, D) and items (I, D)."""
-        user, item = unit_rows(self.ids).split(self.sizes)
-        users, items = user, item
+        users, items = user, item = unit_rows(self.ids).split(self.sizes)
         for _ in range(2):
-            user, item = edges.sum_to_users(to_user, item), edges.sum_to_items(to_item, user)
+            user, item = self.edges.sum_to_users(to_user, item), self.edges.sum_to_items(to_item, user)
             users, items = users + user, items + item
         return users, items
 

@@ -111,10 +111,7 @@ class Branch(nn.Module):
         to_user, to_item = (around @ self.second.convolve for around in self.graph(user, item))
         user, item = self.second(to_user, user, user_ids), self.second(to_item, item, item_ids)
         around_user, around_item = self.graph(user, item)
-        return (
-            self._last(around_user, user, user_ids, users),
-            self._last(around_item, item, item_ids, items),
-        )
+        return self._last(around_user, user, user_ids, users), self._last(around_item, item, item_ids, items)
 
     def _unit_features(self) -> Tensor:
         if self.projection is not None:

@@ -47,7 +47,7 @@ class SelfCF(Recommender):
 
     def embed(self) -> tuple[Tensor, Tensor]:
         """Return [h(Z_U) | Z_U] and [Z_I | h(Z_I)], (n, 2D): the score is the sum of both predictions."""
-        graph = self.edges.pattern.matrix(self.weights)
+        graph = self.edges.matrix(self.weights)
         users, items = self._propagate(graph, graph.t())
         return torch.cat([self.predictor(users), users], dim=1), torch.cat([items, self.predictor(items)], dim=1)
 
@@ -59,8 +59,8 @@ class SelfCF(Recommender):
         return {"cosine": -agreement / 2, "reg": self.reg_weight * half_squares(user, item)}
 
     def _propagate(self, to_users: Sparse, to_items: Sparse) -> tuple[Tensor, Tensor]:
-        scale = 1 / (self.n_layers + 1)
-        return sum_of_hops(to_users, to_items, self.user_emb, self.item_emb, self.n_layers, scale=scale)
+        n_hops = self.n_layers
+        return sum_of_hops(to_users, to_items, self.user_emb, self.item_emb, n_hops, 1 / (n_hops + 1))
 
     def _graphs(self) -> tuple[Sparse, Sparse]:
         """Return the matrices to the users (U, I) and to the items (I, U).
@@ -68,11 +68,11 @@ class SelfCF(Recommender):
         Each drops edges by its own draw and scales up the others.
         """
         if self.paper:
-            graph = self.edges.pattern.matrix(self.weights)
+            graph = self.edges.matrix(self.weights)
             return graph, graph.t()
         rate = torch.rand(())  # on the CPU, as are all of torch's own draws of single numbers
         return self._dropped(float(rate)), self._dropped(float(rate)).t()
 
     def _dropped(self, rate: float) -> Sparse:
         kept = torch.rand_like(self.weights) >= rate
-        return self.edges.pattern.matrix(self.weights * kept / (1 - rate))
+        return self.edges.matrix(self.weights * kept / (1 - rate))

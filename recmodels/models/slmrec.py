@@ -61,11 +61,11 @@ class SLMRec(Recommender):
 
     def embed(self) -> tuple[Tensor, Tensor]:
         users, items = self._streams(None, None)
-        return self._fuse_users(users), self._fuse_items(items)
+        return _fuse(self.user_fusion, users), _fuse(self.item_fusion, items)
 
     def loss(self, batch: Tensor) -> dict[str, Tensor]:
         users, items = self._streams(batch[0], batch[1])
-        user, item = unit_rows(self._fuse_users(users)), unit_rows(self._fuse_items(items))
+        user, item = unit_rows(_fuse(self.user_fusion, users)), unit_rows(_fuse(self.item_fusion, items))
         terms = {"main": in_batch_softmax(user, item, self.temp)}
         if self.alignment is not None:
             terms["fac"] = self.ssl_alpha * self.alignment(*items)
@@ -92,18 +92,12 @@ class SLMRec(Recommender):
             [shared_item + own for own in (id_item, *(item for _, item in content))],
         )
 
-    def _fuse_users(self, streams: list[Tensor]) -> Tensor:
-        return self.user_fusion(torch.cat(streams, dim=1))
-
-    def _fuse_items(self, streams: list[Tensor]) -> Tensor:
-        return self.item_fusion(torch.cat(streams, dim=1))
-
     def _dropped_out(self, items: list[Tensor]) -> list[Tensor]:
         return [items[0], *(self.dropout(stream) for stream in items[1:])]
 
     def _contrast(self, first: list[Tensor], second: list[Tensor]) -> Tensor:
         """Return the loss of each item's first view against the second views of the batch, ()."""
-        one, other = (unit_rows(self._fuse_items(streams)) for streams in (first, second))
+        one, other = (unit_rows(_fuse(self.item_fusion, streams)) for streams in (first, second))
         return in_batch_softmax(one, other, self.ssl_temp)
 
 
@@ -193,3 +187,7 @@ def xavier_linear(n_in: int, n_out: int) -> nn.Linear:
 
 def _rows(matrix: Tensor, index: Tensor | None) -> Tensor:
     return matrix if index is None else matrix.index_select(0, index)
+
+
+def _fuse(fusion: nn.Linear, streams: list[Tensor]) -> Tensor:
+    return fusion(torch.cat(streams, dim=1))

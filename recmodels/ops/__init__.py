@@ -1,20 +1,21 @@
 """Operations that torch lacks or does slowly, each beside a plain twin; `with plain():` runs the twins."""
 
-from recmodels.ops.edges import EdgePattern
-from recmodels.ops.fast import plain
+from recmodels.ops.fast import fast, plain
 from recmodels.ops.hops import sum_of_hops
 from recmodels.ops.softmax import cross_entropy_of_own_key
-from recmodels.ops.sparse import ConstantMatrix, Csr, Sparse
+from recmodels.ops.sparse import ConstantMatrix, Csr, Pattern, Sparse, gather_and_add
 from recmodels.ops.tensors import Dropout, frobenius, scale_by_cosine, shared_tensor, unit_rows
 
 __all__ = [
     "ConstantMatrix",
     "Csr",
     "Dropout",
-    "EdgePattern",
+    "Pattern",
     "Sparse",
     "cross_entropy_of_own_key",
+    "fast",
     "frobenius",
+    "gather_and_add",
     "plain",
     "scale_by_cosine",
     "shared_tensor",

@@ -1,14 +1,16 @@
-"""The switch between fast operations and their plain twins."""
+"""Fast operations, each with a plain twin, and the switch between them."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import wraps
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import torch
 from torch import Tensor
 
+Inputs = ParamSpec("Inputs")
+Output = TypeVar("Output")
 _plain = ContextVar("plain", default=False)
 
 
@@ -26,33 +28,29 @@ def plain() -> Iterator[None]:
         _plain.reset(before)
 
 
-def first_order(backward: Callable[..., Any]) -> Callable[..., Any]:
-    """Let a backward pass refuse to be differentiated.
+def fast(
+    forward: Callable[..., Any], backward: Callable[..., Any]
+) -> Callable[[Callable[Inputs, Output]], Callable[Inputs, Output]]:
+    """Decorate a function of tensors, the plain twin, with faster passes that agree with it up to rounding.
 
-    torch's `once_differentiable` does not: it drops terms in silence when only some inputs are asked for.
+    `forward(ctx, *inputs)` and `backward(ctx, *gradients)` are those of a `torch.autograd.Function`, so that inputs
+    come by position.
     """
 
-    @wraps(backward)
-    def checked(ctx: Any, *gradients: Tensor) -> Any:
+    def first_order(ctx: Any, *gradients: Tensor) -> Any:
+        # torch's `once_differentiable` drops terms in silence when only some inputs need a gradient.
         if torch.is_grad_enabled():  # true in a backward pass only with create_graph=True
             raise RuntimeError("a fast operation has one derivative only; compute the loss inside `with ops.plain():`")
         return backward(ctx, *gradients)
 
-    return checked
+    def decorate(twin: Callable[Inputs, Output]) -> Callable[Inputs, Output]:
+        passes = {"forward": staticmethod(forward), "backward": staticmethod(first_order)}
+        operation: Any = type(twin.__name__, (torch.autograd.Function,), passes)
 
+        @wraps(twin)
+        def run(*inputs: Inputs.args, **named: Inputs.kwargs) -> Output:
+            return twin(*inputs, **named) if _plain.get() else operation.apply(*inputs, **named)
 
-class FastOp(torch.autograd.Function):
-    """A differentiable operation written out twice: `forward` and `backward` are fast, `plain` is made of torch's own.
+        return run
 
-    Both take the same inputs and agree up to rounding.
-    """
-
-    @staticmethod
-    def plain(*inputs: Any) -> Any:
-        """Return what `forward` returns, by operations of torch."""
-        raise NotImplementedError
-
-    @classmethod
-    def run(cls, *inputs: Any) -> Any:
-        """Return the result of the fast operation, or of its twin inside `plain`."""
-        return cls.plain(*inputs) if _plain.get() else cls.apply(*inputs)
+    return decorate

@@ -6,44 +6,38 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from recmodels.ops.fast import FastOp, first_order
+from recmodels.ops.fast import fast
 
 ROWS = 256
 """Rows of the softmax computed at a time."""
 
 
+def _forward(ctx: Any, queries: Tensor, keys: Tensor) -> Tensor:
+    n = len(queries)
+    loss = -(queries * keys).sum()
+    of_queries, of_keys = torch.empty_like(queries), -queries
+    for start in range(0, n, ROWS):
+        block = queries[start : start + ROWS]
+        weights = block @ keys.t()  # (rows, B)
+        largest = weights.amax(dim=1, keepdim=True)
+        total = weights.sub_(largest).exp_().sum(dim=1, keepdim=True)
+        loss += (total.log() + largest).sum()
+        torch.mm(weights, keys, out=of_queries[start : start + ROWS]).div_(total)
+        of_keys.addmm_(weights.t(), block / total)
+    ctx.save_for_backward(of_queries.sub_(keys), of_keys)
+    return loss / n
+
+
+def _backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor]:
+    of_queries, of_keys = ctx.saved_tensors
+    share = grad / len(of_queries)
+    return of_queries * share, of_keys * share
+
+
+@fast(_forward, _backward)
 def cross_entropy_of_own_key(queries: Tensor, keys: Tensor) -> Tensor:
     """Return the mean cross entropy, (), of key i for query i among all keys; both (B, D), logits are inner products.
 
     A block of rows is made at a time, so that no B x B matrix leaves the cache, and the gradient along the way.
     """
-    return CrossEntropyOfOwnKey.run(queries, keys)
-
-
-class CrossEntropyOfOwnKey(FastOp):
-    @staticmethod
-    def plain(queries: Tensor, keys: Tensor) -> Tensor:
-        return F.cross_entropy(queries @ keys.t(), torch.arange(len(queries), device=queries.device))
-
-    @staticmethod
-    def forward(ctx: Any, queries: Tensor, keys: Tensor) -> Tensor:
-        n = len(queries)
-        loss = -(queries * keys).sum()
-        of_queries, of_keys = torch.empty_like(queries), -queries
-        for start in range(0, n, ROWS):
-            block = queries[start : start + ROWS]
-            weights = block @ keys.t()  # (rows, B)
-            largest = weights.amax(dim=1, keepdim=True)
-            total = weights.sub_(largest).exp_().sum(dim=1, keepdim=True)
-            loss += (total.log() + largest).sum()
-            torch.mm(weights, keys, out=of_queries[start : start + ROWS]).div_(total)
-            of_keys.addmm_(weights.t(), block / total)
-        ctx.save_for_backward(of_queries.sub_(keys), of_keys)
-        return loss / n
-
-    @staticmethod
-    @first_order
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor]:
-        of_queries, of_keys = ctx.saved_tensors
-        share = grad / len(of_queries)
-        return of_queries * share, of_keys * share
+    return F.cross_entropy(queries @ keys.t(), torch.arange(len(queries), device=queries.device))

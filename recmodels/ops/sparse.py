@@ -10,10 +10,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from scipy import sparse
 from torch import Tensor, nn
 
-from recmodels.ops.fast import FastOp, first_order
+from recmodels.ops.fast import fast
 
 # torch says once per process that its CSR support is in beta; the products used here are tested against dense ones.
 warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta state")
@@ -39,6 +40,21 @@ class Csr(NamedTuple):
         return torch.embedding_bag(dense, indices, indptr, False, 0, False, values, True)[0]
 
 
+def gather_and_add(sources: Tensor, targets: Tensor, weights: Tensor, dense: Tensor, n: int) -> Tensor:
+    """Return (n, D): row t is the sum of weights[e] * dense[sources[e]] over the entries e with targets[e] = t."""
+    messages = dense.index_select(0, sources) * weights.unsqueeze(1)
+    return dense.new_zeros(n, dense.shape[1]).index_add(0, targets, messages)
+
+
+def _forward(ctx: Any, matrix: "Sparse", dense: Tensor) -> Tensor:
+    ctx.matrix = matrix
+    return matrix.rows.times(dense)
+
+
+def _backward(ctx: Any, grad: Tensor) -> tuple[None, Tensor]:
+    return None, ctx.matrix.columns.times(grad.contiguous())
+
+
 class Sparse(NamedTuple):
     """A constant (n, m) matrix, and its transpose for the backward pass."""
 
@@ -53,9 +69,12 @@ class Sparse(NamedTuple):
     def t(self) -> "Sparse":
         return Sparse(self.columns, self.rows)
 
+    @fast(_forward, _backward)
     def __matmul__(self, dense: Tensor) -> Tensor:
         """Return the product (n, D) with a dense (m, D), with a gradient for the dense one."""
-        return Product.run(self, dense)
+        indptr, columns, values = self.rows
+        rows = torch.repeat_interleave(indptr.diff())
+        return gather_and_add(columns, rows, values, dense, len(indptr) - 1)
 
 
 class ConstantMatrix(nn.Module):
@@ -63,43 +82,56 @@ class ConstantMatrix(nn.Module):
 
     def __init__(self, matrix: Sparse):
         super().__init__()
-        for side, csr in zip(("rows", "columns"), matrix, strict=True):
+        for side, csr in zip(Sparse._fields, matrix, strict=True):
             for name, tensor in csr._asdict().items():
                 self.register_buffer(f"{side}_{name}", tensor, persistent=False)
 
     @property
     def matrix(self) -> Sparse:
-        rows, columns = (
-            Csr(*(self.get_buffer(f"{side}_{name}") for name in Csr._fields)) for side in ("rows", "columns")
-        )
-        return Sparse(rows, columns)
+        return Sparse(*(Csr(*(self.get_buffer(f"{side}_{name}") for name in Csr._fields)) for side in Sparse._fields))
 
     def forward(self, dense: Tensor) -> Tensor:
         return self.matrix @ dense
 
 
-class Product(FastOp):
-    @staticmethod
-    def plain(matrix: Sparse, dense: Tensor) -> Tensor:
-        indptr, columns, values = matrix.rows
-        rows = torch.repeat_interleave(indptr.diff())
-        return gather_and_add(columns, rows, values, dense, len(indptr) - 1)
+class Pattern(nn.Module):
+    """The places of the E entries of an (n, m) matrix; it moves with its model and is not saved with it.
 
-    @staticmethod
-    def forward(ctx: Any, matrix: Sparse, dense: Tensor) -> Tensor:
-        ctx.matrix = matrix
-        return matrix.rows.times(dense)
+    Values (E,) come by row. `indptr` (n + 1,) and `indices` (E,) are the compressed rows, `column_indptr` (m + 1,) and
+    `column_indices` (E,) the compressed columns, int32. `by_column` (E,): the entries in the order of the columns.
+    """
 
-    @staticmethod
-    @first_order
-    def backward(ctx: Any, grad: Tensor) -> tuple[None, Tensor]:
-        return None, ctx.matrix.columns.times(grad.contiguous())
+    indptr: Tensor
+    indices: Tensor
+    column_indptr: Tensor
+    column_indices: Tensor
+    by_column: Tensor
 
+    def __init__(self, indptr: NDArray[Any], indices: NDArray[Any], n_columns: int):
+        super().__init__()
+        shape = (len(indptr) - 1, n_columns)
+        columns = sparse.csr_array((np.arange(len(indices)), indices, indptr), shape).tocsc()
+        places = {
+            "indptr": indptr,
+            "indices": indices,
+            "column_indptr": columns.indptr,
+            "column_indices": columns.indices,
+        }
+        for name, array in places.items():
+            self.register_buffer(name, torch.from_numpy(array.astype(np.int32)), persistent=False)
+        self.register_buffer("by_column", torch.from_numpy(columns.data), persistent=False)
 
-def gather_and_add(sources: Tensor, targets: Tensor, weights: Tensor, dense: Tensor, n: int) -> Tensor:
-    """Return (n, D): row t is the sum of weights[e] * dense[sources[e]] over the entries e with targets[e] = t."""
-    messages = dense.index_select(0, sources) * weights.unsqueeze(1)
-    return dense.new_zeros(n, dense.shape[1]).index_add(0, targets, messages)
+    def rows(self, values: Tensor) -> Csr:
+        """Return the (n, m) matrix that holds `values` (E,)."""
+        return Csr(self.indptr, self.indices, values)
+
+    def columns(self, values: Tensor) -> Csr:
+        """Return its transpose, (m, n)."""
+        return Csr(self.column_indptr, self.column_indices, values.index_select(0, self.by_column))
+
+    def matrix(self, values: Tensor) -> Sparse:
+        """Return the (n, m) matrix that holds the constant `values` (E,)."""
+        return Sparse(self.rows(values), self.columns(values))
 
 
 def _compressed(matrix: sparse.csr_array) -> Csr:

@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from recmodels.ops.fast import FastOp, first_order
+from recmodels.ops.fast import fast
 
 
 def shared_tensor(array: NDArray[Any]) -> Tensor:
@@ -31,87 +31,74 @@ class Dropout(nn.Module):
         return values * (torch.rand_like(values) >= self.rate) / (1 - self.rate) if self.rate else values
 
 
+def _lengths(matrix: Tensor, least: float) -> Tensor:
+    """Return the length of each row, at least `least`, (n, 1); unlike a norm's, its derivatives at zero are finite."""
+    return matrix.square().sum(dim=1, keepdim=True).clamp(min=least**2).sqrt()
+
+
+def _inverse_lengths(matrix: Tensor, least: float) -> Tensor:
+    """Return 1 / `_lengths`, (n, 1), without a gradient."""
+    return torch.linalg.vector_norm(matrix, dim=1, keepdim=True).clamp_(min=least).reciprocal_()
+
+
+def _unit_rows_forward(ctx: Any, matrix: Tensor) -> Tensor:
+    inverse = _inverse_lengths(matrix, 1e-12)
+    unit = matrix * inverse
+    ctx.save_for_backward(unit, inverse)
+    return unit
+
+
+def _unit_rows_backward(ctx: Any, grad: Tensor) -> Tensor:
+    unit, inverse = ctx.saved_tensors
+    along = (grad * unit).sum(dim=1, keepdim=True)
+    return torch.addcmul(grad, unit, along, value=-1).mul_(inverse)
+
+
+@fast(_unit_rows_forward, _unit_rows_backward)
 def unit_rows(matrix: Tensor) -> Tensor:
     """Divide each row of (n, D) by its length, or by 1e-12 if that is larger.
 
     The backward pass of torch's `normalize` takes three times as long.
     """
-    return UnitRows.run(matrix)
+    return matrix / _lengths(matrix, 1e-12)
 
 
+def _frobenius_forward(ctx: Any, matrix: Tensor) -> Tensor:
+    norm = torch.linalg.vector_norm(matrix)
+    ctx.save_for_backward(matrix, norm)
+    return norm
+
+
+def _frobenius_backward(ctx: Any, grad: Tensor) -> Tensor:
+    matrix, norm = ctx.saved_tensors
+    return matrix * torch.where(norm > 0, grad / norm, 0)
+
+
+@fast(_frobenius_forward, _frobenius_backward)
 def frobenius(matrix: Tensor) -> Tensor:
     """Return the root of the sum of squares, (); its gradient at zero is zero.
 
     The backward pass of torch's `vector_norm` masks every entry to that end.
     """
-    return Frobenius.run(matrix)
+    squares = matrix.square().sum()
+    return torch.where(squares > 0, squares, 1).sqrt() * (squares > 0)
 
 
+def _scale_forward(ctx: Any, matrix: Tensor, unit: Tensor) -> Tensor:
+    inverse = _inverse_lengths(matrix, 1e-8)
+    cosine = (matrix * unit).sum(dim=1, keepdim=True).mul_(inverse)
+    ctx.save_for_backward(matrix, unit, inverse, cosine)
+    return matrix * cosine
+
+
+def _scale_backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor]:
+    matrix, unit, inverse, cosine = ctx.saved_tensors
+    along = (grad * matrix).sum(dim=1, keepdim=True).mul_(inverse)
+    of_matrix = (grad * cosine).addcmul_(unit, along).addcmul_(matrix, along * inverse * cosine, value=-1)
+    return of_matrix, matrix * along
+
+
+@fast(_scale_forward, _scale_backward)
 def scale_by_cosine(matrix: Tensor, unit: Tensor) -> Tensor:
     """Multiply each row of (n, D) by its cosine with the same row of `unit` (n, D), whose rows have length 1 or 0."""
-    return ScaleByCosine.run(matrix, unit)
-
-
-class UnitRows(FastOp):
-    @staticmethod
-    def plain(matrix: Tensor) -> Tensor:
-        return matrix / _lengths(matrix, 1e-12)
-
-    @staticmethod
-    def forward(ctx: Any, matrix: Tensor) -> Tensor:
-        inverse = torch.linalg.vector_norm(matrix, dim=1, keepdim=True).clamp_(min=1e-12).reciprocal_()
-        unit = matrix * inverse
-        ctx.save_for_backward(unit, inverse)
-        return unit
-
-    @staticmethod
-    @first_order
-    def backward(ctx: Any, grad: Tensor) -> Tensor:
-        unit, inverse = ctx.saved_tensors
-        along = (grad * unit).sum(dim=1, keepdim=True)
-        return torch.addcmul(grad, unit, along, value=-1).mul_(inverse)
-
-
-class Frobenius(FastOp):
-    @staticmethod
-    def plain(matrix: Tensor) -> Tensor:
-        squares = matrix.square().sum()
-        return torch.where(squares > 0, squares, 1).sqrt() * (squares > 0)
-
-    @staticmethod
-    def forward(ctx: Any, matrix: Tensor) -> Tensor:
-        norm = torch.linalg.vector_norm(matrix)
-        ctx.save_for_backward(matrix, norm)
-        return norm
-
-    @staticmethod
-    @first_order
-    def backward(ctx: Any, grad: Tensor) -> Tensor:
-        matrix, norm = ctx.saved_tensors
-        return matrix * torch.where(norm > 0, grad / norm, 0)
-
-
-class ScaleByCosine(FastOp):
-    @staticmethod
-    def plain(matrix: Tensor, unit: Tensor) -> Tensor:
-        return matrix * (matrix * unit).sum(dim=1, keepdim=True) / _lengths(matrix, 1e-8)
-
-    @staticmethod
-    def forward(ctx: Any, matrix: Tensor, unit: Tensor) -> Tensor:
-        inverse = torch.linalg.vector_norm(matrix, dim=1, keepdim=True).clamp_(min=1e-8).reciprocal_()
-        cosine = (matrix * unit).sum(dim=1, keepdim=True).mul_(inverse)
-        ctx.save_for_backward(matrix, unit, inverse, cosine)
-        return matrix * cosine
-
-    @staticmethod
-    @first_order
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor]:
-        matrix, unit, inverse, cosine = ctx.saved_tensors
-        along = (grad * matrix).sum(dim=1, keepdim=True).mul_(inverse)
-        of_matrix = (grad * cosine).addcmul_(unit, along).addcmul_(matrix, along * inverse * cosine, value=-1)
-        return of_matrix, matrix * along
-
-
-def _lengths(matrix: Tensor, least: float) -> Tensor:
-    """Return the length of each row, at least `least`, (n, 1); unlike a norm's, its derivatives at zero are finite."""
-    return matrix.square().sum(dim=1, keepdim=True).clamp(min=least**2).sqrt()
+    return matrix * (matrix * unit).sum(dim=1, keepdim=True) / _lengths(matrix, 1e-8)

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from recmodels.data.dataset import Interactions, RecDataset
@@ -115,8 +114,9 @@ def _check_loss(model: Recommender, data: RecDataset) -> None:
             assert term.ndim == 0, f"loss: {name} must be a scalar, but has shape {tuple(term.shape)}"
             assert term.isfinite(), f"loss: {name} is not finite"
         torch.manual_seed(0)
-        assert torch.equal(_loss(model, batch), _total(terms)), "loss: must follow from torch's seed within an epoch"
-        _total(terms).backward()
+        total = torch.stack([*terms.values()]).sum()
+        assert torch.equal(_loss(model, batch), total), "loss: must follow from torch's seed within an epoch"
+        total.backward()
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
             assert parameter.grad is not None, f"loss: {name} has no gradient"
@@ -131,30 +131,26 @@ def _check_saving(model: Recommender, other: Recommender) -> None:
 
 def _check_renaming(model: Recommender, data: RecDataset, hyper: dict[str, Any]) -> None:
     new = np.random.default_rng(5).permutation(data.n_items)  # item i is called new[i]
-    old = torch.from_numpy(np.argsort(new))
-    renamed = _made(type(model), _renamed(data, new), hyper)
+    old = np.argsort(new)
+    train = Interactions.from_pairs(data.train.users, new[data.train.items], data.n_users)
+    features = {name: matrix[old] for name, matrix in data.features.items()}
+    changed = replace(data, train=train, features=features, fingerprint=f"{data.fingerprint}-renamed")
+    renamed = _made(type(model), changed, hyper)
+    nodes = np.concatenate([np.arange(data.n_users), data.n_users + old])
+    orders = {len(order): torch.from_numpy(order) for order in (old, nodes)}
     weights = model.state_dict()
     for name, tensor in weights.items():
-        if tensor.ndim and len(tensor) == model.n_items:
-            weights[name] = tensor[old]
-        if tensor.ndim and len(tensor) == model.n_users + model.n_items:
-            weights[name] = torch.cat([tensor[: model.n_users], tensor[model.n_users :][old]])
+        if tensor.ndim and len(tensor) in orders:
+            weights[name] = tensor[orders[len(tensor)]]
     renamed.load_state_dict(weights)
     same = torch.allclose(_scores(renamed)[:, new], _scores(model), rtol=1e-4, atol=1e-5)
     assert same, "renamed items must have renamed scores"
     if model.trains:
-        batch = torch.from_numpy(next(BatchSampler(data, 32).epoch(np.random.default_rng(0))))
-        batch = batch if model.needs_negatives else batch[:2]
-        of_new = torch.cat([batch[:1], torch.from_numpy(new)[batch[1:]]])
-        loss = _loss(model, batch)
+        rng = np.random.default_rng(0)
+        batch = torch.from_numpy(next(BatchSampler(data, 32, negatives=model.needs_negatives).epoch(rng)))
+        loss, of_new = _loss(model, batch), torch.cat([batch[:1], torch.from_numpy(new)[batch[1:]]])
         same = torch.allclose(_loss(renamed, of_new), loss, rtol=1e-4, atol=1e-5)
         assert same or loss != _loss(model, batch), "renamed items must have the same loss"  # unless it draws
-
-
-def _renamed(data: RecDataset, new: NDArray[np.int64]) -> RecDataset:
-    train = Interactions.from_pairs(data.train.users, new[data.train.items], data.n_users)
-    features = {name: matrix[np.argsort(new)] for name, matrix in data.features.items()}
-    return replace(data, train=train, features=features, fingerprint=f"{data.fingerprint}-renamed")
 
 
 def _scores(model: Recommender) -> Tensor:
@@ -164,8 +160,4 @@ def _scores(model: Recommender) -> Tensor:
 
 
 def _loss(model: Recommender, batch: Tensor) -> Tensor:
-    return _total(model.loss(batch))
-
-
-def _total(terms: dict[str, Tensor]) -> Tensor:
-    return torch.stack(list(terms.values())).sum()
+    return torch.stack([*model.loss(batch).values()]).sum()

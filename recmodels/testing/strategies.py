@@ -3,19 +3,15 @@
 import io
 from collections.abc import Iterator
 from itertools import cycle
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
-from recmodels.data.dataset import RecDataset
-from recmodels.models.base import Recommender
-from recmodels.models.parts.item_features import ItemFeatures
-from recmodels.ops.tensors import Dropout
+from recmodels.models.vbpr import VBPR
 from recmodels.signatures import choices, keywords
+from recmodels.testing.models import small_data
 from recmodels.training.batch_loss import BatchLoss, Counts
 from recmodels.training.optimizers import OPTIMIZERS, make_optimizer
 from recmodels.training.strategies.base import Averaging, LossTransform, Oracle, Part, Rule
@@ -53,61 +49,50 @@ def check_strategy(strategy: str | type[Part], **knobs: Any) -> None:
     if unknown := knobs.keys() - {name for part in parts.values() for name in keywords(part)}:
         raise ValueError(f"{strategy} has no {min(unknown)}")
     for part in parts.values():
-        _check_knobs(part, {name: knobs[name] for name in keywords(part) if name in knobs})
+        _check_knobs(part, _of(part, knobs))
     _check_passes(_Run(parts, knobs))
     _check_saved_state(parts, knobs)
     if all(part.off for part in parts.values()):
         off = {name: value for part in parts.values() for name, value in part.off.items()}
         for optimizer in OPTIMIZERS:
-            plain, found = _Run({}, {}, optimizer).epochs(0, 1), _Run(parts, knobs | off, optimizer).epochs(0, 1)
-            assert torch.equal(*map(_flat, (plain, found))), f"with {off} it is not plain training under {optimizer}"
+            plain, found = _Run({}, {}, optimizer), _Run(parts, knobs | off, optimizer)
+            same = torch.equal(plain.train(0, 1), found.train(0, 1))
+            assert same, f"with {off} it is not plain training under {optimizer}"
             assert found.strategy.counts == plain.strategy.counts, f"with {off} it costs more than plain training"
 
 
-class TinyModel(Recommender):
-    """A model of 8 users and 12 items with tables, item features, a bias and dropout. `seen`: the rows of each pass."""
+class _Watched(VBPR):
+    """A model with tables, item features, a bias and a random draw in its loss. `seen`: the batch of each pass."""
 
     def __init__(self) -> None:
-        super().__init__(cast(RecDataset, SimpleNamespace(n_users=8, n_items=12)))
-        draws = np.random.default_rng(0)
-        user, item, weight, bias, features = (
-            draws.standard_normal(shape, dtype=np.float32) for shape in ((8, 4), (12, 4), (4, 3), 4, (12, 3))
-        )
-        self.user_emb, self.item_emb, self.weight, self.bias = (
-            nn.Parameter(torch.from_numpy(each)) for each in (user, item, weight, bias)
-        )
-        self.features, self.dropout, self.seen = ItemFeatures(features), Dropout(0.3), list[Tensor]()
-
-    def embed(self) -> tuple[Tensor, Tensor]:
-        return self.user_emb, self.item_emb + self.features.linear(self.weight, self.bias)
+        torch.manual_seed(0)
+        super().__init__(small_data("image"), embedding_size=4)
+        self.seen: list[Tensor] = []
 
     def loss(self, batch: Tensor) -> dict[str, Tensor]:
         self.seen.append(batch)
-        users, items = self.embed()
-        user, (positive, negative) = users[batch[0]], self.dropout(items)[batch[1:]]
-        return {"bpr": F.softplus((user * (negative - positive)).sum(1)).mean(), "reg": 0.01 * user.square().mean()}
+        terms = super().loss(batch)
+        return terms | {"reg": torch.rand(()) * terms["reg"]}
 
 
 class _Run:
-    """A tiny model under training."""
+    """A small model under training."""
 
     def __init__(self, parts: Parts, knobs: Knobs, optimizer: str = "adam", seed: int = 0):
-        self.model, self.n_steps = TinyModel(), 0
-        made: Any = {
-            layer: part(**{name: knobs[name] for name in keywords(part) if name in knobs})
-            for layer, part in parts.items()
-        }
+        self.model, self.n_steps = _Watched(), 0
+        made: Any = {layer: part(**_of(part, knobs)) for layer, part in parts.items()}
         self.strategy = Strategy(self.model, **made, clip_norm=0.2, seed=seed)
         self.optimizer = make_optimizer(optimizer, self.model.parameters(), learning_rate=0.05, weight_decay=0.01)
         self.optimizer.register_step_post_hook(lambda *_: setattr(self, "n_steps", self.n_steps + 1))
+        self.stateful: tuple[Any, ...] = self.model, self.optimizer, self.strategy
 
-    def epochs(self, *numbers: int) -> "_Run":
-        """Train these epochs, whatever came before."""
-        for epoch in numbers:
+    def train(self, *epochs: int) -> Tensor:
+        """Train these epochs, whatever came before; return the weights and the evaluation weights in one."""
+        for epoch in epochs:
             for loss in self.losses(epoch):
                 self.strategy.step(loss, self.optimizer)
             self.strategy.end_epoch()
-        return self
+        return torch.cat([each.flatten() for each in (*self.weights(), *self.strategy.weights().values())])
 
     def losses(self, epoch: int) -> Iterator[BatchLoss]:
         """The losses of an epoch's batches; its random draws follow from its number."""
@@ -116,20 +101,29 @@ class _Run:
         for index, rows in enumerate(_batches(epoch)):
             yield self.strategy.loss(rows, epoch=epoch, batch_index=index, step=epoch * N_BATCHES + index)
 
+    def weights(self) -> list[Tensor]:
+        return [each.detach().clone() for each in self.model.parameters()]
+
     def state(self) -> bytes:
         """Everything that a run goes on from, as a file holds it."""
         file = io.BytesIO()
-        torch.save([each.state_dict() for each in self._stateful], file)
+        torch.save([each.state_dict() for each in self.stateful], file)
         return file.getvalue()
 
-    def load(self, state: bytes) -> "_Run":
-        for each, content in zip(self._stateful, torch.load(io.BytesIO(state), weights_only=True), strict=True):
+    def load(self, state: bytes) -> None:
+        for each, content in zip(self.stateful, torch.load(io.BytesIO(state), weights_only=True), strict=True):
             each.load_state_dict(content)
-        return self
 
-    @property
-    def _stateful(self) -> tuple[Any, ...]:
-        return self.model, self.optimizer, self.strategy
+
+def _of(part: type[Part], knobs: Knobs) -> Knobs:
+    """Return the knobs that the part has."""
+    return {name: knobs[name] for name in keywords(part) if name in knobs}
+
+
+def _batches(seed: int) -> list[Tensor]:
+    """Draw an epoch's batches of random triples, (3, 6) each."""
+    draws = np.random.default_rng(seed)
+    return [torch.from_numpy(draws.integers(0, [[13], [29], [29]], (3, 6))) for _ in range(N_BATCHES)]
 
 
 def _check_knobs(part: type[Part], knobs: Knobs) -> None:
@@ -146,17 +140,16 @@ def _check_knobs(part: type[Part], knobs: Knobs) -> None:
 
 
 def _check_passes(run: _Run) -> None:
-    strategy, seen = run.strategy, run.model.seen
+    strategy, seen, parameters = run.strategy, run.model.seen, dict(run.model.named_parameters())
     for loss in run.losses(0):
-        before, places = _copies(run.model), [each.data_ptr() for each in run.model.parameters()]
-        n_seen = len(seen)
+        before, places, n_seen = run.weights(), [each.data_ptr() for each in parameters.values()], len(seen)
         strategy.oracle.gradient(loss)
-        assert _equal(_copies(run.model), before), "the oracle did not put the weights back, bit for bit"
+        assert all(map(torch.equal, run.weights(), before)), "the oracle did not put the weights back, bit for bit"
         strategy.step(loss, run.optimizer)
-        assert [each.data_ptr() for each in run.model.parameters()] == places, "weights are not where they were"
+        assert [each.data_ptr() for each in parameters.values()] == places, "weights are not where they were"
         assert all(torch.equal(rows, loss.rows) for rows in seen[n_seen:]), "a pass saw other rows than the batch's"
-        assert not _equal(_copies(run.model), before), "a step changed nothing"
-        for name, parameter in run.model.named_parameters():
+        assert not all(map(torch.equal, run.weights(), before)), "a step changed nothing"
+        for name, parameter in parameters.items():
             assert parameter.grad is not None, f"{name} has no gradient"
             assert parameter.grad.isfinite().all(), f"the gradient of {name} is not finite"
     expected = Counts(forward=len(seen), backward=len(seen), steps=run.n_steps)
@@ -165,28 +158,10 @@ def _check_passes(run: _Run) -> None:
 
 
 def _check_saved_state(parts: Parts, knobs: Knobs) -> None:
-    run = _Run(parts, knobs).epochs(0, 1)
+    run, other = _Run(parts, knobs), _Run(parts, knobs, seed=1)
+    run.train(0, 1)
     state = run.state()
-    end = _flat(run.epochs(2, 3))
-    assert torch.equal(_flat(run.load(state).epochs(2, 3)), end), "the same run went on otherwise from its saved state"
-    other = _Run(parts, knobs, seed=1).load(state).epochs(2, 3)
-    assert torch.equal(_flat(other), end), "another run went on otherwise from the saved state"
-
-
-def _batches(seed: int) -> list[Tensor]:
-    """An epoch's batches of random triples, (3, 6) each."""
-    draws = np.random.default_rng(seed)
-    return [torch.from_numpy(draws.integers(0, [[8], [12], [12]], (3, 6))) for _ in range(N_BATCHES)]
-
-
-def _copies(model: nn.Module) -> list[Tensor]:
-    return [each.detach().clone() for each in model.parameters()]
-
-
-def _equal(ours: list[Tensor], theirs: list[Tensor]) -> bool:
-    return all(map(torch.equal, ours, theirs))
-
-
-def _flat(run: _Run) -> Tensor:
-    """The weights and the evaluation weights in one."""
-    return torch.cat([each.flatten() for each in (*_copies(run.model), *run.strategy.weights().values())])
+    end = run.train(2, 3)
+    for which, each in {"the same run": run, "another run": other}.items():
+        each.load(state)
+        assert torch.equal(each.train(2, 3), end), f"{which} went on otherwise from its saved state"

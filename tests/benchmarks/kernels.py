@@ -68,9 +68,9 @@ def products(data: RecDataset) -> dict[str, Callable[[], object]]:
 
 
 def softmaxes(data: RecDataset) -> dict[str, Callable[[], object]]:
-    edges = UserItemEdges(data).pattern
+    edges = UserItemEdges(data)
     logits = torch.randn(len(edges.users), requires_grad=True)
-    ptr, weights = edges.user_ptr.long(), torch.randn(len(logits))
+    ptr, weights = edges.indptr.long(), torch.randn(len(logits))
 
     def passes(shares: Callable[[], Tensor]) -> Callable[[], object]:
         return lambda: torch.autograd.grad((shares() * weights).sum(), logits)

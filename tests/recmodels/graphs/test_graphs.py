@@ -46,12 +46,12 @@ def check(ours: torch.Tensor, dense: torch.Tensor, inputs: list[torch.Tensor]) -
 def test_dot_at_the_edges() -> None:
     data, pattern = made()
     users, items = leaves((U, D), (I, D))
-    check(UserItemEdges(data).pattern.dot(users, items), (users @ items.T)[pattern], [users, items])
+    check(UserItemEdges(data).dot(users, items), (users @ items.T)[pattern], [users, items])
 
 
 def test_weighted_sums_over_edges() -> None:
     data, pattern = made()
-    edges = UserItemEdges(data).pattern
+    edges = UserItemEdges(data)
     values, users, items = leaves((int(pattern.sum()),), (U, D), (I, D))
     matrix = torch.zeros(U, I, dtype=torch.float64).masked_scatter(pattern, values)
     check(edges.sum_to_users(values, items), matrix @ items, [values, items])
@@ -60,7 +60,7 @@ def test_weighted_sums_over_edges() -> None:
 
 def test_softmax_over_the_edges_of_a_node() -> None:
     data, pattern = made()
-    edges = UserItemEdges(data).pattern
+    edges = UserItemEdges(data)
     (logits,) = leaves((int(pattern.sum()),))
     matrix = torch.full((U, I), -torch.inf, dtype=torch.float64).masked_scatter(pattern, logits)
     check(edges.softmax_by_user(logits), matrix.softmax(1)[pattern], [logits])
@@ -119,10 +119,10 @@ def test_means_of_hops_from_one_side(n: int) -> None:
 def test_hops_over_another_matrix_in_each_direction() -> None:
     data, pattern = made()
     users, items = leaves((U, D), (I, D))
-    edges = UserItemEdges(data).pattern
+    edges = UserItemEdges(data)
     to_users, to_items = torch.rand(2, int(pattern.sum()))
     there, back = (torch.zeros(U, I).masked_scatter(pattern, values) for values in (to_users, to_items))
-    ours = sum_of_hops(edges.matrix(to_users), edges.matrix(to_items).t(), users, items, 2)
+    ours = sum_of_hops(edges.matrix(to_users), edges.matrix(to_items).t(), users, items, 2, 1.0)
     one = there @ items, back.T @ users
     two = there @ one[1], back.T @ one[0]
     check(torch.cat(ours), torch.cat([users + one[0] + two[0], items + one[1] + two[1]]), [users, items])

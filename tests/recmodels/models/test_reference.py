@@ -215,7 +215,7 @@ def test_selfcf_with_dropped_edges(monkeypatch: pytest.MonkeyPatch) -> None:
     rate = z["drop_edge_drop_rate"].item()
     edges, kept = edges_of(golden.dataset(z)), torch.from_numpy(z["drop_adj_keep"])
     to_users, to_items = kept[:30, 30:][edges.users, edges.items], kept[30:, :30][edges.items, edges.users]
-    drops = [model.edges.pattern.matrix(model.weights * mask / (1 - rate)) for mask in (to_users, to_items)]
+    drops = [model.edges.matrix(model.weights * mask / (1 - rate)) for mask in (to_users, to_items)]
     monkeypatch.setattr(model, "_graphs", lambda: (drops[0], drops[1].t()))
     masks = [z[f"drop_target_keep_{side}"] for side in ("user", "item")]
     model.dropout = Recorded(z["drop_hp_dropout"].item(), *masks)
