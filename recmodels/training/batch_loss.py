@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import KW_ONLY, astuple, dataclass, field
 from typing import Any, Protocol
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import get_total_norm
@@ -50,21 +51,21 @@ class Transform(Protocol):
 class BatchLoss:
     """Calling it clears the gradients, evaluates the batch's loss at the current weights and runs the backward pass.
 
-    `rows`: users, positives and negatives (3, B), the same in every call. `epoch`, `batch_index` and `step` count from
-    0: the epoch, the batch in its epoch, the batch in the whole training. `transform` turns the model's loss into the
-    one that is trained; None: they are the same.
-    `value`, `terms`: the model's loss and its named terms in the first call, the one at the weights before the step;
-    `value` is None before that call, and stays None if it was not finite.
+    `rows`: users, positives and negatives (3, B), the same in every call. `counts` takes the passes. `transform` turns
+    the model's loss into the one that is trained; None: they are the same. `epoch`, `batch_index` and `step` count from
+    0: the epoch, the batch in its epoch, the batch in the whole training.
+    `value`, `terms`: the model's loss and its named terms in the first call, which is at the weights before the step;
+    `value` is None before that call, and stays None if it was not finite. `gradient_norm`: in the last call.
     """
 
     model: Recommender
     rows: Tensor
+    counts: Counts = field(default_factory=Counts)
+    transform: Transform | None = None
     _: KW_ONLY
     epoch: int = 0
     batch_index: int = 0
     step: int = 0
-    counts: Counts = field(default_factory=Counts)
-    transform: Transform | None = None
 
     def __post_init__(self) -> None:
         self.value: float | None = None
@@ -110,6 +111,10 @@ class BatchLoss:
                 if parameter.grad.is_sparse:
                     parameter.grad = parameter.grad.to_dense()
                 yield parameter, parameter.grad
+
+
+Batches = Callable[[np.random.Generator], Iterator[BatchLoss]]
+"""Batches without end in the order that the generator draws, for parts that measure the loss beside the training."""
 
 
 class _Generators:

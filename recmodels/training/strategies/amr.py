@@ -13,7 +13,7 @@ from recmodels.models.base import Recommender
 from recmodels.models.parts.item_features import feature_tables, shifted
 from recmodels.signatures import Count, NotNegative
 from recmodels.training.batch_loss import BatchLoss, Terms, total
-from recmodels.training.strategies.base import Batches, LossTransform
+from recmodels.training.strategies.base import LossTransform
 
 TINY = 1e-12
 """Gradients of a mean loss are small, so the authors' 1e-6 would let the adversary fade."""
@@ -45,14 +45,12 @@ class AMR(LossTransform):
     adv_freeze: bool = False
 
     def attach(self, model: Recommender, rng: np.random.Generator) -> None:
-        self.tables, self.rng, self.epoch = feature_tables(model), rng, 0
+        self.tables, self.rng = feature_tables(model), rng
         if not self.tables:
             raise ValueError(f"amr moves item features, but the loss of {type(model).__name__} reads none")
-        self.length = self.adv_eps * (self._median_length() if self.adv_eps_mode == "relative" else 1.0)
+        median = _lengths([each.table.detach() for each in self.tables]).median()
+        self.length = self.adv_eps * (float(median) if self.adv_eps_mode == "relative" else 1.0)
         self.deltas: list[Tensor] = []
-
-    def new_epoch(self, epoch: int, batches: Batches) -> None:
-        self.epoch = epoch
 
     def __call__(self, loss: BatchLoss, *, replay: bool) -> Tensor:
         if self.adv_weight == 0 or self.epoch < self.adv_warmup:
@@ -91,10 +89,6 @@ class AMR(LossTransform):
             return [direction.sign() * self.length for direction in directions]
         scale = self.length / _lengths(directions).clamp(min=TINY)
         return [direction * scale.unsqueeze(1) for direction in directions]
-
-    def _median_length(self) -> float:
-        with torch.no_grad():
-            return float(_lengths([table.table for table in self.tables]).median())
 
     def _adversarial(self, terms: Terms) -> Tensor:
         return self.adv_weight * total({name: term for name, term in terms.items() if name != "reg"})

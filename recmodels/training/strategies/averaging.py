@@ -68,18 +68,6 @@ class SWA(_RunningMean):
     off: ClassVar = {"swa_start": 10**9}
     swa_start: CountFromOne = 10
 
-    def attach(self, model: Recommender, rng: np.random.Generator) -> None:
-        super().attach(model, rng)
-        self.epochs = 0
-
     def after_epoch(self) -> None:
-        self.epochs += 1
-        if self.epochs >= self.swa_start:
+        if self.epoch + 1 >= self.swa_start:
             self.mix_in(1 / (self.terms + 1))
-
-    def state_dict(self) -> dict[str, Any]:
-        return {**super().state_dict(), "epochs": self.epochs}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        super().load_state_dict(state)
-        self.epochs = state["epochs"]

@@ -7,7 +7,7 @@ averaging        the weights of many steps -> the evaluation weights
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
@@ -20,16 +20,15 @@ from torch.optim import Optimizer
 
 from recmodels.models.base import Recommender
 from recmodels.signatures import check_values
-from recmodels.training.batch_loss import BatchLoss, Counts
-
-Batches = Callable[[np.random.Generator], Iterator[BatchLoss]]
-"""Batches without end in the order that the generator draws, for parts that measure the loss beside the training."""
+from recmodels.training.batch_loss import Batches, BatchLoss, Counts
 
 
 @dataclass(kw_only=True, eq=False)
 class Part:
     """One layer's method: a keyword dataclass whose fields are its knobs. ValueError for an invalid knob."""
 
+    layer: ClassVar[str]
+    """The layer that the part belongs to, set by the four base classes."""
     shown: ClassVar[tuple[str, ...]] = ()
     """Names of the knobs that tables of trials show, searched or not."""
     needs_features: ClassVar[bool] = False
@@ -38,6 +37,8 @@ class Part:
     """True if the part was rebuilt from less than its paper's full text: its results are not those of the paper."""
     off: ClassVar[Mapping[str, Any]] = {}
     """Knobs with which the part leaves plain training as it is, bit for bit; empty if there are none."""
+    epoch = 0
+    """The current epoch, counted from 0."""
 
     def __post_init__(self) -> None:
         """Check each knob against its annotation; a part with rules for several knobs checks these too."""
@@ -48,6 +49,7 @@ class Part:
 
     def new_epoch(self, epoch: int, batches: Batches) -> None:
         """Called before each epoch, counted from 0."""
+        self.epoch = epoch
 
     def report(self) -> dict[str, float]:
         """Figures worth a curve, by name."""
@@ -62,6 +64,10 @@ class Part:
 
 
 class LossTransform(Part, ABC):
+    """What a loss transform does; plain training has none."""
+
+    layer = "transform"
+
     @abstractmethod
     def __call__(self, loss: BatchLoss, *, replay: bool) -> Tensor:
         """Add the gradient of the transformed loss; returns the model's loss, a scalar."""
@@ -69,6 +75,8 @@ class LossTransform(Part, ABC):
 
 class Oracle(Part):
     """The plain one: the gradient at the current weights."""
+
+    layer = "oracle"
 
     def gradient(self, loss: BatchLoss, *, replay: bool = False) -> float:
         """Leave a direction in the parameters' `grad`; returns the loss at the weights, which are as before."""
@@ -125,6 +133,8 @@ class Gradient(Protocol):
 class Rule(Part):
     """The plain one: theta <- theta - lr * direction, or the optimiser's own use of the direction."""
 
+    layer = "rule"
+
     def step(self, gradient: Gradient, update: Update, loss: BatchLoss) -> None:
         """Train on one batch: `gradient` gives a direction at the current weights, `update` steps along it."""
         gradient()
@@ -137,6 +147,8 @@ class Rule(Part):
 
 class Averaging(Part):
     """The plain one: the evaluation weights are the last weights."""
+
+    layer = "averaging"
 
     def after_step(self) -> None:
         """Called after each batch."""

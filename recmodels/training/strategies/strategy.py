@@ -13,18 +13,8 @@ from torch.optim import Optimizer
 from recmodels.errors import TrainingDiverged
 from recmodels.models.base import Recommender
 from recmodels.signatures import Positive, check_value
-from recmodels.training.batch_loss import BadStep, BatchLoss, Counts
-from recmodels.training.strategies.base import (
-    Averaging,
-    Batches,
-    LossTransform,
-    Oracle,
-    Part,
-    Rule,
-    Update,
-    assign,
-    restoring,
-)
+from recmodels.training.batch_loss import BadStep, Batches, BatchLoss, Counts
+from recmodels.training.strategies.base import Averaging, LossTransform, Oracle, Part, Rule, Update, assign, restoring
 
 MAX_BAD_STEPS = 3
 
@@ -55,24 +45,18 @@ class Strategy:
         self.transform, self.oracle = transform, oracle or Oracle()
         self.rule, self.averaging = rule or Rule(), averaging or Averaging()
         self.counts, self.bad_in_a_row, self.last_fault = Counts(), 0, ""
-        for layer, part in self._parts().items():  # what one layer draws does not depend on the others
+        parts: list[Part | None] = [transform, self.oracle, self.rule, self.averaging]
+        self.parts = {part.layer: part for part in parts if part}
+        for layer, part in self.parts.items():  # what one layer draws does not depend on the others
             part.attach(model, np.random.default_rng([seed, *layer.encode()]))
 
     def loss(self, rows: Tensor, *, epoch: int = 0, batch_index: int = 0, step: int = 0) -> BatchLoss:
         """The loss of a batch (3, B) as this strategy trains it; `BatchLoss` explains the numbers."""
-        return BatchLoss(
-            self.model,
-            rows,
-            epoch=epoch,
-            batch_index=batch_index,
-            step=step,
-            counts=self.counts,
-            transform=self.transform,
-        )
+        return BatchLoss(self.model, rows, self.counts, self.transform, epoch=epoch, batch_index=batch_index, step=step)
 
     def new_epoch(self, epoch: int, batches: Batches) -> None:
         """Called before each epoch, counted from 0."""
-        for part in self._parts().values():
+        for part in self.parts.values():
             part.new_epoch(epoch, batches)
 
     def step(self, loss: BatchLoss, optimizer: Optimizer) -> None:
@@ -112,24 +96,15 @@ class Strategy:
 
     def report(self) -> dict[str, float]:
         """The parts' figures that are worth a curve, by name."""
-        return {name: value for part in self._parts().values() for name, value in part.report().items()}
+        return {name: value for part in self.parts.values() for name, value in part.report().items()}
 
     def state_dict(self) -> dict[str, Any]:
         """The state that a restored run needs between epochs."""
-        parts = {name: part.state_dict() for name, part in self._parts().items()}
+        parts = {name: part.state_dict() for name, part in self.parts.items()}
         return {"parts": parts, "counts": asdict(self.counts), "bad_in_a_row": self.bad_in_a_row}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restore the state that `state_dict` returned."""
-        for name, part in self._parts().items():
+        for name, part in self.parts.items():
             part.load_state_dict(state["parts"][name])
         self.counts, self.bad_in_a_row = Counts(**state["counts"]), state["bad_in_a_row"]
-
-    def _parts(self) -> dict[str, Part]:
-        parts = {
-            "transform": self.transform,
-            "oracle": self.oracle,
-            "rule": self.rule,
-            "averaging": self.averaging,
-        }
-        return {name: part for name, part in parts.items() if part is not None}
