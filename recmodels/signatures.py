@@ -54,9 +54,8 @@ def check_value(name: str, value: Any, annotation: Any) -> None:
         check_choice(name, value, choices(hint))
     if hint in KINDS:
         types, kind = KINDS[hint]
-        wrong = not isinstance(value, types) or isinstance(value, bool) != (
-            hint is bool
-        )  # Python counts True as an int
+        is_bool = isinstance(value, bool)  # Python counts True as an int
+        wrong = not isinstance(value, types) or is_bool != (hint is bool)
         if wrong or (hint is float and not math.isfinite(value)):
             raise ValueError(f"{name} must be {kind}, but got {value!r}")
     for each in ranges:

@@ -161,8 +161,8 @@ class Search:
         if record.test or record.best_epoch is None or not trial.best_weights(record.best_epoch).exists():
             return record
         state = build(trial.plan(), self.spec.model, self.data, torch.device("cpu"))
-        weights = load_weights(trial.best_weights(record.best_epoch))
-        return replace(record, test=evaluate(state.model, self.data, "test", self.spec.training.cutoffs, weights))
+        state.model.load_state_dict(load_weights(trial.best_weights(record.best_epoch)))
+        return replace(record, test=evaluate(state.model, self.data, "test", self.spec.training.cutoffs))
 
 
 class _ObserverAndTracker(Observer):

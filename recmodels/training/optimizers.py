@@ -39,13 +39,12 @@ def make_optimizer(
         raise ValueError(f"momentum is for sgd alone, but the optimizer is {name}")
     if initial_accumulator and name != "adagrad":
         raise ValueError(f"initial_accumulator is for adagrad alone, but the optimizer is {name}")
-    special = {"momentum": momentum} if momentum else {}
-    special |= {"initial_accumulator_value": initial_accumulator} if initial_accumulator else {}
+    special = {"sgd": {"momentum": momentum}, "adagrad": {"initial_accumulator_value": initial_accumulator}}
     by_factor: dict[float, list[nn.Parameter]] = {1.0: []}  # torch takes an empty group, but no empty list
     for parameter in parameters:
         by_factor.setdefault((rate_factors or {}).get(parameter, 1.0), []).append(parameter)
     groups = [{"params": group, "lr": learning_rate * factor} for factor, group in by_factor.items()]
-    return OPTIMIZERS[name](groups, lr=learning_rate, weight_decay=weight_decay, **special)
+    return OPTIMIZERS[name](groups, lr=learning_rate, weight_decay=weight_decay, **special.get(name, {}))
 
 
 SETTINGS = tuple(keywords(make_optimizer))

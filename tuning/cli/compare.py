@@ -7,7 +7,8 @@ from pydantic import ValidationError
 from rich.console import Console
 
 from recmodels.errors import UserError
-from recmodels.training.strategies import CONTROLS, knobs
+from recmodels.training.strategies import knobs
+from recmodels.training.strategies.names import CONTROLS
 from tuning.cli.datasets import download, load
 from tuning.cli.options import Given, flag, refuse_changes, with_options
 from tuning.cli.search import dry_run, file_name, new_spec, run_search, stamped

@@ -43,10 +43,10 @@ def main(argv: Sequence[str], console: Console) -> int:
     if data.fingerprint != export.data_fingerprint:
         log.warning("warning: %s is not the data of the export", export.dataset)
     model = trained(export, data, given.get("weights"), console)
-    blocks = best_items(embedded(model), users, given["top"], known_items(data, given["leave_out"]))
+    frames = best_items(embedded(model), users, given["top"], known_items(data, given["leave_out"]), ids)
     path = Path(given.get("output") or f"{Path(given['export']).stem}-top{given['top']}.csv")
     try:
-        n_rows = write_table(path, (block.frame(ids) for block in blocks))
+        n_rows = write_table(path, frames)
     except OSError as error:
         raise UserError(f"--output {path}: cannot be written ({error.strerror or error})") from None
     say(console, f"{n_rows:,} rows for {len(users):,} users: {path}")

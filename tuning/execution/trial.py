@@ -104,7 +104,8 @@ class _Run:
     def finish(self, report: Report) -> None:
         reason = self._train(report)
         self._save()
-        test = evaluate(self.state.model, self.data, "test", self.training.cutoffs, self.best_weights)
+        self.state.model.load_state_dict(self.best_weights)
+        test = evaluate(self.state.model, self.data, "test", self.training.cutoffs)
         self.folder.write_result(TrialResult("finished", reason, test))
 
     def _train(self, report: Report) -> str:

@@ -64,7 +64,7 @@ class Part:
 
 
 class LossTransform(Part, ABC):
-    """What a loss transform does; plain training has none."""
+    """A change of the loss that is trained; plain training has none."""
 
     layer = "transform"
 
