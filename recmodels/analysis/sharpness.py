@@ -6,8 +6,7 @@ from statistics import fmean
 import numpy as np
 import torch
 
-from recmodels.data.dataset import RecDataset
-from recmodels.data.sampling import BatchSampler
+from recmodels.data import BatchSampler, RecDataset
 from recmodels.training.batch_loss import BadStep, BatchLoss, without_side_effects
 from recmodels.training.loop import TrainingState
 from recmodels.training.strategies.base import restoring

@@ -123,8 +123,7 @@ def top_items(
         within = torch.arange(len(row), device=block.device) - (count.cumsum(0) - count)[row]
         columns = shared_tensor(seen.items).to(block.device)[start[row] + within]
         scores[row, columns] = -torch.inf
-    best = scores.topk(min(k, len(items)), dim=1)
-    return best.values, best.indices
+    return scores.topk(min(k, len(items)), dim=1)
 
 
 def block_size(n_items: int, device: torch.device) -> int:

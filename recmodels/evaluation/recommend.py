@@ -16,8 +16,6 @@ from recmodels.data.ids import IdMaps
 from recmodels.evaluation.ranking import block_size, top_items
 from recmodels.files import replacing
 
-SUFFIXES = (".csv", ".parquet")
-
 
 def known_items(data: RecDataset, which: str) -> Interactions | None:
     """Return the items of each user that are not recommended: those of training ("train"), of all splits ("all"), or
@@ -59,8 +57,7 @@ def write_table(path: Path, frames: Iterator[pd.DataFrame]) -> int:
     OSError if the file cannot be written.
     """
     n_rows = 0
-    opened = _parquet if path.suffix == ".parquet" else _csv
-    with replacing(path) as temporary, opened(temporary) as write:
+    with replacing(path) as temporary, SUFFIXES[path.suffix](temporary) as write:
         for frame in frames:
             write(frame)
             n_rows += len(frame)
@@ -81,3 +78,7 @@ def _parquet(path: Path) -> Iterator[Callable[[pd.DataFrame], Any]]:
     schema = pa.schema([("user", pa.string()), ("rank", pa.int64()), ("item", pa.string()), ("score", pa.float32())])
     with ParquetWriter(path, schema) as writer:
         yield lambda frame: writer.write_table(pa.Table.from_pandas(frame, schema, preserve_index=False))
+
+
+SUFFIXES = {".csv": _csv, ".parquet": _parquet}
+"""The ends of a table's name, and how each kind of file is written."""

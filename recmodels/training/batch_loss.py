@@ -66,12 +66,10 @@ class BatchLoss:
     epoch: int = 0
     batch_index: int = 0
     step: int = 0
-
-    def __post_init__(self) -> None:
-        self.value: float | None = None
-        self.terms: dict[str, Tensor] = {}
-        self.gradient_norm = 0.0
-        self._generators: _Generators | None = None
+    value: float | None = field(default=None, init=False)
+    terms: dict[str, Tensor] = field(default_factory=dict, init=False)
+    gradient_norm: float = field(default=0.0, init=False)
+    _generators: "_Generators | None" = field(default=None, init=False)
 
     def __call__(self, *, replay: bool = False) -> float:
         """The loss of the model. `replay`: with the random draws of the last call without it, as if there had been no

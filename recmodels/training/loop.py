@@ -12,8 +12,7 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from recmodels.data.dataset import RecDataset
-from recmodels.data.sampling import BatchSampler
+from recmodels.data import BatchSampler, RecDataset
 from recmodels.errors import TrainingDiverged
 from recmodels.evaluation import Evaluator
 from recmodels.models import Recommender

@@ -33,8 +33,7 @@ def make_optimizer(
     weight_decay >= 0, 0 <= momentum < 1 and initial_accumulator >= 0.
     """
     check_choice("optimizer", name, OPTIMIZERS)
-    given = {"learning_rate": learning_rate, "weight_decay": weight_decay, "momentum": momentum}
-    check_values(make_optimizer, given | {"initial_accumulator": initial_accumulator})
+    check_values(make_optimizer, locals())
     if momentum and name != "sgd":
         raise ValueError(f"momentum is for sgd alone, but the optimizer is {name}")
     if initial_accumulator and name != "adagrad":

@@ -72,15 +72,10 @@ def knobs(name: str) -> list[str]:
 
 
 def make_strategy(
-    name: str,
-    model: Recommender,
-    values: Mapping[str, Any] | None = None,
-    *,
-    clip_norm: float | None = None,
-    seed: int = 0,
+    name: str, model: Recommender, values: Mapping[str, Any] = {}, *, clip_norm: float | None = None, seed: int = 0
 ) -> Strategy:
-    """The strategy with these values of its knobs, the others at their defaults. ValueError for an unknown name or an
-    invalid value.
+    """Return the strategy with these values of its knobs, the others at their defaults. Raises ValueError for an
+    unknown name or an invalid value.
 
     `clip_norm`: the total norm to which the gradients of every step are clipped. `seed`: of the parts' random draws.
 
@@ -93,7 +88,6 @@ def make_strategy(
     Traceback (most recent call last):
     ValueError: rho >= 0 must hold, but got rho=-1
     """
-    values = values or {}
     if unknown := values.keys() - set(knobs(name)):
         raise ValueError(f"{name} has no {min(unknown)}; it has {', '.join(knobs(name)) or 'no knobs'}")
     layers: dict[str, Any] = {

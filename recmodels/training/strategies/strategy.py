@@ -83,8 +83,7 @@ class Strategy:
     def evaluation_weights(self) -> Iterator[None]:
         """Inside, the model has the evaluation weights: its own or their average, as the averaging says."""
         means = self.averaging.weights()
-        parameters = dict(self.model.named_parameters())
-        averaged = [parameters[name] for name in means]
+        averaged = [self.model.get_parameter(name) for name in means]
         with restoring(averaged):
             assign(averaged, list(means.values()))
             yield

@@ -171,7 +171,7 @@ def stepped(
     model: Recommender, name: str, knobs: Mapping[str, Any] | None = None, kind: str = "sgd", *, lr: float = 0.1
 ) -> Tensor:
     """The weights after one step on ROWS."""
-    run(make_strategy(name, model, knobs), optimizer_of(kind, model, lr=lr))
+    run(make_strategy(name, model, knobs or {}), optimizer_of(kind, model, lr=lr))
     return flat(model)
 
 
