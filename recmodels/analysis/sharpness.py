@@ -43,7 +43,7 @@ def sharpness(
 
 
 def _rise(loss: BatchLoss, rho: float) -> tuple[float, float]:
-    """The gradient's norm, and the rise of the loss after a step of length `rho` along it."""
+    """Return the gradient's norm, and the rise of the loss after a step of length `rho` along it."""
     before, norm = loss(), loss.gradient_norm
     if not norm:
         return 0.0, 0.0

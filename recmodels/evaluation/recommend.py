@@ -54,7 +54,7 @@ def best_items(
 def write_table(path: Path, frames: Iterator[pd.DataFrame]) -> int:
     """Write the frames, one below the other, as .csv or .parquet, whole or not at all; returns the number of rows.
 
-    OSError if the file cannot be written.
+    Raises OSError if the file cannot be written.
     """
     n_rows = 0
     with replacing(path) as temporary, SUFFIXES[path.suffix](temporary) as write:

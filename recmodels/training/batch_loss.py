@@ -37,12 +37,12 @@ class Counts:
 
 
 def total(terms: Terms) -> Tensor:
-    """The loss: the sum of its named terms."""
+    """Return the loss: the sum of its named terms."""
     return torch.stack(list(terms.values())).sum()
 
 
 class Transform(Protocol):
-    """Adds the gradient of the loss that is trained to the parameters; returns the model's loss, a scalar."""
+    """Adds the gradient of the trained loss to the parameters' gradients; returns the model's loss, a scalar."""
 
     def __call__(self, loss: "BatchLoss", *, replay: bool) -> Tensor: ...
 
@@ -72,8 +72,8 @@ class BatchLoss:
     _generators: "_Generators | None" = field(default=None, init=False)
 
     def __call__(self, *, replay: bool = False) -> float:
-        """The loss of the model. `replay`: with the random draws of the last call without it, as if there had been no
-        other. BadStep unless the loss and the norm of its gradient are finite."""
+        """Return the loss of the model. `replay`: repeat the random draws of the last call without `replay`, and leave
+        the generators as they were. Raises BadStep unless the loss and the norm of its gradient are finite."""
         self.model.zero_grad()
         loss = self.transform(self, replay=replay) if self.transform else self.accumulate(replay=replay)
         gradients = [gradient for _, gradient in self.gradients()]
@@ -85,9 +85,9 @@ class BatchLoss:
         return value
 
     def accumulate(self, objective: Callable[[Terms], Tensor] = total, *, replay: bool = False) -> Tensor:
-        """Run one forward pass, and one backward pass of `objective`, added to the gradients; returns the sum of the
-        terms. Running statistics follow the first pass over the batch only: the others are at weights that come and
-        go."""
+        """Run one forward pass, and one backward pass of `objective`, added to the gradients; return the sum of the
+        terms. Running statistics follow only the first pass over the batch: the others are at weights that are not
+        kept."""
         draws: AbstractContextManager[None] = nullcontext()
         if replay and self._generators:
             draws = self._generators.replayed()
@@ -103,7 +103,7 @@ class BatchLoss:
         return total(terms)
 
     def gradients(self) -> Iterator[tuple[nn.Parameter, Tensor]]:
-        """Each parameter that has a gradient, with it. Sparse gradients are made dense, as all layers expect them."""
+        """Yield each parameter that has a gradient, and the gradient, made dense if it is sparse."""
         for parameter in self.model.parameters():
             if parameter.grad is not None:
                 if parameter.grad.is_sparse:
@@ -124,7 +124,7 @@ class _Generators:
 
     @contextmanager
     def replayed(self) -> Iterator[None]:
-        """Draw again what was drawn from these states on; afterwards the generators are where they were before."""
+        """Inside, the generators start from these states; afterwards they are as before."""
         with torch.random.fork_rng(self.devices):
             torch.set_rng_state(self.cpu)
             for device, state in zip(self.devices, self.cuda, strict=True):
@@ -134,7 +134,7 @@ class _Generators:
 
 @contextmanager
 def without_side_effects(model: nn.Module) -> Iterator[None]:
-    """Passes made inside leave no trace in training: neither its random draws nor running statistics change."""
+    """Passes inside change neither the random draws of training nor running statistics."""
     devices = {parameter.device for parameter in model.parameters() if parameter.is_cuda}
     with torch.random.fork_rng(devices), _frozen_statistics(model):
         yield

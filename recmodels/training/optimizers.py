@@ -1,4 +1,4 @@
-"""The optimisers by name, with the benchmark's settings: library defaults but learning rate and weight decay."""
+"""The optimisers by name, with torch's defaults for everything but the settings of `make_optimizer`."""
 
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
@@ -26,11 +26,11 @@ def make_optimizer(
     momentum: ShareBelowOne = 0.0,
     initial_accumulator: NotNegative = 0.0,
 ) -> optim.Optimizer:
-    """The optimiser of this name. `initial_accumulator`: the start of Adagrad's sums of squares. `rate_factors`:
+    """Return the optimiser of this name. `initial_accumulator`: the start of Adagrad's sums of squares. `rate_factors`:
     parameters that learn at a multiple of the learning rate.
 
-    ValueError for a name that is not in OPTIMIZERS, for a setting of another optimiser, and unless learning_rate > 0,
-    weight_decay >= 0, 0 <= momentum < 1 and initial_accumulator >= 0.
+    Raises ValueError for a name that is not in OPTIMIZERS, for a setting of another optimiser, and unless
+    learning_rate > 0, weight_decay >= 0, 0 <= momentum < 1 and initial_accumulator >= 0.
     """
     check_choice("optimizer", name, OPTIMIZERS)
     check_values(make_optimizer, locals())

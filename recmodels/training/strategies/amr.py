@@ -32,7 +32,7 @@ class AMR(LossTransform):
     `adv_type`: "grad" as above; "sign", adv_eps * sign(Gamma_i); "rand", a random direction, as a control.
     `adv_warmup`: epochs of plain training before. `adv_freeze`: further gradients on a batch, such as Mirror Gradient's
     second, keep the perturbation of the first.
-    ValueError unless adv_eps, adv_weight and adv_warmup >= 0, and for a model whose loss reads no features.
+    Raises ValueError unless adv_eps, adv_weight and adv_warmup >= 0, and for a model whose loss reads no features.
     """
 
     needs_features: ClassVar = True
@@ -72,7 +72,7 @@ class AMR(LossTransform):
         self.rng.bit_generator.state = state["rng"]
 
     def _first_pass(self, loss: BatchLoss, items: Tensor, *, replay: bool) -> tuple[Tensor, list[Tensor]]:
-        """The loss of the model, whose gradient is added, and the perturbations of the features of `items` (n,),
+        """Return the loss of the model, whose gradient is added, and the perturbations of the features of `items` (n,),
         (n, F) for each table."""
         shapes = [(len(items), table.table.shape[1]) for table in self.tables]
         like = self.tables[0].table
@@ -95,5 +95,5 @@ class AMR(LossTransform):
 
 
 def _lengths(parts: Sequence[Tensor]) -> Tensor:
-    """The length of each row over all parts side by side, (n,)."""
+    """Return the length of each row over all parts side by side, (n,)."""
     return torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(part, dim=1) for part in parts]), dim=0)

@@ -43,7 +43,7 @@ class _RunningMean(Averaging):
 
 @dataclass(kw_only=True, eq=False)
 class EMA(_RunningMean):
-    """The exponential moving average after each batch, with the weights of the first t batches brought to sum 1.
+    """The exponential moving average after each batch, normalised from the first batch on.
 
     Mean_t = sum_i decay^(t-i) theta_i / sum_i decay^(t-i); decay=0 is plain training. ValueError unless
     0 <= decay < 1.

@@ -25,7 +25,7 @@ from recmodels.training.batch_loss import Batches, BatchLoss, Counts
 
 @dataclass(kw_only=True, eq=False)
 class Part:
-    """One layer's method: a keyword dataclass whose fields are its knobs. ValueError for an invalid knob."""
+    """The method of one layer: a keyword dataclass whose fields are its knobs. Raises ValueError for an invalid one."""
 
     layer: ClassVar[str]
     """The layer that the part belongs to, set by the four base classes."""
@@ -52,11 +52,11 @@ class Part:
         self.epoch = epoch
 
     def report(self) -> dict[str, float]:
-        """Figures worth a curve, by name."""
+        """Return figures worth a curve, by name."""
         return {}
 
     def state_dict(self) -> dict[str, Any]:
-        """The state that a restored run needs between epochs."""
+        """Return the state that a restored run needs between epochs."""
         return {}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -70,7 +70,7 @@ class LossTransform(Part, ABC):
 
     @abstractmethod
     def __call__(self, loss: BatchLoss, *, replay: bool) -> Tensor:
-        """Add the gradient of the transformed loss; returns the model's loss, a scalar."""
+        """Add the gradient of the transformed loss; return the model's loss, a scalar."""
 
 
 class Oracle(Part):
@@ -79,7 +79,7 @@ class Oracle(Part):
     layer = "oracle"
 
     def gradient(self, loss: BatchLoss, *, replay: bool = False) -> float:
-        """Leave a direction in the parameters' `grad`; returns the loss at the weights, which are as before."""
+        """Leave a direction in the parameters' `grad`; return the loss at the weights, which stay as they were."""
         return loss(replay=replay)
 
 
@@ -113,7 +113,7 @@ class Update:
 
     @contextmanager
     def learning_rate_times(self, factor: float) -> Iterator[None]:
-        """The optimiser with its learning rates multiplied by `factor`; afterwards they are as before."""
+        """Inside, the learning rates are multiplied by `factor`; afterwards they are as before."""
         rates = [group["lr"] for group in self.optimizer.param_groups]
         for group in self.optimizer.param_groups:
             group["lr"] *= factor
@@ -141,7 +141,7 @@ class Rule(Part):
         update()
 
     def penalty(self, learning_rate: float, squared_norm: float) -> dict[str, float]:
-        """The terms that the rule adds to the loss, to first order, by name; `squared_norm`: of the gradient."""
+        """Return the terms that the rule adds to the loss, to first order, by name; `squared_norm`: of the gradient."""
         return {}
 
 
@@ -157,13 +157,13 @@ class Averaging(Part):
         """Called after each epoch, before its evaluation."""
 
     def weights(self) -> dict[str, Tensor]:
-        """The averages by the parameter's name; empty while there are none."""
+        """Return the averages by the parameter's name; empty while there are none."""
         return {}
 
 
 @contextmanager
 def restoring(parameters: Sequence[nn.Parameter]) -> Iterator[None]:
-    """Afterwards the parameters have the values that they had before, bit for bit and in place."""
+    """Restore the values of the parameters on leaving, bit for bit and in place."""
     before = [parameter.detach().clone() for parameter in parameters]
     try:
         yield

@@ -36,7 +36,7 @@ ALIASES = {"sam_mg": ("sam", "mg")}
 """Reconstructions that are compositions. `sam_mg`: the mirror part of Srivastava, Wu, Sharpness-Aware Mirror Gradient,
 ICCV 2025 Workshops, from its abstract."""
 CONTROLS = ("plain_lr", "plain_repeat")
-"""Controls that a gain over plain training has to be compared with as well."""
+"""Strategies that a gain over plain training has to beat as well."""
 STRATEGIES = ("plain", *PARTS, *ALIASES)
 """All names that a composition may be made of."""
 
@@ -60,7 +60,7 @@ def parts_of(name: str) -> dict[str, type[Part]]:
 
 
 def is_reconstruction(name: str) -> bool:
-    """True for a method that was rebuilt from less than its full text: its results are not those of its paper."""
+    """Return whether the method was rebuilt from less than its full text: its results are not its paper's."""
     parts = parts_of(name)
     composed = any(parts.keys() >= {*names} for names in ALIASES.values())
     return composed or any(part.reconstruction for part in parts.values())

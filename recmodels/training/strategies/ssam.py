@@ -24,7 +24,7 @@ class SparseSAM(Scoped):
     """eps = rho g / ||g|| * mask: the length is that of the whole gradient, so masking shortens eps (`renorm`: it is
     rho again). A share `sparsity` of the weights is masked out; the mask is renewed every `mask_every` epochs.
 
-    sparsity=0 is SAM, sparsity=1 plain training. ValueError unless 0 <= sparsity <= 1 and mask_every >= 1.
+    sparsity=0 is SAM, sparsity=1 plain training. Raises ValueError unless 0 <= sparsity <= 1 and mask_every >= 1.
     """
 
     sparsity: Share = 0.5
@@ -64,12 +64,12 @@ class SparseSAM(Scoped):
         self.rng.bit_generator.state = state["rng"]
 
     def _perturb_largest(self, scores: Tensor) -> None:
-        """Mask all but the `n_perturbed` largest of the scores (N,), over all parameters together."""
+        """Mask all weights but those with the `n_perturbed` largest scores (N,), over all parameters together."""
         self.mask = torch.zeros_like(scores, dtype=torch.bool)
         self.mask[scores.topk(self.n_perturbed, sorted=False).indices] = True
 
     def _random(self) -> Tensor:
-        """Uniform in [0, 1), one per weight."""
+        """Return uniform draws from [0, 1), one for each weight."""
         return torch.from_numpy(self.rng.random(self.size, dtype=np.float32)).to(self.device)
 
 
@@ -78,9 +78,10 @@ class FisherSAM(SparseSAM):
     """SSAM-F: perturbed are the weights with the largest empirical Fisher information, the mean of the squared
     gradients of `n_fisher` extra batches, of `fisher_batch` interactions (0: as many as in training).
 
-    The first mask is there before the first step, and ties at zero are broken at random (the reference's first step is
-    plain, its samples are single: fisher_batch=1). `report`: the share of weights that no sample touched.
-    ValueError unless n_fisher >= 1 and fisher_batch >= 0.
+    The first mask is made before the first step, and ties at zero are broken at random; in the reference code the first
+    step is plain, and samples are single interactions (fisher_batch=1). `report`: the share of weights with no
+    information.
+    Raises ValueError unless n_fisher >= 1 and fisher_batch >= 0.
     """
 
     n_fisher: CountFromOne = 16
@@ -93,7 +94,7 @@ class FisherSAM(SparseSAM):
         information = torch.cat([torch.zeros_like(each).flatten() for each in self.parameters.values()])
         with without_side_effects(self.model):
             for loss in islice(self._samples(batches), self.n_fisher):
-                with suppress(BadStep):  # what cannot be measured counts as zero
+                with suppress(BadStep):  # a batch that cannot be measured counts as zero
                     loss()
                     information += torch.cat([_gradient(each).square().flatten() for each in self.parameters.values()])
         untouched = information == 0
@@ -116,7 +117,7 @@ class DynamicSAM(SparseSAM):
 
     n = floor(min(d K, N - K)) for K perturbed of N weights and d = d0 (1 + cos(pi e / horizon)) / 2 in epoch e from 0,
     d = 0 beyond the horizon. The score is |gradient|, |weight| or random. The number of perturbed weights stays the
-    same (in the reference it shrinks at times). ValueError unless 0 <= d0 <= 1 and horizon >= 1.
+    same (in the reference it shrinks at times). Raises ValueError unless 0 <= d0 <= 1 and horizon >= 1.
     """
 
     d0: Share = 0.5

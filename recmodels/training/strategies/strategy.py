@@ -25,7 +25,7 @@ class Strategy:
     A batch whose loss or gradient is not finite is skipped; the weights stay as they were before it or, if only the
     second step of Mirror Gradient failed, as the first step left them. MAX_BAD_STEPS such batches in a row end the
     training. `clip_norm`: the total norm to which the gradients of every step are clipped, None for no clipping.
-    `seed`: of the random draws of the parts. ValueError unless clip_norm > 0.
+    `seed`: for the random draws of the parts. Raises ValueError unless clip_norm > 0.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class Strategy:
             part.attach(model, np.random.default_rng([seed, *layer.encode()]))
 
     def loss(self, rows: Tensor, *, epoch: int = 0, batch_index: int = 0, step: int = 0) -> BatchLoss:
-        """The loss of a batch (3, B) as this strategy trains it; `BatchLoss` explains the numbers."""
+        """Return the loss of a batch (3, B) as this strategy trains it; `BatchLoss` explains the numbers."""
         return BatchLoss(self.model, rows, self.counts, self.transform, epoch=epoch, batch_index=batch_index, step=step)
 
     def new_epoch(self, epoch: int, batches: Batches) -> None:
@@ -60,7 +60,7 @@ class Strategy:
             part.new_epoch(epoch, batches)
 
     def step(self, loss: BatchLoss, optimizer: Optimizer) -> None:
-        """Train on one batch. TrainingDiverged after MAX_BAD_STEPS skipped batches in a row."""
+        """Train on one batch. Raises TrainingDiverged after MAX_BAD_STEPS skipped batches in a row."""
         update = Update(optimizer, self.clip_norm, self.counts)
         try:
             self.rule.step(partial(self.oracle.gradient, loss), update, loss)
@@ -81,7 +81,7 @@ class Strategy:
 
     @contextmanager
     def evaluation_weights(self) -> Iterator[None]:
-        """Inside, the model has the evaluation weights: its own or their average, as the averaging says."""
+        """Inside, the model has the evaluation weights: its own, or their average if there is an averaging."""
         means = self.averaging.weights()
         averaged = [self.model.get_parameter(name) for name in means]
         with restoring(averaged):
@@ -89,16 +89,16 @@ class Strategy:
             yield
 
     def weights(self) -> dict[str, Tensor]:
-        """A copy of the model's state dict with the evaluation weights."""
+        """Return a copy of the model's state dict with the evaluation weights."""
         weights = self.model.state_dict() | self.averaging.weights()
         return {name: tensor.detach().clone() for name, tensor in weights.items()}
 
     def report(self) -> dict[str, float]:
-        """The parts' figures that are worth a curve, by name."""
+        """Return the parts' figures that are worth a curve, by name."""
         return {name: value for part in self.parts.values() for name, value in part.report().items()}
 
     def state_dict(self) -> dict[str, Any]:
-        """The state that a restored run needs between epochs."""
+        """Return the state that a restored run needs between epochs."""
         parts = {name: part.state_dict() for name, part in self.parts.items()}
         return {"parts": parts, "counts": asdict(self.counts), "bad_in_a_row": self.bad_in_a_row}
 
