@@ -63,7 +63,7 @@ class Evaluator:
         self.candidates = None if data.candidates is None else data.candidates[split]
 
     def __call__(self, users: Tensor, items: Tensor) -> dict[str, float]:
-        """Return metrics such as "recall@20" from final users (U, D) and items (I, D): means over the evaluated users."""
+        """Return metrics such as "recall@20", means over the evaluated users, from users (U, D) and items (I, D)."""
         return self.per_user(users, items).mean(self.ks)
 
     @torch.no_grad()
