@@ -6,7 +6,7 @@ NAMES = ("recall", "precision", "map", "ndcg", "hit")
 
 
 class Metric(str):
-    """A ranking metric of the best `k` items as text, such as `recall@20`. ValueError for an unknown name or form."""
+    """A ranking metric of the best `k` items as text, such as `recall@20`. Raises ValueError for any other text."""
 
     __slots__ = ()
 

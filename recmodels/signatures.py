@@ -30,33 +30,32 @@ KINDS: dict[Any, tuple[Any, str]] = {
 
 
 def keywords(made_by: Callable[..., Any]) -> dict[str, Any]:
-    """Keyword-only argument of a class or function -> its type hint without a range, in the order of the signature."""
+    """Return the keyword-only arguments of a class or function in order: name -> type hint without its range."""
     return {name: _hint_and_ranges(annotation)[0] for name, annotation in _annotations(made_by).items()}
 
 
 def choices(hint: Any) -> tuple[Any, ...]:
-    """The values that a Literal type hint allows; () for any other hint."""
+    """Return the values that a Literal type hint allows; () for any other hint."""
     return get_args(hint) if get_origin(hint) is Literal else ()
 
 
 def check_choice(name: str, value: Any, allowed: Iterable[Any]) -> None:
-    """ValueError unless `value` is one of the `allowed` ones."""
+    """Raise ValueError unless `value` is one of the `allowed` ones."""
     allowed = tuple(allowed)
     if value not in allowed:
         raise ValueError(f"{name} must be one of {', '.join(map(str, allowed))}, but got {value!r}")
 
 
 def check_value(name: str, value: Any, annotation: Any) -> None:
-    """ValueError unless the value fits the annotation: a choice of a Literal; or a finite number, a whole number, true
-    or false, a text, in the Range if there is one. Any other annotation allows everything."""
+    """Raise ValueError unless the value fits the annotation: one of a Literal's choices; or a finite number, a whole
+    number, true or false, a text, each in its Range if there is one. Any other annotation allows everything."""
     hint, *ranges = _hint_and_ranges(annotation)
     if choices(hint):
         check_choice(name, value, choices(hint))
     if hint in KINDS:
         types, kind = KINDS[hint]
-        wrong = not isinstance(value, types) or isinstance(value, bool) != (
-            hint is bool
-        )  # Python counts True as an int
+        is_bool = isinstance(value, bool)  # Python counts True as an int
+        wrong = not isinstance(value, types) or is_bool != (hint is bool)
         if wrong or (hint is float and not math.isfinite(value)):
             raise ValueError(f"{name} must be {kind}, but got {value!r}")
     for each in ranges:
@@ -65,7 +64,7 @@ def check_value(name: str, value: Any, annotation: Any) -> None:
 
 
 def check_values(made_by: Callable[..., Any], values: Mapping[str, Any]) -> None:
-    """ValueError unless each of the `values` fits the annotation of its keyword, see `check_value`."""
+    """Raise ValueError unless each of the `values` fits the annotation of its keyword, see `check_value`."""
     for name, annotation in _annotations(made_by).items():
         if name in values:
             check_value(name, values[name], annotation)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tuning.execution.observer import Observer
-    from tuning.records.folder import SearchFolder
+    from tuning.records import SearchFolder
     from tuning.search import Outcome, Search
     from tuning.space.catalogue import search_space
     from tuning.spec import SearchSpec

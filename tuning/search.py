@@ -17,12 +17,10 @@ from tuning.execution.ray_tune.settings import prepare
 from tuning.execution.trial import build
 from tuning.export.mmrec import check_mmrec
 from tuning.export.winner import export_best
-from tuning.proposals.queue import choose_sampler, remaining
+from tuning.proposals import choose_sampler, remaining
 from tuning.proposals.study import Study
-from tuning.records.environment import Environment
-from tuning.records.folder import SearchFolder
-from tuning.records.selection import winner
-from tuning.records.trials import TrialRecord, TrialResult, record_of
+from tuning.records import Environment, SearchFolder, TrialRecord, TrialResult, winner
+from tuning.records.trials import record_of
 from tuning.reports.search_report import summary_markdown
 from tuning.space.catalogue import check_space
 from tuning.spec import Scores, SearchSpec
@@ -158,8 +156,8 @@ class Search:
         if record.test or record.best_epoch is None or not trial.best_weights(record.best_epoch).exists():
             return record
         state = build(trial.plan(), self.spec.model, self.data, torch.device("cpu"))
-        weights = load_weights(trial.best_weights(record.best_epoch))
-        return replace(record, test=evaluate(state.model, self.data, "test", self.spec.training.cutoffs, weights))
+        state.model.load_state_dict(load_weights(trial.best_weights(record.best_epoch)))
+        return replace(record, test=evaluate(state.model, self.data, "test", self.spec.training.cutoffs))
 
 
 def recover(folder: SearchFolder, study: Study) -> None:

@@ -36,13 +36,13 @@ class PairedTest:
 
 
 def pair_by_key(ours: Mapping[int, float], theirs: Mapping[int, float]) -> Pair:
-    """The values of the keys, users or seeds, that both have, keys ascending."""
+    """Return the values of the keys, users or seeds, that both have, keys ascending."""
     shared = sorted(ours.keys() & theirs.keys())
     return Pair(*(np.array([values[key] for key in shared], dtype=np.float64) for values in (ours, theirs)))
 
 
 def paired_tests(pairs: Mapping[str, Pair]) -> dict[str, PairedTest]:
-    """A test per name, p after Holm's correction for their number. A pair of fewer than two values has none."""
+    """Return a test per name, p after Holm's correction for their number. A pair of fewer than two values has none."""
     found = {name: _paired_test(pair) for name, pair in pairs.items() if len(pair.ours) > 1}
     ordered = sorted(found, key=lambda name: found[name].p)
     highest = 0.0

@@ -30,11 +30,11 @@ class PerUser:
     n_positives: Tensor
 
     def values(self, metric: Metric) -> Tensor:
-        """The metric of each user, (B,) float64."""
+        """Return the metric of each user, (B,) float64."""
         return METRICS[metric.name](self.hits, self.n_positives, metric.k)
 
     def mean(self, ks: Sequence[int]) -> dict[str, float]:
-        """Every metric at every k, such as "recall@20": the mean over the users, each with equal weight."""
+        """Return every metric at every k, such as "recall@20": the mean over the users, each with equal weight."""
         names = [Metric(f"{name}@{k}") for name in METRICS for k in ks]
         return {name: float(self.values(name).mean()) for name in names}
 
@@ -42,8 +42,8 @@ class PerUser:
 class Evaluator:
     """Ranks one split of a data set by the set's protocol; every metric at every k of `ks`.
 
-    All items but the user's training items are ranked (the benchmark's protocol), or the one positive of each user
-    among the candidates that the data set names, if it does. Users without a positive in the split are left out.
+    All items but the user's training items are ranked (the benchmark's protocol); if the data set names candidates, the
+    one positive of each user is ranked among these. Users without a positive in the split are left out.
 
     >>> from recmodels.data import load_dataset
     >>> from recmodels.models import MODELS
@@ -63,19 +63,19 @@ class Evaluator:
         self.candidates = None if data.candidates is None else data.candidates[split]
 
     def __call__(self, users: Tensor, items: Tensor) -> dict[str, float]:
-        """Metrics such as "recall@20" from final embeddings (U, D) and (I, D): means over the evaluated users."""
+        """Return metrics such as "recall@20", means over the evaluated users, from users (U, D) and items (I, D)."""
         return self.per_user(users, items).mean(self.ks)
 
     @torch.no_grad()
     def per_user(self, users: Tensor, items: Tensor) -> PerUser:
-        """The hits of each evaluated user from final embeddings (U, D) and (I, D), up to the largest k."""
+        """Return the hits of each evaluated user from final embeddings (U, D) and (I, D), up to the largest k."""
         if self.candidates is None:
             return rank_all(users, items, self.positives, self.data.train, max(self.ks))
         return rank_candidates(users, items, self.positives, self.candidates, max(self.ks))
 
 
 def rank_all(users: Tensor, items: Tensor, positives: Interactions, seen: Interactions, k: int) -> PerUser:
-    """The best min(k, items) of all items but the `seen` ones, for each user with `positives`."""
+    """Return the best min(k, items) of all items but the `seen` ones, for each user with `positives`."""
     device, n_items = users.device, len(items)
     counts = shared_tensor(positives.counts).to(device)
     evaluated = counts.nonzero().squeeze(1)  # (B,)
@@ -91,7 +91,7 @@ def rank_all(users: Tensor, items: Tensor, positives: Interactions, seen: Intera
 def rank_candidates(
     users: Tensor, items: Tensor, positives: Interactions, negatives: NDArray[np.int64], k: int
 ) -> PerUser:
-    """The first k ranks of each user's one positive among `negatives` (B, N), as AMR's reference code ranks.
+    """Return the first k ranks of each user's one positive among `negatives` (B, N), as AMR's reference code ranks.
 
     `negatives`: a row for each user with a positive, ascending; an item that a row repeats counts as often. An item
     with the positive's score ranks above it.
@@ -111,7 +111,7 @@ def rank_candidates(
 def top_items(
     users: Tensor, items: Tensor, block: Tensor, k: int, seen: Interactions | None = None
 ) -> tuple[Tensor, Tensor]:
-    """Scores and numbers of the best items of the users in `block` (b,), best first, (b, min(k, items)) each.
+    """Return scores and numbers of the best items of the users in `block` (b,), best first, (b, min(k, items)) each.
 
     Items that are `seen` have a score of minus infinity, and so come last.
     """
@@ -123,11 +123,10 @@ def top_items(
         within = torch.arange(len(row), device=block.device) - (count.cumsum(0) - count)[row]
         columns = shared_tensor(seen.items).to(block.device)[start[row] + within]
         scores[row, columns] = -torch.inf
-    best = scores.topk(min(k, len(items)), dim=1)
-    return best.values, best.indices
+    return scores.topk(min(k, len(items)), dim=1)
 
 
 def block_size(n_items: int, device: torch.device) -> int:
-    """Number of users that are scored at a time."""
+    """Return the number of users that are scored at a time."""
     n_scores = BLOCK_SCORES if device.type == "cpu" else 32 * BLOCK_SCORES
     return max(1, n_scores // n_items)

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,35 +16,10 @@ from recmodels.data.ids import IdMaps
 from recmodels.evaluation.ranking import block_size, top_items
 from recmodels.files import replacing
 
-SUFFIXES = (".csv", ".parquet")
-
-Ints = NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class Block:
-    """The best items of some users, best first: user, rank from 1, item and score, (n,) each."""
-
-    users: Ints
-    ranks: Ints
-    items: Ints
-    scores: NDArray[np.float32]
-
-    def frame(self, ids: IdMaps) -> pd.DataFrame:
-        """The rows in the original ids of the data."""
-        return pd.DataFrame(
-            {
-                "user": [ids.users[user] for user in self.users],
-                "rank": self.ranks,
-                "item": [ids.items[item] for item in self.items],
-                "score": self.scores,
-            }
-        )
-
 
 def known_items(data: RecDataset, which: str) -> Interactions | None:
-    """The items of each user that are not recommended: of training ("train"), of all splits ("all"), or no items
-    ("none": None)."""
+    """Return the items of each user that are not recommended: those of training ("train"), of all splits ("all"), or
+    None ("none")."""
     if which == "none":
         return None
     splits = (data.train, data.valid, data.test) if which == "all" else (data.train,)
@@ -54,26 +28,36 @@ def known_items(data: RecDataset, which: str) -> Interactions | None:
 
 
 @torch.no_grad()
-def best_items(embedded: tuple[Tensor, Tensor], chosen: Ints, top: int, known: Interactions | None) -> Iterator[Block]:
-    """The `top` items of the `chosen` users (n,), or fewer if a user knows the rest, in blocks that bound the memory.
+def best_items(
+    embedded: tuple[Tensor, Tensor], chosen: NDArray[np.int64], top: int, known: Interactions | None, ids: IdMaps
+) -> Iterator[pd.DataFrame]:
+    """Yield the `top` items of the `chosen` users (n,), or fewer if a user knows the rest, in blocks that bound the
+    memory.
 
-    `embedded`: final users (U, D) and items (I, D); their inner products are the scores.
+    `embedded`: final users (U, D) and items (I, D); their inner products are the scores. The columns of a block: user
+    and item in the original ids, rank from 1, score. Users are in their order, each with the best item first.
     """
     users, items = embedded
     for block in torch.from_numpy(chosen).to(users.device).split(block_size(len(items), users.device)):
         scores, best = (each.cpu().numpy() for each in top_items(users, items, block, top, known))
         row, place = np.nonzero(scores > -np.inf)
-        yield Block(block.cpu().numpy()[row], place + 1, best[row, place], scores[row, place])
+        yield pd.DataFrame(
+            {
+                "user": [ids.users[user] for user in block.cpu().numpy()[row]],
+                "rank": place + 1,
+                "item": [ids.items[item] for item in best[row, place]],
+                "score": scores[row, place],
+            }
+        )
 
 
 def write_table(path: Path, frames: Iterator[pd.DataFrame]) -> int:
     """Write the frames, one below the other, as .csv or .parquet, whole or not at all; returns the number of rows.
 
-    OSError if the file cannot be written.
+    Raises OSError if the file cannot be written.
     """
     n_rows = 0
-    opened = _parquet if path.suffix == ".parquet" else _csv
-    with replacing(path) as temporary, opened(temporary) as write:
+    with replacing(path) as temporary, SUFFIXES[path.suffix](temporary) as write:
         for frame in frames:
             write(frame)
             n_rows += len(frame)
@@ -91,7 +75,10 @@ def _parquet(path: Path) -> Iterator[Callable[[pd.DataFrame], Any]]:
     import pyarrow as pa
     from pyarrow.parquet import ParquetWriter
 
-    fields = {"user": pa.string(), "rank": pa.int64(), "item": pa.string(), "score": pa.float32()}
-    schema = pa.schema(list(fields.items()))
+    schema = pa.schema([("user", pa.string()), ("rank", pa.int64()), ("item", pa.string()), ("score", pa.float32())])
     with ParquetWriter(path, schema) as writer:
         yield lambda frame: writer.write_table(pa.Table.from_pandas(frame, schema, preserve_index=False))
+
+
+SUFFIXES = {".csv": _csv, ".parquet": _parquet}
+"""The ends of a table's name, and how each kind of file is written."""

@@ -14,11 +14,10 @@ from recmodels.signatures import choices, keywords
 from recmodels.testing.models import small_data
 from recmodels.training.batch_loss import BatchLoss, Counts
 from recmodels.training.optimizers import OPTIMIZERS, make_optimizer
-from recmodels.training.strategies.base import Averaging, LossTransform, Oracle, Part, Rule
+from recmodels.training.strategies.base import Part
 from recmodels.training.strategies.names import parts_of
 from recmodels.training.strategies.strategy import Strategy
 
-BASES: dict[str, type[Part]] = {"transform": LossTransform, "oracle": Oracle, "rule": Rule, "averaging": Averaging}
 INVALID: dict[Any, tuple[Any, ...]] = {
     float: ("1", True, None, float("nan"), float("inf")),
     int: ("1", True, None, 1.5),
@@ -42,10 +41,8 @@ def check_strategy(strategy: str | type[Part], **knobs: Any) -> None:
     >>> from recmodels.training.strategies.mg import MirrorGradient
     >>> check_strategy(MirrorGradient, interval=2)
     """
-    if isinstance(strategy, str):
-        parts = parts_of(strategy)
-    else:
-        parts = {layer: strategy for layer, base in BASES.items() if issubclass(strategy, base)}
+    classes = parts_of(strategy).values() if isinstance(strategy, str) else [strategy]
+    parts = {part.layer: part for part in classes}
     if unknown := knobs.keys() - {name for part in parts.values() for name in keywords(part)}:
         raise ValueError(f"{strategy} has no {min(unknown)}")
     for part in parts.values():

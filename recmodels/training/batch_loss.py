@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import KW_ONLY, astuple, dataclass, field
 from typing import Any, Protocol
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import get_total_norm
@@ -36,12 +37,12 @@ class Counts:
 
 
 def total(terms: Terms) -> Tensor:
-    """The loss: the sum of its named terms."""
+    """Return the loss: the sum of its named terms."""
     return torch.stack(list(terms.values())).sum()
 
 
 class Transform(Protocol):
-    """Adds the gradient of the loss that is trained to the parameters; returns the model's loss, a scalar."""
+    """Adds the gradient of the trained loss to the parameters' gradients; returns the model's loss, a scalar."""
 
     def __call__(self, loss: "BatchLoss", *, replay: bool) -> Tensor: ...
 
@@ -50,31 +51,29 @@ class Transform(Protocol):
 class BatchLoss:
     """Calling it clears the gradients, evaluates the batch's loss at the current weights and runs the backward pass.
 
-    `rows`: users, positives and negatives (3, B), the same in every call. `epoch`, `batch_index` and `step` count from
-    0: the epoch, the batch in its epoch, the batch in the whole training. `transform` turns the model's loss into the
-    one that is trained; None: they are the same.
-    `value`, `terms`: the model's loss and its named terms in the first call, the one at the weights before the step;
-    `value` is None before that call, and stays None if it was not finite.
+    `rows`: users, positives and negatives (3, B), the same in every call. `counts` takes the passes. `transform` turns
+    the model's loss into the one that is trained; None: they are the same. `epoch`, `batch_index` and `step` count from
+    0: the epoch, the batch in its epoch, the batch in the whole training.
+    `value`, `terms`: the model's loss and its named terms in the first call, which is at the weights before the step;
+    `value` is None before that call, and stays None if it was not finite. `gradient_norm`: in the last call.
     """
 
     model: Recommender
     rows: Tensor
+    counts: Counts = field(default_factory=Counts)
+    transform: Transform | None = None
     _: KW_ONLY
     epoch: int = 0
     batch_index: int = 0
     step: int = 0
-    counts: Counts = field(default_factory=Counts)
-    transform: Transform | None = None
-
-    def __post_init__(self) -> None:
-        self.value: float | None = None
-        self.terms: dict[str, Tensor] = {}
-        self.gradient_norm = 0.0
-        self._generators: _Generators | None = None
+    value: float | None = field(default=None, init=False)
+    terms: dict[str, Tensor] = field(default_factory=dict, init=False)
+    gradient_norm: float = field(default=0.0, init=False)
+    _generators: "_Generators | None" = field(default=None, init=False)
 
     def __call__(self, *, replay: bool = False) -> float:
-        """The loss of the model. `replay`: with the random draws of the last call without it, as if there had been no
-        other. BadStep unless the loss and the norm of its gradient are finite."""
+        """Return the loss of the model. `replay`: repeat the random draws of the last call without `replay`, and leave
+        the generators as they were. Raises BadStep unless the loss and the norm of its gradient are finite."""
         self.model.zero_grad()
         loss = self.transform(self, replay=replay) if self.transform else self.accumulate(replay=replay)
         gradients = [gradient for _, gradient in self.gradients()]
@@ -86,9 +85,9 @@ class BatchLoss:
         return value
 
     def accumulate(self, objective: Callable[[Terms], Tensor] = total, *, replay: bool = False) -> Tensor:
-        """Run one forward pass, and one backward pass of `objective`, added to the gradients; returns the sum of the
-        terms. Running statistics follow the first pass over the batch only: the others are at weights that come and
-        go."""
+        """Run one forward pass, and one backward pass of `objective`, added to the gradients; return the sum of the
+        terms. Running statistics follow only the first pass over the batch: the others are at weights that are not
+        kept."""
         draws: AbstractContextManager[None] = nullcontext()
         if replay and self._generators:
             draws = self._generators.replayed()
@@ -104,12 +103,16 @@ class BatchLoss:
         return total(terms)
 
     def gradients(self) -> Iterator[tuple[nn.Parameter, Tensor]]:
-        """Each parameter that has a gradient, with it. Sparse gradients are made dense, as all layers expect them."""
+        """Yield each parameter that has a gradient, and the gradient, made dense if it is sparse."""
         for parameter in self.model.parameters():
             if parameter.grad is not None:
                 if parameter.grad.is_sparse:
                     parameter.grad = parameter.grad.to_dense()
                 yield parameter, parameter.grad
+
+
+Batches = Callable[[np.random.Generator], Iterator[BatchLoss]]
+"""Batches without end in the order that the generator draws, for parts that measure the loss beside the training."""
 
 
 class _Generators:
@@ -121,7 +124,7 @@ class _Generators:
 
     @contextmanager
     def replayed(self) -> Iterator[None]:
-        """Draw again what was drawn from these states on; afterwards the generators are where they were before."""
+        """Inside, the generators start from these states; afterwards they are as before."""
         with torch.random.fork_rng(self.devices):
             torch.set_rng_state(self.cpu)
             for device, state in zip(self.devices, self.cuda, strict=True):
@@ -131,7 +134,7 @@ class _Generators:
 
 @contextmanager
 def without_side_effects(model: nn.Module) -> Iterator[None]:
-    """Passes made inside leave no trace in training: neither its random draws nor running statistics change."""
+    """Passes inside change neither the random draws of training nor running statistics."""
     devices = {parameter.device for parameter in model.parameters() if parameter.is_cuda}
     with torch.random.fork_rng(devices), _frozen_statistics(model):
         yield

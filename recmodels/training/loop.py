@@ -12,8 +12,7 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from recmodels.data.dataset import RecDataset
-from recmodels.data.sampling import BatchSampler
+from recmodels.data import BatchSampler, RecDataset
 from recmodels.errors import TrainingDiverged
 from recmodels.evaluation import Evaluator
 from recmodels.models import Recommender
@@ -51,7 +50,7 @@ class TrainingState:
     epoch: int = 0
 
     def state_dict(self) -> dict[str, Any]:
-        """All of it, torch's generators included, so that a restored run goes on as if never interrupted."""
+        """Return all of it, with torch's generators: a restored run goes on as if it had not been interrupted."""
         return {
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
@@ -79,8 +78,8 @@ def train(
 ) -> Iterator[EpochReport]:
     """Train from epoch `state.epoch` on until `max_epochs` are done; yields a report after each, with its evaluation.
 
-    A model without parameters has one epoch, of no batches. TrainingDiverged if losses or gradients keep being NaN or
-    infinite.
+    A model without parameters has one epoch, of no batches. Raises TrainingDiverged if losses or gradients keep being
+    NaN or infinite.
 
     >>> import numpy as np
     >>> from recmodels.data import load_dataset
@@ -112,7 +111,7 @@ def train(
 
 
 def _train_epoch(state: TrainingState, sampler: BatchSampler, device: torch.device) -> tuple[float, dict[str, float]]:
-    """The means over the epoch's batches of the loss and of its named terms."""
+    """Return the means over the epoch's batches of the loss and of its named terms."""
     epoch, strategy = state.epoch, state.strategy
 
     def batches(rng: np.random.Generator) -> Iterator[BatchLoss]:

@@ -1,4 +1,4 @@
-"""The optimisers by name, with the benchmark's settings: library defaults but learning rate and weight decay."""
+"""The optimisers by name, with torch's defaults for everything but the settings of `make_optimizer`."""
 
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
@@ -26,26 +26,24 @@ def make_optimizer(
     momentum: ShareBelowOne = 0.0,
     initial_accumulator: NotNegative = 0.0,
 ) -> optim.Optimizer:
-    """The optimiser of this name. `initial_accumulator`: the start of Adagrad's sums of squares. `rate_factors`:
+    """Return the optimiser of this name. `initial_accumulator`: the start of Adagrad's sums of squares. `rate_factors`:
     parameters that learn at a multiple of the learning rate.
 
-    ValueError for a name that is not in OPTIMIZERS, for a setting of another optimiser, and unless learning_rate > 0,
-    weight_decay >= 0, 0 <= momentum < 1 and initial_accumulator >= 0.
+    Raises ValueError for a name that is not in OPTIMIZERS, for a setting of another optimiser, and unless
+    learning_rate > 0, weight_decay >= 0, 0 <= momentum < 1 and initial_accumulator >= 0.
     """
     check_choice("optimizer", name, OPTIMIZERS)
-    given = {"learning_rate": learning_rate, "weight_decay": weight_decay, "momentum": momentum}
-    check_values(make_optimizer, given | {"initial_accumulator": initial_accumulator})
+    check_values(make_optimizer, locals())
     if momentum and name != "sgd":
         raise ValueError(f"momentum is for sgd alone, but the optimizer is {name}")
     if initial_accumulator and name != "adagrad":
         raise ValueError(f"initial_accumulator is for adagrad alone, but the optimizer is {name}")
-    special = {"momentum": momentum} if momentum else {}
-    special |= {"initial_accumulator_value": initial_accumulator} if initial_accumulator else {}
+    special = {"sgd": {"momentum": momentum}, "adagrad": {"initial_accumulator_value": initial_accumulator}}
     by_factor: dict[float, list[nn.Parameter]] = {1.0: []}  # torch takes an empty group, but no empty list
     for parameter in parameters:
         by_factor.setdefault((rate_factors or {}).get(parameter, 1.0), []).append(parameter)
     groups = [{"params": group, "lr": learning_rate * factor} for factor, group in by_factor.items()]
-    return OPTIMIZERS[name](groups, lr=learning_rate, weight_decay=weight_decay, **special)
+    return OPTIMIZERS[name](groups, lr=learning_rate, weight_decay=weight_decay, **special.get(name, {}))
 
 
 SETTINGS = tuple(keywords(make_optimizer))

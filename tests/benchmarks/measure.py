@@ -15,8 +15,7 @@ from recmodels.data import Interactions, RecDataset, load_dataset
 from recmodels.evaluation import Evaluator
 from recmodels.models import MODELS, Recommender
 from recmodels.training import Strategy, TrainingState, make_optimizer, make_strategy, train
-from recmodels.training.batch_loss import BatchLoss
-from recmodels.training.strategies.base import Batches
+from recmodels.training.batch_loss import Batches, BatchLoss
 from tests.benchmarks.machine import peak_memory, synchronise
 
 CUTOFFS = (5, 10, 20, 50)

@@ -7,7 +7,8 @@ from pydantic import ValidationError
 from rich.console import Console
 
 from recmodels.errors import UserError
-from recmodels.training.strategies import CONTROLS, knobs
+from recmodels.training.strategies import knobs
+from recmodels.training.strategies.names import CONTROLS
 from tuning.cli.arguments import Given, refuse
 from tuning.cli.datasets import download, load_data
 from tuning.cli.options import refuse_changes, with_options
@@ -16,7 +17,7 @@ from tuning.commandlines import resume_command
 from tuning.execution.ray_tune.settings import prepare
 from tuning.experiments import REFERENCE, Comparison, StrategyResult, read_results, run_comparison
 from tuning.experiments.comparison_report import remarks, result_table, write_result
-from tuning.records.folder import SearchFolder
+from tuning.records import SearchFolder
 from tuning.reports.tables import say
 from tuning.space import SECTIONS_OF_TUNE
 from tuning.space.catalogue import known_strategy

@@ -40,10 +40,10 @@ def main(argv: Sequence[str], console: Console) -> None:
     model = trained(export, data, given.get("weights"), console)
     with torch.no_grad():
         embedded = model.embed()
-    blocks = best_items(embedded, users, given["top"], known_items(data, given["leave_out"]))
+    frames = best_items(embedded, users, given["top"], known_items(data, given["leave_out"]), data.ids)
     path = Path(given.get("output") or f"{Path(given['export']).stem}-top{given['top']}.csv")
     try:
-        n_rows = write_table(path, (block.frame(data.ids) for block in blocks))
+        n_rows = write_table(path, frames)
     except OSError as error:
         raise UserError(f"--output {path}: cannot be written ({error.strerror or error})") from None
     say(console, f"{n_rows:,} rows for {len(users):,} users: {path}")

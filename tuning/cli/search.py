@@ -17,9 +17,8 @@ from tuning.cli.arguments import Given
 from tuning.cli.datasets import download, load_data
 from tuning.cli.options import refuse_changes, with_options
 from tuning.commandlines import next_steps, resume_command
-from tuning.proposals.queue import planned_trials
-from tuning.records.folder import SearchFolder
-from tuning.records.selection import baseline
+from tuning.proposals import planned_trials
+from tuning.records import SearchFolder, baseline
 from tuning.reports.live import LiveTable
 from tuning.reports.search_report import baseline_gain, below_popularity, best_table
 from tuning.reports.tables import plain_columns, say, table

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from tuning.records.trials import EpochRow, TrialPlan, TrialRecord
+from tuning.records import EpochRow, TrialPlan, TrialRecord
 
 
 class Observer:

@@ -18,8 +18,7 @@ from recmodels.training import EpochReport, TrainingState, make_optimizer, make_
 from recmodels.training.checkpoint import load_state, load_weights, save_state, save_weights
 from recmodels.training.optimizers import SETTINGS
 from recmodels.training.stopping import best_evaluation, should_stop
-from tuning.records.folder import TrialFolder
-from tuning.records.trials import EpochRow, TrialPlan, TrialResult
+from tuning.records import EpochRow, TrialFolder, TrialPlan, TrialResult
 from tuning.spec import Training
 
 CHECKPOINT_SECONDS = 5.0
@@ -91,7 +90,8 @@ class _Run:
     def finish(self, report: Report) -> None:
         reason = self._train(report)
         self._save()
-        test = evaluate(self.state.model, self.data, "test", self.training.cutoffs, self.best_weights)
+        self.state.model.load_state_dict(self.best_weights)
+        test = evaluate(self.state.model, self.data, "test", self.training.cutoffs)
         self.folder.write_result(TrialResult("finished", reason, test))
 
     def _train(self, report: Report) -> str:

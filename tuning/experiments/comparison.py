@@ -12,8 +12,7 @@ from pydantic import Field
 
 from recmodels.files import write_whole
 from recmodels.metric import Metric
-from tuning.records.folder import SearchFolder
-from tuning.records.selection import winner
+from tuning.records import SearchFolder, winner
 from tuning.spec import File, SearchSpec
 
 REFERENCE = "plain"

@@ -13,9 +13,7 @@ from recmodels.evaluation.paired_tests import Pair, PairedTest, pair_by_key, pai
 from recmodels.training.checkpoint import load_weights
 from tuning.execution.trial import build
 from tuning.experiments.comparison import Comparison
-from tuning.records.folder import SearchFolder
-from tuning.records.selection import winner
-from tuning.records.trials import TrialRecord
+from tuning.records import SearchFolder, TrialRecord, winner
 from tuning.spec import SearchSpec
 
 

@@ -15,8 +15,8 @@ from recmodels.models import Recommender
 from recmodels.training.checkpoint import load_weights
 from tuning.execution.trial import Report, build, run_trial
 from tuning.export.model import Export
-from tuning.records.folder import TrialFolder
-from tuning.records.trials import TrialPlan, best_row
+from tuning.records import TrialFolder, TrialPlan
+from tuning.records.trials import best_row
 from tuning.spec import Scores, Training
 
 

@@ -9,8 +9,7 @@ from recmodels.files import write_whole
 from tuning.commandlines import replay_command
 from tuning.export.mmrec import to_mmrec
 from tuning.export.model import Export
-from tuning.records.folder import SearchFolder
-from tuning.records.trials import Status, TrialRecord
+from tuning.records import SearchFolder, Status, TrialRecord
 from tuning.spec import SearchSpec
 from tuning.yaml_document import comment
 

@@ -5,8 +5,7 @@ from collections.abc import Iterator, Mapping
 from itertools import chain
 from typing import Any, Protocol
 
-from tuning.records.folder import SearchFolder
-from tuning.records.trials import BASELINE, Role, TrialPlan
+from tuning.records import BASELINE, Role, SearchFolder, TrialPlan
 from tuning.space import Space
 from tuning.spec import Params, SearchSpec
 

@@ -15,8 +15,7 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.trial import TrialState, create_trial
 
-from tuning.records.folder import SearchFolder
-from tuning.records.trials import TrialPlan, TrialRecord
+from tuning.records import SearchFolder, TrialPlan, TrialRecord
 from tuning.space import Choice, Range, Space
 
 SAMPLERS: dict[str, Callable[[int, int], BaseSampler]] = {

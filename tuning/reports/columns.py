@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Literal
 
-from tuning.records.trials import EpochRow, Role, Status, TrialPlan, TrialRecord
+from tuning.records import EpochRow, Role, Status, TrialPlan, TrialRecord
 from tuning.reports.tables import Column
 from tuning.space.distributions import Fixed
 from tuning.space.parameter import Parameter

@@ -11,7 +11,7 @@ from rich.live import Live
 from rich.text import Text
 
 from tuning.execution.observer import Observer
-from tuning.records.trials import EpochRow, TrialPlan, TrialRecord
+from tuning.records import EpochRow, TrialPlan, TrialRecord
 from tuning.reports import columns
 from tuning.reports.columns import TrialRow, ended_row, running_row
 from tuning.reports.tables import say, shown, table

@@ -9,9 +9,7 @@ from rich.table import Table
 
 from tuning.commandlines import next_steps
 from tuning.export.winner import export_name
-from tuning.records.environment import Environment
-from tuning.records.selection import baseline, ranked, winner
-from tuning.records.trials import Status, TrialRecord
+from tuning.records import Environment, Status, TrialRecord, baseline, ranked, winner
 from tuning.reports import columns
 from tuning.reports.columns import TrialRow, ended_row, popularity_row
 from tuning.reports.tables import markdown_table, plain_columns, shown, table

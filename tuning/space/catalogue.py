@@ -14,7 +14,7 @@ from recmodels.errors import UserError, did_you_mean
 from recmodels.models import MODELS
 from recmodels.signatures import CountFromOne, NotNegative, Positive, check_values, keywords
 from recmodels.training import make_optimizer
-from recmodels.training.strategies import STRATEGIES, canonical, knobs, part_names, parts_of
+from recmodels.training.strategies import STRATEGIES, canonical, knobs, parts_of
 from tuning.space.layers import load_space
 from tuning.space.parameter import Parameter, SpaceError
 from tuning.space.space import Space
@@ -79,7 +79,7 @@ def search_space(
     >>> list(space.dimensions)
     ['beta/alpha']
     """
-    for name, part in zip(part_names(strategy), parts_of(strategy).values(), strict=True):
+    for name, part in parts_of(strategy).items():
         if part.needs_features and not MODELS[model].reads_features:
             raise UserError(f"--strategy {strategy}: {name} moves item features, but {model} reads none")
     known = known_parameters(model, strategy)

@@ -14,9 +14,7 @@ from threading import Event
 from typing import Literal
 
 from recmodels.files import append_line, read_lines
-from tuning.records.folder import SearchFolder, TrialFolder
-from tuning.records.selection import winner
-from tuning.records.trials import Status, TrialPlan, TrialRecord
+from tuning.records import SearchFolder, Status, TrialFolder, TrialPlan, TrialRecord, winner
 from tuning.spec import SearchSpec
 from tuning.tracking import points
 from tuning.tracking.points import Point

@@ -7,8 +7,7 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from tuning.records.environment import Environment
-from tuning.records.trials import EpochRow, TrialPlan, TrialRecord
+from tuning.records import Environment, EpochRow, TrialPlan, TrialRecord
 from tuning.spec import SearchSpec
 
 LAST_POINT_OF_EPOCH = "epoch_seconds"

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from threading import Event, Thread
 from urllib.parse import urlsplit
 
-from tuning.records.folder import SearchFolder
+from tuning.records import SearchFolder
 from tuning.spec import SearchSpec
 from tuning.tracking.delivery import Delivery, Ending, RunIds
 from tuning.tracking.points import cut

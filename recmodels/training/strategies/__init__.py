@@ -1,27 +1,6 @@
 """Training strategies: how the loss of a batch becomes a step of the optimiser."""
 
-from recmodels.training.strategies.names import (
-    CONTROLS,
-    LAYERS,
-    STRATEGIES,
-    canonical,
-    is_reconstruction,
-    knobs,
-    make_strategy,
-    part_names,
-    parts_of,
-)
+from recmodels.training.strategies.names import STRATEGIES, canonical, is_reconstruction, knobs, make_strategy, parts_of
 from recmodels.training.strategies.strategy import Strategy
 
-__all__ = [
-    "CONTROLS",
-    "LAYERS",
-    "STRATEGIES",
-    "Strategy",
-    "canonical",
-    "is_reconstruction",
-    "knobs",
-    "make_strategy",
-    "part_names",
-    "parts_of",
-]
+__all__ = ["STRATEGIES", "Strategy", "canonical", "is_reconstruction", "knobs", "make_strategy", "parts_of"]

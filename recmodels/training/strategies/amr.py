@@ -13,7 +13,7 @@ from recmodels.models.base import Recommender
 from recmodels.models.parts.item_features import feature_tables, shifted
 from recmodels.signatures import Count, NotNegative
 from recmodels.training.batch_loss import BatchLoss, Terms, total
-from recmodels.training.strategies.base import Batches, LossTransform
+from recmodels.training.strategies.base import LossTransform
 
 TINY = 1e-12
 """Gradients of a mean loss are small, so the authors' 1e-6 would let the adversary fade."""
@@ -32,7 +32,7 @@ class AMR(LossTransform):
     `adv_type`: "grad" as above; "sign", adv_eps * sign(Gamma_i); "rand", a random direction, as a control.
     `adv_warmup`: epochs of plain training before. `adv_freeze`: further gradients on a batch, such as Mirror Gradient's
     second, keep the perturbation of the first.
-    ValueError unless adv_eps, adv_weight and adv_warmup >= 0, and for a model whose loss reads no features.
+    Raises ValueError unless adv_eps, adv_weight and adv_warmup >= 0, and for a model whose loss reads no features.
     """
 
     needs_features: ClassVar = True
@@ -45,14 +45,12 @@ class AMR(LossTransform):
     adv_freeze: bool = False
 
     def attach(self, model: Recommender, rng: np.random.Generator) -> None:
-        self.tables, self.rng, self.epoch = feature_tables(model), rng, 0
+        self.tables, self.rng = feature_tables(model), rng
         if not self.tables:
             raise ValueError(f"amr moves item features, but the loss of {type(model).__name__} reads none")
-        self.length = self.adv_eps * (self._median_length() if self.adv_eps_mode == "relative" else 1.0)
+        median = _lengths([each.table.detach() for each in self.tables]).median()
+        self.length = self.adv_eps * (float(median) if self.adv_eps_mode == "relative" else 1.0)
         self.deltas: list[Tensor] = []
-
-    def new_epoch(self, epoch: int, batches: Batches) -> None:
-        self.epoch = epoch
 
     def __call__(self, loss: BatchLoss, *, replay: bool) -> Tensor:
         if self.adv_weight == 0 or self.epoch < self.adv_warmup:
@@ -74,7 +72,7 @@ class AMR(LossTransform):
         self.rng.bit_generator.state = state["rng"]
 
     def _first_pass(self, loss: BatchLoss, items: Tensor, *, replay: bool) -> tuple[Tensor, list[Tensor]]:
-        """The loss of the model, whose gradient is added, and the perturbations of the features of `items` (n,),
+        """Return the loss of the model, whose gradient is added, and the perturbations of the features of `items` (n,),
         (n, F) for each table."""
         shapes = [(len(items), table.table.shape[1]) for table in self.tables]
         like = self.tables[0].table
@@ -92,14 +90,10 @@ class AMR(LossTransform):
         scale = self.length / _lengths(directions).clamp(min=TINY)
         return [direction * scale.unsqueeze(1) for direction in directions]
 
-    def _median_length(self) -> float:
-        with torch.no_grad():
-            return float(_lengths([table.table for table in self.tables]).median())
-
     def _adversarial(self, terms: Terms) -> Tensor:
         return self.adv_weight * total({name: term for name, term in terms.items() if name != "reg"})
 
 
 def _lengths(parts: Sequence[Tensor]) -> Tensor:
-    """The length of each row over all parts side by side, (n,)."""
+    """Return the length of each row over all parts side by side, (n,)."""
     return torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(part, dim=1) for part in parts]), dim=0)

@@ -43,7 +43,7 @@ class _RunningMean(Averaging):
 
 @dataclass(kw_only=True, eq=False)
 class EMA(_RunningMean):
-    """The exponential moving average after each batch, with the weights of the first t batches brought to sum 1.
+    """The exponential moving average after each batch, normalised from the first batch on.
 
     Mean_t = sum_i decay^(t-i) theta_i / sum_i decay^(t-i); decay=0 is plain training. ValueError unless
     0 <= decay < 1.
@@ -68,18 +68,6 @@ class SWA(_RunningMean):
     off: ClassVar = {"swa_start": 10**9}
     swa_start: CountFromOne = 10
 
-    def attach(self, model: Recommender, rng: np.random.Generator) -> None:
-        super().attach(model, rng)
-        self.epochs = 0
-
     def after_epoch(self) -> None:
-        self.epochs += 1
-        if self.epochs >= self.swa_start:
+        if self.epoch + 1 >= self.swa_start:
             self.mix_in(1 / (self.terms + 1))
-
-    def state_dict(self) -> dict[str, Any]:
-        return {**super().state_dict(), "epochs": self.epochs}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        super().load_state_dict(state)
-        self.epochs = state["epochs"]

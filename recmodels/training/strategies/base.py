@@ -7,7 +7,7 @@ averaging        the weights of many steps -> the evaluation weights
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
@@ -20,16 +20,15 @@ from torch.optim import Optimizer
 
 from recmodels.models.base import Recommender
 from recmodels.signatures import check_values
-from recmodels.training.batch_loss import BatchLoss, Counts
-
-Batches = Callable[[np.random.Generator], Iterator[BatchLoss]]
-"""Batches without end in the order that the generator draws, for parts that measure the loss beside the training."""
+from recmodels.training.batch_loss import Batches, BatchLoss, Counts
 
 
 @dataclass(kw_only=True, eq=False)
 class Part:
-    """One layer's method: a keyword dataclass whose fields are its knobs. ValueError for an invalid knob."""
+    """The method of one layer: a keyword dataclass whose fields are its knobs. Raises ValueError for an invalid one."""
 
+    layer: ClassVar[str]
+    """The layer that the part belongs to, set by the four base classes."""
     shown: ClassVar[tuple[str, ...]] = ()
     """Names of the knobs that tables of trials show, searched or not."""
     needs_features: ClassVar[bool] = False
@@ -38,6 +37,8 @@ class Part:
     """True if the part was rebuilt from less than its paper's full text: its results are not those of the paper."""
     off: ClassVar[Mapping[str, Any]] = {}
     """Knobs with which the part leaves plain training as it is, bit for bit; empty if there are none."""
+    epoch = 0
+    """The current epoch, counted from 0."""
 
     def __post_init__(self) -> None:
         """Check each knob against its annotation; a part with rules for several knobs checks these too."""
@@ -48,13 +49,14 @@ class Part:
 
     def new_epoch(self, epoch: int, batches: Batches) -> None:
         """Called before each epoch, counted from 0."""
+        self.epoch = epoch
 
     def report(self) -> dict[str, float]:
-        """Figures worth a curve, by name."""
+        """Return figures worth a curve, by name."""
         return {}
 
     def state_dict(self) -> dict[str, Any]:
-        """The state that a restored run needs between epochs."""
+        """Return the state that a restored run needs between epochs."""
         return {}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -62,16 +64,22 @@ class Part:
 
 
 class LossTransform(Part, ABC):
+    """A change of the loss that is trained; plain training has none."""
+
+    layer = "transform"
+
     @abstractmethod
     def __call__(self, loss: BatchLoss, *, replay: bool) -> Tensor:
-        """Add the gradient of the transformed loss; returns the model's loss, a scalar."""
+        """Add the gradient of the transformed loss; return the model's loss, a scalar."""
 
 
 class Oracle(Part):
     """The plain one: the gradient at the current weights."""
 
+    layer = "oracle"
+
     def gradient(self, loss: BatchLoss, *, replay: bool = False) -> float:
-        """Leave a direction in the parameters' `grad`; returns the loss at the weights, which are as before."""
+        """Leave a direction in the parameters' `grad`; return the loss at the weights, which stay as they were."""
         return loss(replay=replay)
 
 
@@ -105,7 +113,7 @@ class Update:
 
     @contextmanager
     def learning_rate_times(self, factor: float) -> Iterator[None]:
-        """The optimiser with its learning rates multiplied by `factor`; afterwards they are as before."""
+        """Inside, the learning rates are multiplied by `factor`; afterwards they are as before."""
         rates = [group["lr"] for group in self.optimizer.param_groups]
         for group in self.optimizer.param_groups:
             group["lr"] *= factor
@@ -125,18 +133,22 @@ class Gradient(Protocol):
 class Rule(Part):
     """The plain one: theta <- theta - lr * direction, or the optimiser's own use of the direction."""
 
+    layer = "rule"
+
     def step(self, gradient: Gradient, update: Update, loss: BatchLoss) -> None:
         """Train on one batch: `gradient` gives a direction at the current weights, `update` steps along it."""
         gradient()
         update()
 
     def penalty(self, learning_rate: float, squared_norm: float) -> dict[str, float]:
-        """The terms that the rule adds to the loss, to first order, by name; `squared_norm`: of the gradient."""
+        """Return the terms that the rule adds to the loss, to first order, by name; `squared_norm`: of the gradient."""
         return {}
 
 
 class Averaging(Part):
     """The plain one: the evaluation weights are the last weights."""
+
+    layer = "averaging"
 
     def after_step(self) -> None:
         """Called after each batch."""
@@ -145,13 +157,13 @@ class Averaging(Part):
         """Called after each epoch, before its evaluation."""
 
     def weights(self) -> dict[str, Tensor]:
-        """The averages by the parameter's name; empty while there are none."""
+        """Return the averages by the parameter's name; empty while there are none."""
         return {}
 
 
 @contextmanager
 def restoring(parameters: Sequence[nn.Parameter]) -> Iterator[None]:
-    """Afterwards the parameters have the values that they had before, bit for bit and in place."""
+    """Restore the values of the parameters on leaving, bit for bit and in place."""
     before = [parameter.detach().clone() for parameter in parameters]
     try:
         yield

@@ -1,8 +1,8 @@
 """BSAM and BSAM+, reconstructed.
 
 Xu et al., IEEE TKDE 37(11), 2025, DOI 10.1109/TKDE.2025.3604242, could not be read: its abstract speaks of sharpness-
-aware minimisation "focused on batch data" and of BSAM+ as a mixed loss. What follows is a reading of that. Its results
-are no results of the paper's method.
+aware minimisation "focused on batch data" and of BSAM+ as a mixed loss. What follows is our reading of it: results
+are not those of the paper's method.
 """
 
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ class BSAM(Perturbed):
         return super().epsilon(parameters, gradients, loss)
 
     def _rows(self, loss: BatchLoss) -> dict[nn.Parameter, Tensor]:
-        """The batch's rows of each table."""
+        """Return the batch's rows of each table."""
         users, items = loss.rows[0].unique(), loss.rows[1:].unique()
         n_users = loss.model.n_users
         rows = {"users": users, "items": items, "nodes": torch.cat([users, items + n_users])}
@@ -44,7 +44,7 @@ class BSAM(Perturbed):
 @dataclass(kw_only=True, eq=False)
 class BSAMPlus(BSAM):
     """Reconstruction: the gradient of (1 - lam) L(theta) + lam L(theta + eps), eps held fixed; `mix="sum"`: of
-    L(theta) + L(theta + eps). lam=0 is plain training, lam=1 BSAM. ValueError unless 0 <= lam <= 1."""
+    L(theta) + L(theta + eps). lam=0 is plain training, lam=1 BSAM. Raises ValueError unless 0 <= lam <= 1."""
 
     lam: Share = 0.5
     mix: Literal["convex", "sum"] = "convex"

@@ -1,4 +1,4 @@
-"""Plain training with the budget or the learning rate of another strategy, which that has to beat."""
+"""Controls: plain training with the budget or the learning rate of another strategy, whose gain has to be larger."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -14,7 +14,7 @@ class ScaledRate(Rule):
 
     Mirror Gradient changes the effective rate: under Adam and RMSprop by F * sqrt((k + 1) / Q), under Adagrad by
     F * sqrt(k / Q), under SGD by F, with k the interval, F = (alpha - beta + k - 1) / k and
-    Q = alpha^2 + beta^2 + k - 1. ValueError unless lr_scale > 0.
+    Q = alpha^2 + beta^2 + k - 1. Raises ValueError unless lr_scale > 0.
     """
 
     off: ClassVar = {"lr_scale": 1.0}
@@ -29,7 +29,7 @@ class ScaledRate(Rule):
 @dataclass(kw_only=True, eq=False)
 class Repeated(Rule):
     """In one batch of every `interval` a second plain step on the same batch: Mirror Gradient's cost and number of
-    steps without its ascent. ValueError unless interval >= 1."""
+    steps without its ascent. Raises ValueError unless interval >= 1."""
 
     shown: ClassVar = ("interval",)
     interval: CountFromOne = 3

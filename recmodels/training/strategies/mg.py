@@ -20,7 +20,7 @@ class MirrorGradient(Rule):
     "global", as Algorithm 1: every `interval`-th batch of the training.
     `clip_first`: clipping, if any, also holds for the first of two steps; the authors clip only the second.
     `sync_rng`: the second gradient sees the random draws of the first; the authors draw anew.
-    ValueError unless 0 <= beta < alpha and interval >= 1.
+    Raises ValueError unless 0 <= beta < alpha and interval >= 1.
     """
 
     off: ClassVar = {"alpha": 1.0, "beta": 0.0}

@@ -1,4 +1,4 @@
-"""Gradients at perturbed weights: which weights are perturbed, how far, and the way back."""
+"""Gradients at perturbed weights: which weights are perturbed and how far, and how they are restored."""
 
 import math
 from dataclasses import dataclass
@@ -26,10 +26,10 @@ TINY = 1e-12
 class Perturbed(Oracle):
     """A gradient at theta + eps in one batch of every `every`, the plain gradient in the others.
 
-    The perturbation `eps` follows from the first gradient, by itself eps = rho g / ||g||; the second gradient is of the
+    The perturbation `eps` follows from the first gradient, here eps = rho g / ||g||; the second gradient is of the
     same batch with the same random draws. Weights are put back bit for bit before the optimiser's step. `every` counts
     as Mirror Gradient does: from each epoch's first batch. A zero gradient leads to no perturbation.
-    ValueError unless rho >= 0 and every >= 1.
+    Raises ValueError unless rho >= 0 and every >= 1.
     """
 
     off: ClassVar = {"rho": 0.0}
@@ -41,7 +41,7 @@ class Perturbed(Oracle):
         self.shares: dict[str, float] = {}
 
     def perturbable(self, model: Recommender) -> dict[str, nn.Parameter]:
-        """The parameters that are perturbed, by name."""
+        """Return the parameters that are perturbed, by name."""
         return {name: each for name, each in model.named_parameters() if each.requires_grad}
 
     @property
@@ -76,12 +76,12 @@ class Perturbed(Oracle):
         return value
 
     def report(self) -> dict[str, float]:
-        """The number of weights that may be perturbed, and each parameter's share of ||eps||^2 in the epoch's first
-        batch."""
+        """Return the number of weights that may be perturbed, and each parameter's share of ||eps||^2 in the first
+        batch of the epoch."""
         return {"perturbed_weights": float(sum(each.numel() for each in self.parameters.values())), **self.shares}
 
     def epsilon(self, parameters: list[nn.Parameter], gradients: list[Tensor], loss: BatchLoss) -> Perturbation:
-        """The perturbation of the parameters whose first gradients are given."""
+        """Return the perturbation of the parameters whose first gradients are given."""
         return along(gradients, self.rho)
 
     def combine(self, loss: BatchLoss, first: FirstGradient) -> None:
@@ -106,7 +106,7 @@ class Scoped(Perturbed):
     exclude: str = ""
 
     def perturbable(self, model: Recommender) -> dict[str, nn.Parameter]:
-        """ValueError for an `exclude` that excludes nothing."""
+        """Return the chosen parameters by name. Raises ValueError for an `exclude` that excludes nothing."""
         parameters, tables = super().perturbable(model), model.id_tables()
         starts = tuple(name.strip() for name in self.exclude.split(",") if name.strip())
         for start in starts:
@@ -120,14 +120,14 @@ class Scoped(Perturbed):
 
 
 def along(directions: list[Tensor], rho: float, length: float | None = None) -> Perturbation:
-    """The directions, scaled from `length`, by default their own, to `rho`; None if the length is zero or not
+    """Return the directions, scaled from `length` (by default their own) to `rho`; None if the length is zero or not
     finite."""
     length = norm(directions) if length is None else length
     return None if length <= 1e-30 or not math.isfinite(length) else (directions, rho / (length + TINY))
 
 
 def norm(tensors: list[Tensor]) -> float:
-    """The length of the tensors as one vector."""
+    """Return the length of the tensors as one vector."""
     return float(get_total_norm(tensors))
 
 

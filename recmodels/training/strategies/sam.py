@@ -31,7 +31,7 @@ class SAM(Scoped):
 class ASAM(Scoped):
     """Kwon, Kim, Park, Choi, ICML 2021, arXiv 2102.11600, eq. 7: eps = rho T^2 g / ||T g|| with T = |theta| + xi.
 
-    Scaled are tensors of two or more dimensions; for the others, biases, T = 1. ValueError unless xi >= 0.
+    Scaled are tensors of two or more dimensions; for the others, biases, T = 1. Raises ValueError unless xi >= 0.
     """
 
     rho: NotNegative = 0.5
@@ -49,7 +49,7 @@ class ASAM(Scoped):
 @dataclass(kw_only=True, eq=False)
 class GSAM(Scoped):
     """Zhuang et al., ICLR 2022, arXiv 2203.08065: SAM's gradient less `decompose` times the part of the plain gradient
-    that is orthogonal to it. The learning rate is constant, and with it rho. ValueError unless decompose >= 0."""
+    that is orthogonal to it. The learning rate is constant, and so is rho. Raises ValueError unless decompose >= 0."""
 
     decompose: NotNegative = 0.4
 
@@ -70,7 +70,7 @@ class GradientNormPenalty(Scoped):
     """Zhao, Zhang, Hu, ICML 2022, arXiv 2202.03599, algorithm 1: (1 - c) g(theta) + c g(theta + r g / ||g||).
 
     The gradient, to first order, of L + c r ||grad L||: the explicit relative of Mirror Gradient, which penalises the
-    squared norm. c=1 is SAM with rho=r, c=0 plain training. ValueError unless r >= 0 and 0 <= c <= 1.
+    squared norm. c=1 is SAM with rho=r, c=0 plain training. Raises ValueError unless r >= 0 and 0 <= c <= 1.
     """
 
     off: ClassVar = {"r": 0.0}

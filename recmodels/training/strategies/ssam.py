@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any, Literal
 
@@ -13,8 +13,7 @@ from torch import Tensor, nn
 
 from recmodels.models.base import Recommender
 from recmodels.signatures import Count, CountFromOne, Share
-from recmodels.training.batch_loss import BadStep, BatchLoss, without_side_effects
-from recmodels.training.strategies.base import Batches
+from recmodels.training.batch_loss import BadStep, Batches, BatchLoss, without_side_effects
 from recmodels.training.strategies.perturbed import Perturbation, Scoped, along, norm
 
 Score = Literal["gradient", "weight", "random"]
@@ -25,7 +24,7 @@ class SparseSAM(Scoped):
     """eps = rho g / ||g|| * mask: the length is that of the whole gradient, so masking shortens eps (`renorm`: it is
     rho again). A share `sparsity` of the weights is masked out; the mask is renewed every `mask_every` epochs.
 
-    sparsity=0 is SAM, sparsity=1 plain training. ValueError unless 0 <= sparsity <= 1 and mask_every >= 1.
+    sparsity=0 is SAM, sparsity=1 plain training. Raises ValueError unless 0 <= sparsity <= 1 and mask_every >= 1.
     """
 
     sparsity: Share = 0.5
@@ -34,10 +33,10 @@ class SparseSAM(Scoped):
 
     def attach(self, model: Recommender, rng: np.random.Generator) -> None:
         super().attach(model, rng)
-        self.model, self.rng = model, rng
+        self.model, self.rng, self.device = model, rng, next(model.parameters(), torch.empty(0)).device
         self.size = sum(each.numel() for each in self.parameters.values())
         self.n_perturbed = self.size - math.ceil(self.sparsity * self.size)
-        self.masks: dict[str, Tensor] = {}
+        self.mask = torch.zeros(0, dtype=torch.bool)  # (N,): the perturbed weights, over all parameters in order
 
     @property
     def neutral(self) -> bool:
@@ -51,36 +50,27 @@ class SparseSAM(Scoped):
     def epsilon(self, parameters: list[nn.Parameter], gradients: list[Tensor], loss: BatchLoss) -> Perturbation:
         whole = norm(gradients)
         if self._masked:
-            by_parameter = {self.parameters[name]: mask for name, mask in self.masks.items()}
-            gradients = [
-                gradient * by_parameter[parameter] for parameter, gradient in zip(parameters, gradients, strict=True)
-            ]
+            parts = self.mask.split([each.numel() for each in self.parameters.values()])
+            masks = dict(zip(self.parameters.values(), parts, strict=True))
+            pairs = zip(parameters, gradients, strict=True)
+            gradients = [gradient * masks[parameter].view_as(gradient) for parameter, gradient in pairs]
         return along(gradients, self.rho, None if self.renorm else whole)
 
     def state_dict(self) -> dict[str, Any]:
-        return {"masks": self.masks, "rng": self.rng.bit_generator.state}
+        return {"mask": self.mask, "rng": self.rng.bit_generator.state}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.masks = {name: mask.to(self.parameters[name].device) for name, mask in state["masks"].items()}
+        self.mask = state["mask"].to(self.device)
         self.rng.bit_generator.state = state["rng"]
 
     def _perturb_largest(self, scores: Tensor) -> None:
-        """Mask all but the `n_perturbed` largest of the scores (N,), over all parameters together."""
-        chosen = torch.zeros_like(scores, dtype=torch.bool)
-        chosen[scores.topk(self.n_perturbed, sorted=False).indices] = True
-        self._perturb(chosen)
-
-    def _perturb(self, chosen: Tensor) -> None:
-        """Mask all weights but the chosen ones, (N,) bool."""
-        parts = chosen.split([each.numel() for each in self.parameters.values()])
-        self.masks = {
-            name: part.view_as(each) for (name, each), part in zip(self.parameters.items(), parts, strict=True)
-        }
+        """Mask all weights but those with the `n_perturbed` largest scores (N,), over all parameters together."""
+        self.mask = torch.zeros_like(scores, dtype=torch.bool)
+        self.mask[scores.topk(self.n_perturbed, sorted=False).indices] = True
 
     def _random(self) -> Tensor:
-        """Uniform in [0, 1), one per weight."""
-        draws = torch.from_numpy(self.rng.random(self.size, dtype=np.float32))
-        return draws.to(next(iter(self.parameters.values())).device)
+        """Return uniform draws from [0, 1), one for each weight."""
+        return torch.from_numpy(self.rng.random(self.size, dtype=np.float32)).to(self.device)
 
 
 @dataclass(kw_only=True, eq=False)
@@ -88,17 +78,15 @@ class FisherSAM(SparseSAM):
     """SSAM-F: perturbed are the weights with the largest empirical Fisher information, the mean of the squared
     gradients of `n_fisher` extra batches, of `fisher_batch` interactions (0: as many as in training).
 
-    The first mask is there before the first step, and ties at zero are broken at random (the reference's first step is
-    plain, its samples are single: fisher_batch=1). `report`: the share of weights that no sample touched.
-    ValueError unless n_fisher >= 1 and fisher_batch >= 0.
+    The first mask is made before the first step, and ties at zero are broken at random; in the reference code the first
+    step is plain, and samples are single interactions (fisher_batch=1). `report`: the share of weights with no
+    information.
+    Raises ValueError unless n_fisher >= 1 and fisher_batch >= 0.
     """
 
     n_fisher: CountFromOne = 16
     fisher_batch: Count = 0
-
-    def attach(self, model: Recommender, rng: np.random.Generator) -> None:
-        super().attach(model, rng)
-        self.untouched = 0.0
+    untouched = 0.0  # no knob: it has no annotation
 
     def new_epoch(self, epoch: int, batches: Batches) -> None:
         if not self._masked or epoch % self.mask_every:
@@ -106,7 +94,7 @@ class FisherSAM(SparseSAM):
         information = torch.cat([torch.zeros_like(each).flatten() for each in self.parameters.values()])
         with without_side_effects(self.model):
             for loss in islice(self._samples(batches), self.n_fisher):
-                with suppress(BadStep):  # what cannot be measured counts as zero
+                with suppress(BadStep):  # a batch that cannot be measured counts as zero
                     loss()
                     information += torch.cat([_gradient(each).square().flatten() for each in self.parameters.values()])
         untouched = information == 0
@@ -118,11 +106,8 @@ class FisherSAM(SparseSAM):
 
     def _samples(self, batches: Batches) -> Iterator[BatchLoss]:
         for loss in batches(self.rng):
-            if not self.fisher_batch:
-                yield loss
-                continue
-            for rows in loss.rows.split(self.fisher_batch, dim=1):
-                yield BatchLoss(loss.model, rows, counts=loss.counts, transform=loss.transform)
+            for rows in loss.rows.split(self.fisher_batch or loss.rows.shape[1], dim=1):
+                yield replace(loss, rows=rows)
 
 
 @dataclass(kw_only=True, eq=False)
@@ -132,7 +117,7 @@ class DynamicSAM(SparseSAM):
 
     n = floor(min(d K, N - K)) for K perturbed of N weights and d = d0 (1 + cos(pi e / horizon)) / 2 in epoch e from 0,
     d = 0 beyond the horizon. The score is |gradient|, |weight| or random. The number of perturbed weights stays the
-    same (in the reference it shrinks at times). ValueError unless 0 <= d0 <= 1 and horizon >= 1.
+    same (in the reference it shrinks at times). Raises ValueError unless 0 <= d0 <= 1 and horizon >= 1.
     """
 
     d0: Share = 0.5
@@ -142,12 +127,13 @@ class DynamicSAM(SparseSAM):
 
     def attach(self, model: Recommender, rng: np.random.Generator) -> None:
         super().attach(model, rng)
-        self.epoch, self.due = 0, False
+        self.due = False
         if self._masked:
             self._perturb_largest(self._random())
 
     def new_epoch(self, epoch: int, batches: Batches) -> None:
-        self.epoch, self.due = epoch, self._masked and epoch % self.mask_every == 0
+        super().new_epoch(epoch, batches)
+        self.due = self._masked and epoch % self.mask_every == 0
 
     def epsilon(self, parameters: list[nn.Parameter], gradients: list[Tensor], loss: BatchLoss) -> Perturbation:
         if self.due:  # in the epoch's first gradient, not in the second of a mirrored batch
@@ -159,18 +145,16 @@ class DynamicSAM(SparseSAM):
         progress = min(self.epoch / self.horizon, 1.0)
         share_dropped = self.d0 * (1 + math.cos(math.pi * progress)) / 2
         n = math.floor(min(share_dropped * self.n_perturbed, self.size - self.n_perturbed))
-        chosen = torch.cat([self.masks[name].flatten() for name in self.parameters])
-        dropped = torch.where(chosen, -self._scores(self.drop), -math.inf).topk(n, sorted=False).indices
-        grown = torch.where(chosen, -math.inf, self._scores(self.grow)).topk(n, sorted=False).indices
-        chosen[dropped], chosen[grown] = False, True
-        self._perturb(chosen)
+        dropped = torch.where(self.mask, -self._scores(self.drop), -math.inf).topk(n, sorted=False).indices
+        grown = torch.where(self.mask, -math.inf, self._scores(self.grow)).topk(n, sorted=False).indices
+        self.mask = self.mask.clone()
+        self.mask[dropped], self.mask[grown] = False, True
 
     def _scores(self, kind: Score) -> Tensor:
         if kind == "random":
             return self._random()
-        values = self.parameters.values()
         read = _gradient if kind == "gradient" else torch.detach
-        return torch.cat([read(each).abs().flatten() for each in values])
+        return torch.cat([read(each).abs().flatten() for each in self.parameters.values()])
 
 
 def _gradient(parameter: nn.Parameter) -> Tensor:

@@ -13,18 +13,8 @@ from torch.optim import Optimizer
 from recmodels.errors import TrainingDiverged
 from recmodels.models.base import Recommender
 from recmodels.signatures import Positive, check_value
-from recmodels.training.batch_loss import BadStep, BatchLoss, Counts
-from recmodels.training.strategies.base import (
-    Averaging,
-    Batches,
-    LossTransform,
-    Oracle,
-    Part,
-    Rule,
-    Update,
-    assign,
-    restoring,
-)
+from recmodels.training.batch_loss import BadStep, Batches, BatchLoss, Counts
+from recmodels.training.strategies.base import Averaging, LossTransform, Oracle, Part, Rule, Update, assign, restoring
 
 MAX_BAD_STEPS = 3
 
@@ -35,7 +25,7 @@ class Strategy:
     A batch whose loss or gradient is not finite is skipped; the weights stay as they were before it or, if only the
     second step of Mirror Gradient failed, as the first step left them. MAX_BAD_STEPS such batches in a row end the
     training. `clip_norm`: the total norm to which the gradients of every step are clipped, None for no clipping.
-    `seed`: of the random draws of the parts. ValueError unless clip_norm > 0.
+    `seed`: for the random draws of the parts. Raises ValueError unless clip_norm > 0.
     """
 
     def __init__(
@@ -55,28 +45,22 @@ class Strategy:
         self.transform, self.oracle = transform, oracle or Oracle()
         self.rule, self.averaging = rule or Rule(), averaging or Averaging()
         self.counts, self.bad_in_a_row, self.last_fault = Counts(), 0, ""
-        for layer, part in self._parts().items():  # what one layer draws does not depend on the others
+        parts: list[Part | None] = [transform, self.oracle, self.rule, self.averaging]
+        self.parts = {part.layer: part for part in parts if part}
+        for layer, part in self.parts.items():  # what one layer draws does not depend on the others
             part.attach(model, np.random.default_rng([seed, *layer.encode()]))
 
     def loss(self, rows: Tensor, *, epoch: int = 0, batch_index: int = 0, step: int = 0) -> BatchLoss:
-        """The loss of a batch (3, B) as this strategy trains it; `BatchLoss` explains the numbers."""
-        return BatchLoss(
-            self.model,
-            rows,
-            epoch=epoch,
-            batch_index=batch_index,
-            step=step,
-            counts=self.counts,
-            transform=self.transform,
-        )
+        """Return the loss of a batch (3, B) as this strategy trains it; `BatchLoss` explains the numbers."""
+        return BatchLoss(self.model, rows, self.counts, self.transform, epoch=epoch, batch_index=batch_index, step=step)
 
     def new_epoch(self, epoch: int, batches: Batches) -> None:
         """Called before each epoch, counted from 0."""
-        for part in self._parts().values():
+        for part in self.parts.values():
             part.new_epoch(epoch, batches)
 
     def step(self, loss: BatchLoss, optimizer: Optimizer) -> None:
-        """Train on one batch. TrainingDiverged after MAX_BAD_STEPS skipped batches in a row."""
+        """Train on one batch. Raises TrainingDiverged after MAX_BAD_STEPS skipped batches in a row."""
         update = Update(optimizer, self.clip_norm, self.counts)
         try:
             self.rule.step(partial(self.oracle.gradient, loss), update, loss)
@@ -97,39 +81,29 @@ class Strategy:
 
     @contextmanager
     def evaluation_weights(self) -> Iterator[None]:
-        """Inside, the model has the evaluation weights: its own or their average, as the averaging says."""
+        """Inside, the model has the evaluation weights: its own, or their average if there is an averaging."""
         means = self.averaging.weights()
-        parameters = dict(self.model.named_parameters())
-        averaged = [parameters[name] for name in means]
+        averaged = [self.model.get_parameter(name) for name in means]
         with restoring(averaged):
             assign(averaged, list(means.values()))
             yield
 
     def weights(self) -> dict[str, Tensor]:
-        """A copy of the model's state dict with the evaluation weights."""
+        """Return a copy of the model's state dict with the evaluation weights."""
         weights = self.model.state_dict() | self.averaging.weights()
         return {name: tensor.detach().clone() for name, tensor in weights.items()}
 
     def report(self) -> dict[str, float]:
-        """The parts' figures that are worth a curve, by name."""
-        return {name: value for part in self._parts().values() for name, value in part.report().items()}
+        """Return the parts' figures that are worth a curve, by name."""
+        return {name: value for part in self.parts.values() for name, value in part.report().items()}
 
     def state_dict(self) -> dict[str, Any]:
-        """The state that a restored run needs between epochs."""
-        parts = {name: part.state_dict() for name, part in self._parts().items()}
+        """Return the state that a restored run needs between epochs."""
+        parts = {name: part.state_dict() for name, part in self.parts.items()}
         return {"parts": parts, "counts": asdict(self.counts), "bad_in_a_row": self.bad_in_a_row}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restore the state that `state_dict` returned."""
-        for name, part in self._parts().items():
+        for name, part in self.parts.items():
             part.load_state_dict(state["parts"][name])
         self.counts, self.bad_in_a_row = Counts(**state["counts"]), state["bad_in_a_row"]
-
-    def _parts(self) -> dict[str, Part]:
-        parts = {
-            "transform": self.transform,
-            "oracle": self.oracle,
-            "rule": self.rule,
-            "averaging": self.averaging,
-        }
-        return {name: part for name, part in parts.items() if part is not None}

@@ -16,9 +16,10 @@ from recmodels.errors import TrainingDiverged
 from recmodels.evaluation import Evaluator
 from recmodels.models import MODELS
 from recmodels.models.popularity import Popularity
-from recmodels.training import OPTIMIZERS, EpochReport, TrainingState, make_optimizer, make_strategy, train
+from recmodels.training import EpochReport, TrainingState, make_optimizer, make_strategy, train
 from recmodels.training.batch_loss import BatchLoss, Counts
 from recmodels.training.checkpoint import load_state, load_weights, save_state, save_weights
+from recmodels.training.optimizers import OPTIMIZERS
 from recmodels.training.stopping import best_evaluation, should_stop
 from tests.recmodels.factories import checkerboard
 from tests.recmodels.training.strategies.toys import ON_ANY_MODEL, ORACLES
@@ -44,7 +45,7 @@ def fresh(
     torch.manual_seed(seed)
     made = MODELS[model](data, **{"embedding_size": 16} | hyper)
     base = make_optimizer(optimizer, made.parameters(), learning_rate=0.02)
-    return TrainingState(made, base, make_strategy(strategy, made, knobs, seed=seed), np.random.default_rng(seed))
+    return TrainingState(made, base, make_strategy(strategy, made, knobs or {}, seed=seed), np.random.default_rng(seed))
 
 
 def run(state: TrainingState, data: RecDataset, max_epochs: int, batch_size: int = BATCH) -> list[EpochReport]:

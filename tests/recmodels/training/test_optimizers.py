@@ -6,8 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from recmodels.training import OPTIMIZERS, make_optimizer
-from recmodels.training.optimizers import SETTINGS
+from recmodels.training.optimizers import OPTIMIZERS, SETTINGS, make_optimizer
 
 RATE = {"learning_rate": 0.1}
 

@@ -7,7 +7,7 @@ from pydantic import Field
 
 import run_search
 from recmodels.errors import UserError
-from recmodels.training import OPTIMIZERS
+from recmodels.training.optimizers import OPTIMIZERS
 from tests.tuning.cli.helpers import NEW, refused
 from tests.tuning.factories import made_spec
 from tuning.cli import options

@@ -177,9 +177,9 @@ def test_ranks_in_blocks_as_the_evaluator_does(monkeypatch: pytest.MonkeyPatch) 
     torch.manual_seed(0)
     final = torch.randn(data.n_users, 8), torch.randn(data.n_items, 8)
     monkeypatch.setattr("recmodels.evaluation.ranking.BLOCK_SCORES", 70 * data.n_items)
-    blocks = list(best_items(final, np.arange(data.n_users), 7, known_items(data, "train")))
+    blocks = list(best_items(final, np.arange(data.n_users), 7, known_items(data, "train"), data.ids))
     assert len(blocks) == 15
-    items = np.concatenate([block.items for block in blocks]).reshape(-1, 7)
+    items = pd.concat(blocks)["item"].astype(int).to_numpy().reshape(-1, 7)
     _, expected = top_items(*final, torch.arange(data.n_users), 7, data.train)
     np.testing.assert_array_equal(items, expected)
 

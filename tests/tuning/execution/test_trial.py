@@ -14,8 +14,8 @@ from recmodels.evaluation import Evaluator, popularity_scores, score
 from recmodels.models import MODELS
 from recmodels.models.lightgcn import LightGCN
 from recmodels.training.checkpoint import load_weights, save_weights
-from recmodels.training.strategies import LAYERS
 from recmodels.training.strategies.mg import MirrorGradient
+from recmodels.training.strategies.names import PARTS
 from tuning.execution import trial
 from tuning.execution.trial import run_trial
 from tuning.records.folder import TrialFolder
@@ -279,7 +279,7 @@ def test_a_trial_gets_its_plan(tmp_path: Path, data: RecDataset, monkeypatch: py
             made.append({"alpha": alpha, "beta": beta, "interval": interval})
             super().__init__(alpha=alpha, beta=beta, interval=interval)
 
-    monkeypatch.setitem(LAYERS["rule"], "mg", Noted)
+    monkeypatch.setitem(PARTS, "mg", Noted)
     threads: list[int] = []
     run(tmp_path, data, lambda row: threads.append(torch.get_num_threads()), plan=plan(threads=3))
     assert made == [{"alpha": 1.2, "beta": 0.3, "interval": 2}]

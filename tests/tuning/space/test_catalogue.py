@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from recmodels.models import MODELS
 from recmodels.signatures import keywords
-from recmodels.training import OPTIMIZERS, STRATEGIES
+from recmodels.training import STRATEGIES
+from recmodels.training.optimizers import OPTIMIZERS
 from recmodels.training.strategies import parts_of
 from tuning.space import Space, SpaceError, catalogue, load_space
 from tuning.space.catalogue import TRAIN, check_space, known_parameters

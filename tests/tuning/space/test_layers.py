@@ -6,7 +6,8 @@ import pytest
 
 from recmodels.errors import UserError
 from recmodels.models import MODELS
-from recmodels.training import OPTIMIZERS, STRATEGIES
+from recmodels.training import STRATEGIES
+from recmodels.training.optimizers import OPTIMIZERS
 from tuning.space import Parameter, Space, SpaceError, layers, load_space
 from tuning.space.catalogue import known_parameters
 from tuning.space.distributions import Choice

@@ -6,7 +6,7 @@ from typing import Any
 
 from ray import tune
 
-from tuning.records.folder import SearchFolder
+from tuning.records import SearchFolder
 from tuning.spec import SearchSpec
 
 

@@ -8,7 +8,7 @@ from typing import Any, cast
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import AsyncHyperBandScheduler, FIFOScheduler, MedianStoppingRule, TrialScheduler
 
-from tuning.records.folder import TrialFolder
+from tuning.records import TrialFolder
 from tuning.spec import SearchSpec
 
 

@@ -10,8 +10,8 @@ from tuning.execution.observer import Observer
 from tuning.execution.ray_tune.pruning import Pruning
 from tuning.execution.ray_tune.searcher import NotPickled
 from tuning.proposals.study import Study
-from tuning.records.folder import SearchFolder
-from tuning.records.trials import EpochRow, TrialPlan, TrialResult, record_of
+from tuning.records import EpochRow, SearchFolder, TrialPlan, TrialResult
+from tuning.records.trials import record_of
 from tuning.spec import SearchSpec
 
 

@@ -6,8 +6,8 @@ from typing import Any
 from ray.tune.search import Searcher
 
 from tuning.execution.ray_tune.cluster import TrialResources
-from tuning.proposals.queue import Queue
-from tuning.records.folder import SearchFolder
+from tuning.proposals import Queue
+from tuning.records import SearchFolder
 
 
 class NotPickled:

@@ -19,10 +19,9 @@ from tuning.execution.ray_tune.pruning import Pruning, scheduler
 from tuning.execution.ray_tune.recorder import Recorder
 from tuning.execution.ray_tune.searcher import PlanSearcher
 from tuning.execution.trial import run_trial
-from tuning.proposals.queue import make_queue, remaining
+from tuning.proposals import make_queue, remaining
 from tuning.proposals.study import Study
-from tuning.records.folder import SearchFolder
-from tuning.records.trials import EpochRow, TrialPlan
+from tuning.records import EpochRow, SearchFolder, TrialPlan
 from tuning.spec import SearchSpec
 
 

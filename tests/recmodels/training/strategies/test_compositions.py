@@ -1,7 +1,7 @@
 """Strategies by name, and how their layers go together."""
 
 from collections import Counter
-from itertools import pairwise
+from itertools import groupby, pairwise
 from typing import Any
 
 import pytest
@@ -10,11 +10,14 @@ from torch import Tensor
 from torch.linalg import vector_norm
 
 from recmodels.models.popularity import Popularity
+from recmodels.signatures import keywords
 from recmodels.training import Strategy, make_strategy
 from recmodels.training.batch_loss import BatchLoss
-from recmodels.training.strategies import CONTROLS, LAYERS, STRATEGIES, canonical, knobs, part_names, parts_of
+from recmodels.training.strategies import STRATEGIES, canonical, knobs, parts_of
+from recmodels.training.strategies.averaging import EMA
 from recmodels.training.strategies.base import LossTransform
 from recmodels.training.strategies.mg import MirrorGradient
+from recmodels.training.strategies.names import CONTROLS, PARTS
 from recmodels.training.strategies.sam import SAM
 from tests.recmodels.factories import checkerboard
 from tests.recmodels.training.strategies.toys import (
@@ -43,11 +46,10 @@ def test_a_name_has_its_parts_in_the_order_of_the_layers() -> None:
     assert canonical("plain+mg") == "mg"
     assert canonical("sam_mg") == "sam_mg"
     assert canonical("ema+sam_mg") == "sam+mg+ema"
-    assert part_names("sam_mg") == part_names("mg+sam") == ["sam", "mg"]
-    assert list(parts_of("ema+mg").items()) == [
-        ("rule", LAYERS["rule"]["mg"]),
-        ("averaging", LAYERS["averaging"]["ema"]),
-    ]
+    assert list(parts_of("sam_mg")) == list(parts_of("mg+sam")) == ["sam", "mg"]
+    assert list(parts_of("ema+mg").items()) == [("mg", MirrorGradient), ("ema", EMA)]
+    layers = [part.layer for part in PARTS.values()]
+    assert [layer for layer, _ in groupby(layers)] == ["transform", "oracle", "rule", "averaging"]
     assert {*CONTROLS} < {*STRATEGIES}
     assert all(canonical(name) == name for name in STRATEGIES)
 
@@ -79,7 +81,7 @@ def test_knobs_are_the_constructors_keywords() -> None:
 
 def test_parts_of_different_layers_share_no_knob() -> None:
     """So that a composition's knobs need no prefix."""
-    owners = Counter(knob for parts in LAYERS.values() for knob in {knob for name in parts for knob in knobs(name)})
+    owners = Counter(knob for _, knob in {(part.layer, knob) for part in PARTS.values() for knob in keywords(part)})
     assert [knob for knob, count in owners.items() if count > 1] == []
 
 
@@ -142,7 +144,7 @@ def test_a_transform_changes_nothing_of_what_the_others_draw(name: str) -> None:
     for transform in (None, Doubled(1.0)):
         torch.manual_seed(0)
         model = Noisy()
-        parts = {layer: part() for layer, part in parts_of(name).items()}
+        parts = {part.layer: part() for part in parts_of(name).values()}
         run(Strategy(model, transform=transform, **parts, seed=3), optimizer_of("adam", model), [ROWS] * 4)
         ends.append(flat(model))
     assert torch.equal(*ends)
@@ -151,7 +153,7 @@ def test_a_transform_changes_nothing_of_what_the_others_draw(name: str) -> None:
 @pytest.mark.parametrize("name", [*ORACLES, "mg", "sam_mg", "plain_repeat"])
 def test_every_pass_is_over_the_transformed_loss(name: str) -> None:
     """T -> G -> R: training 2 L with half the rate and radius-free oracles is training L; the loss shown is L."""
-    own = {layer: part() for layer, part in parts_of(name).items()}
+    own = {part.layer: part() for part in parts_of(name).values()}
     ends, values = [], []
     for transform, rate in ((None, 0.1), (Doubled(), 0.05)):
         model = Quadratic()

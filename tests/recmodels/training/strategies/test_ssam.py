@@ -35,7 +35,7 @@ SPARSITIES = (0.2, 0.5, 0.8, 0.95)
 
 def mask(strategy: Strategy) -> Tensor:
     """(N,) bool: which weights are perturbed."""
-    return torch.cat([each.flatten() for each in strategy.oracle.masks.values()]).clone()
+    return strategy.oracle.mask.clone()
 
 
 def n_perturbed(sparsity: float, n: int = 13) -> int:
@@ -274,12 +274,12 @@ def test_masks_are_renewed_every_few_epochs_once(name: str, mask_every: int, ren
     own = {"d0": 0.9} if name == "ssam_d" else {"n_fisher": 1}
     strategy = make_strategy(f"{name}+mg", model, {"mask_every": mask_every, "interval": 1} | own)
     optimizer, batches = optimizer_of("sgd", model), triples(6)
-    masks, renewed, loss = [strategy.oracle.masks], [], model.loss
+    masks, renewed, loss = [strategy.oracle.mask], [], model.loss
 
     def noted(batch: Tensor) -> dict[str, Tensor]:
         """A mask is renewed before or after some pass; `masks` has all, so that none can have another's identity."""
-        if strategy.oracle.masks is not masks[-1]:
-            masks.append(strategy.oracle.masks)
+        if strategy.oracle.mask is not masks[-1]:
+            masks.append(strategy.oracle.mask)
             renewed.append(epoch)
         return loss(batch)
 

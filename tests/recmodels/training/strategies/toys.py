@@ -19,7 +19,7 @@ from recmodels.training.strategies import STRATEGIES, parts_of
 
 ROWS = torch.tensor([[0], [1], [2]])
 OPTIMIZERS = ("sgd", "sgd+momentum", "adam", "rmsprop", "adagrad")
-ON_ANY_MODEL = tuple(name for name in STRATEGIES if "transform" not in parts_of(name))
+ON_ANY_MODEL = tuple(name for name in STRATEGIES if "amr" not in parts_of(name))
 """The strategies that ask nothing of a model: a loss transform may want features."""
 ORACLES = ("sam", "asam", "gsam", "gnp", "ssam_f", "ssam_d", "bsam", "bsam_plus")
 
@@ -171,7 +171,7 @@ def stepped(
     model: Recommender, name: str, knobs: Mapping[str, Any] | None = None, kind: str = "sgd", *, lr: float = 0.1
 ) -> Tensor:
     """The weights after one step on ROWS."""
-    run(make_strategy(name, model, knobs), optimizer_of(kind, model, lr=lr))
+    run(make_strategy(name, model, knobs or {}), optimizer_of(kind, model, lr=lr))
     return flat(model)
 
 
