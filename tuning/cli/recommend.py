@@ -7,13 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from rich.console import Console
 
 from recmodels.data import RecDataset
 from recmodels.data.formats.item_rows import read_id_list
 from recmodels.errors import UserError
 from recmodels.evaluation import evaluate
-from recmodels.evaluation.recommend import SUFFIXES, Ints, best_items, known_items, write_table
+from recmodels.evaluation.recommend import SUFFIXES, best_items, known_items, write_table
 from recmodels.models import Recommender
 from tuning.cli.arguments import Given, Parser
 from tuning.cli.datasets import load_data
@@ -80,7 +81,7 @@ def check(given: Given) -> None:
         raise UserError(f"--output {output}: {nearest} is not a folder to write to")
 
 
-def selected_users(path: Path | None, data: RecDataset) -> Ints:
+def selected_users(path: Path | None, data: RecDataset) -> NDArray[np.int64]:
     """Return the numbers (n,) of the users whose ids are in the file, in its order; of all users without a file.
 
     Raises UserError for a file that cannot be read and for an unknown id.
