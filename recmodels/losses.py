@@ -8,7 +8,7 @@ from recmodels.ops import cross_entropy_of_own_key, frobenius, unit_rows
 
 
 def margins(users: Tensor, items: Tensor, batch: Tensor) -> Tensor:
-    """Return how far each positive scores above its negative, (B,), from users (U, D) and items (I, D)."""
+    """Return the score of each positive less that of its negative, (B,), from users (U, D) and items (I, D)."""
     positive, negative = items.index_select(0, batch[1:].flatten()).chunk(2)
     return (users.index_select(0, batch[0]) * (positive - negative)).sum(-1)
 

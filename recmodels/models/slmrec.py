@@ -180,6 +180,7 @@ def propagated_features(data: RecDataset, modality: str, n_layers: int) -> tuple
 
 
 def xavier_linear(n_in: int, n_out: int) -> nn.Linear:
+    """Return a linear map whose weight is drawn by Xavier's uniform rule."""
     linear = nn.Linear(n_in, n_out)
     nn.init.xavier_uniform_(linear.weight)
     return linear

@@ -33,8 +33,7 @@ def fast(
 ) -> Callable[[Callable[Inputs, Output]], Callable[Inputs, Output]]:
     """Decorate a function of tensors, the plain twin, with faster passes that agree with it up to rounding.
 
-    `forward(ctx, *inputs)` and `backward(ctx, *gradients)` are those of a `torch.autograd.Function`, so that inputs
-    come by position.
+    `forward(ctx, *inputs)` and `backward(ctx, *gradients)` are those of a `torch.autograd.Function`.
     """
 
     def first_order(ctx: Any, *gradients: Tensor) -> Any:

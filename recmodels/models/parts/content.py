@@ -1,4 +1,4 @@
-"""Parts that multimodal models share: how item features enter."""
+"""Modules that turn item features into embeddings, shared by several multimodal models."""
 
 import torch
 import torch.nn.functional as F
@@ -24,7 +24,7 @@ class FeatureTable(ItemFeatures):
 
 
 class ModalityViews(nn.Module):
-    """Each modality's users and items, side by side, after the sum of 0, 1 and 2 hops of their unit vectors.
+    """Each modality's users and items, side by side: the sum of their unit vectors over 0, 1 and 2 hops.
 
     Users start from a preference for each modality, items from a perceptron of their features. DualGNN and DRAGON
     share it.

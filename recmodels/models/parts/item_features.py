@@ -31,7 +31,7 @@ class ItemFeatures(nn.Module):
         self.shift: tuple[Tensor, Tensor] | None = None
 
     def rows(self, items: Tensor) -> Tensor:
-        """Return the features of `items` (n,), (n, F); inside `shifted` of the shifted items, in their order."""
+        """Return the features of `items` (n,), (n, F). Inside `shifted`, `items` must be those that are shifted."""
         rows = self.table.index_select(0, items)
         return rows if self.shift is None else rows + self.shift[1]
 

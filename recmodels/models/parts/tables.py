@@ -1,4 +1,4 @@
-"""Tables with a row per id, which say whose rows they hold, and how weights begin."""
+"""Tables with a row per user, item or node, declared as such, and the initial values of weights."""
 
 from typing import Any, ClassVar, Literal, SupportsIndex
 

@@ -151,3 +151,9 @@ def test_the_switch_holds_inside_alone() -> None:
     with pytest.raises(KeyError), ops.plain():
         raise KeyError
     assert not is_plain()
+
+
+def test_inputs_may_be_named_in_any_order() -> None:
+    one, other = inputs = CASES["scale_by_cosine"].inputs()
+    made = ops.scale_by_cosine(unit=other, matrix=one), ops.scale_by_cosine(one, other)
+    torch.testing.assert_close(*(torch.autograd.grad(each.sum(), inputs) for each in made))
