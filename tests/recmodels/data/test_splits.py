@@ -66,6 +66,13 @@ def test_a_split_that_cannot_be(rule: str, times: Any, message: str) -> None:
         split(np.array([0, 0, 1, 1]), times, rule, 0)
 
 
+def test_a_split_of_users_without_training_rows_is_refused() -> None:
+    """Rows 8 and 9 are for validation and test; the user of row 8 has no other row."""
+    users = np.array([0] * 8 + [1, 0])
+    with pytest.raises(UserError, match="every validation row is of a user without a training row, expected another"):
+        split(users, np.arange(10), "time", 0)
+
+
 def test_the_rule_of_mmrec_takes_the_highest_draws() -> None:
     """15 rows give one to validation and two to test, 4 give one each, 2 none."""
     users, draws = np.repeat([0, 1, 2], [15, 4, 2]), np.arange(21)
