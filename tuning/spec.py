@@ -1,6 +1,5 @@
 """SearchSpec: a whole search as one checked value. Resume, replay and report start from it and from nothing else."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
@@ -37,6 +36,8 @@ class File(Part):
 
     what: ClassVar[str]
     """The file's content, for messages: `the spec of a search`."""
+    unversioned: ClassVar[int] = 0
+    """Version of a file that names none, as it is older than versions."""
     format: Literal[1] = FORMAT
     """Version of the file's form."""
 
@@ -53,7 +54,7 @@ class File(Part):
     def of(cls, document: Document) -> Self:
         """Return the value in a document. UserError, one line with file and line, if it is not one."""
         if isinstance(document.data, dict):
-            check_format(document.data, document.name)
+            check_format(document.data.get("format", cls.unversioned), document.name)
         try:
             return cls.model_validate(document.data)
         except ValidationError as error:
@@ -166,9 +167,8 @@ class SearchSpec(File):
     """form of the best configuration; mmrec: also in the keys of MMRec"""
 
 
-def check_format(content: Mapping[str, Any], source: object) -> None:
-    """Raise UserError if a file was written in another version than FORMAT. `source`: its name, for the message."""
-    found = content.get("format", FORMAT)
+def check_format(found: Any, source: object) -> None:
+    """Raise UserError unless the version of a file is FORMAT. `source`: its name, for the message."""
     if type(found) is not int or found != FORMAT:
         fault = f"written by another version of MirrorTune (format {found!r}, this one reads {FORMAT})"
         raise UserError(f"{source}: {fault}: use that version, or start a new search")

@@ -39,6 +39,11 @@ def made_folder(
     return folder
 
 
+def made_plan(**changes: Any) -> TrialPlan:
+    usual = {"trial": "0000", "role": "search", "strategy": "mg", "params": {}, "point": {}, "seed": 1, "threads": 1}
+    return TrialPlan(**{**usual, "device": "cpu", "time": 0.0, **changes})
+
+
 def made_trial(folder: SearchFolder, name: str, epochs: int) -> None:
     """Start a trial and let it run for some epochs."""
     strategy = {} if name == BASELINE else {"alpha": 1.0, "beta": 0.25, "interval": 3}

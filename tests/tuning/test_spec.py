@@ -13,7 +13,6 @@ from recmodels.metric import NAMES
 from tests.tuning.factories import made_spec
 from tuning.space import Space
 from tuning.spec import (
-    FORMAT,
     Budget,
     Resources,
     Scheduler,
@@ -135,7 +134,7 @@ def test_yaml_says_the_whole_spec(tmp_path: Path, changes: dict[str, Any]) -> No
     ("text", "message"),
     [
         ("name: s\nmodel: [VBPR", ":2: not valid YAML: "),
-        ("name: s\nnmae: t\n", ":2: nmae: Extra inputs"),
+        ("format: 1\nname: s\nnmae: t\n", ":3: nmae: Extra inputs"),
         ("name: s\nname: t\n", ":2: not valid YAML: while constructing a mapping, found duplicate key "),
         (
             "format: 2\n",
@@ -170,27 +169,23 @@ def test_a_space_is_held_as_one_and_says_its_own_faults(tmp_path: Path) -> None:
         SearchSpec.read(path)
 
 
-@pytest.mark.parametrize("content", [{}, {"format": FORMAT}, {"other": 2}])
-def test_the_current_version_and_files_older_than_versions_are_read(content: dict[str, Any]) -> None:
-    check_format(content, "spec.yaml")
-
-
 @pytest.mark.parametrize("found", [0, 2, "1", None, True, [1]])
 def test_another_version_is_one_line_that_says_what_to_do(found: Any) -> None:
     with pytest.raises(UserError) as error:
-        check_format({"format": found}, "spec.yaml")
+        check_format(found, "spec.yaml")
     assert str(error.value) == (
         f"spec.yaml: written by another version of MirrorTune (format {found!r}, this one reads 1): "
         "use that version, or start a new search"
     )
 
 
-def test_a_file_from_before_versions_is_read(tmp_path: Path) -> None:
+def test_a_search_from_before_versions_is_one_line(tmp_path: Path) -> None:
     path, spec = tmp_path / "spec.yaml", made_spec()
-    text = spec.to_yaml()
-    assert text.startswith("format: 1\n")
-    path.write_text(text.removeprefix("format: 1\n"))
+    path.write_text(spec.to_yaml())
     assert SearchSpec.read(path) == spec
+    path.write_text(spec.to_yaml().removeprefix("format: 1\n") + "repeat_seeds: false\n")
+    with pytest.raises(UserError, match=r"spec.yaml: written by another version of MirrorTune \(format 0, this one"):
+        SearchSpec.read(path)
 
 
 @pytest.mark.parametrize("part", [Budget, Training, Scheduler, Resources, Tracking, SearchSpec])

@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field
 
 from tuning.space import SECTIONS, Fixed, Parameter, Space, SpaceError
-from tuning.spec import CheckedMetric, File, Part
+from tuning.spec import FORMAT, CheckedMetric, File, Part
 from tuning.yaml_document import Document, read_yaml
 
 
@@ -46,6 +46,7 @@ class Export(File):
     """
 
     what: ClassVar = "an exported configuration"
+    unversioned: ClassVar = FORMAT  # exports had the same form before they named it
     model: str
     dataset: str
     strategy: str

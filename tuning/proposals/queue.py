@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from itertools import chain
 from typing import Any, Protocol
 
-from tuning.records import BASELINE, Role, SearchFolder, TrialPlan
+from tuning.records import BASELINE, SearchFolder, TrialPlan
 from tuning.space import Space
 from tuning.spec import Params, SearchSpec
 
@@ -53,7 +53,7 @@ def proposals(spec: SearchSpec, folder: SearchFolder, proposer: Proposer) -> Que
 def seeds(spec: SearchSpec, folder: SearchFolder) -> Queue:
     """Yield the space's one point on one seed after the other, from the spec's on."""
     for index in range(_started(folder), planned_trials(spec)):
-        yield _plan(spec, trial_name(index), spec.space.resolve({}), {}, role="confirmation", seed_offset=index)
+        yield _plan(spec, trial_name(index), spec.space.resolve({}), {}, seed=spec.training.seed + index)
 
 
 def remaining(spec: SearchSpec, folder: SearchFolder) -> int:
@@ -95,16 +95,13 @@ def _wants_baseline(spec: SearchSpec, folder: SearchFolder) -> bool:
     return spec.baseline and not (folder.trial(BASELINE).path / "trial.json").exists()
 
 
-def _plan(
-    spec: SearchSpec,
-    name: str,
-    params: Params,
-    point: Mapping[str, Any],
-    *,
-    role: Role = "search",
-    strategy: str | None = None,
-    seed_offset: int = 0,
-) -> TrialPlan:
-    """Threads and device are set when the trial starts."""
-    seed = spec.training.seed + seed_offset
-    return TrialPlan(name, role, strategy or spec.strategy, params, dict(point), seed, 1, "cpu", time.time())
+def _plan(spec: SearchSpec, name: str, params: Params, point: Mapping[str, Any], **changes: Any) -> TrialPlan:
+    """Make a plan of the search, with `changes`; threads and device are set when its trial starts."""
+    usual: dict[str, Any] = {
+        "role": spec.role,
+        "strategy": spec.strategy,
+        "seed": spec.training.seed,
+        "threads": 1,
+        "device": "cpu",
+    }
+    return TrialPlan(trial=name, params=params, point=dict(point), time=time.time(), **(usual | changes))

@@ -1,7 +1,7 @@
 """The records of one trial: its plan, a row for each epoch, its result, and its line in the ledger."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
@@ -29,34 +29,37 @@ class _Stored:
     @classmethod
     def from_json(cls, content: Mapping[str, Any], source: Path) -> Self:
         """Return the value that `to_json` wrote to the file `source`. UserError for another version or shape."""
-        fields = dict(content)
+        values = dict(content)
         if cls.versioned:
-            check_format({"format": 0, **fields}, source)  # 0: from before files had a version
-            del fields["format"]
+            check_format(values.pop("format", 0), source)  # 0: from before files had a version
         try:
-            return cls(**fields)
+            return cls(**values)
         except TypeError as error:
             raise UserError(f"{source}: not a {cls.__name__}: {str(error).partition('() ')[2]}") from None
 
 
-@dataclass(frozen=True)
-class TrialPlan(_Stored):
+@dataclass(frozen=True, kw_only=True)
+class _Configuration(_Stored):
+    versioned = True
+
+    trial: str
+    role: Role
+    params: Params
+    point: dict[str, Any]
+    seed: int
+    threads: int
+    device: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialPlan(_Configuration):
     """A configuration to train, decided before its trial starts.
 
     `params`: by section, alpha and beta as such. `point`: what the sampler proposed, dimension -> value. `threads`,
     `device` ("cpu" or "cuda"): what it runs on. `time`: of the decision, in unix seconds.
     """
 
-    versioned = True
-
-    trial: str
-    role: Role
     strategy: str
-    params: Params
-    point: dict[str, Any]
-    seed: int
-    threads: int
-    device: str
     time: float
 
 
@@ -94,26 +97,16 @@ class TrialResult(_Stored):
     test: dict[str, float] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class TrialRecord(_Stored):
-    """One line of the ledger: how a trial ended.
+@dataclass(frozen=True, kw_only=True)
+class TrialRecord(_Configuration):
+    """One line of the ledger: a trial that has ended, and its plan.
 
     `value`: the search's metric at `best_epoch`. `valid`, `test`: all metrics at that epoch; `test` only where the
     trial ran to its own end. `seconds`: of training and evaluation. `passes`: forward and backward passes over a batch.
-    The rest is the plan's.
     """
 
-    versioned = True
-
-    trial: str
-    role: Role
     status: Status
     reason: str | None
-    params: Params
-    point: dict[str, Any]
-    seed: int
-    threads: int
-    device: str
     epochs: int
     best_epoch: int | None
     value: float | None
@@ -136,15 +129,9 @@ def record_of(plan: TrialPlan, rows: list[EpochRow], result: TrialResult) -> Tri
     """Return the ledger's line for a trial that ended."""
     best = best_row(rows)
     return TrialRecord(
-        trial=plan.trial,
-        role=plan.role,
+        **{each.name: getattr(plan, each.name) for each in fields(_Configuration)},
         status=result.status,
         reason=result.reason,
-        params=plan.params,
-        point=plan.point,
-        seed=plan.seed,
-        threads=plan.threads,
-        device=plan.device,
         epochs=len(rows),
         best_epoch=best.epoch if best else None,
         value=best.best if best else None,

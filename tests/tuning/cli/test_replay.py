@@ -22,7 +22,9 @@ def exported(path: Path, **changes: Any) -> dict[str, Any]:
     folder.path.mkdir()
     train = {"optimizer": "adam", "learning_rate": 0.003, "weight_decay": 0.0, "batch_size": 64}
     params = {"strategy": {"alpha": 1.0, "beta": 0.2, "interval": 2}, "train": train, "model": {"embedding_size": 4}}
-    plan = TrialPlan("0000", "search", "mg", params, {}, seed=1, threads=1, device="cpu", time=0.0)
+    plan = TrialPlan(
+        trial="0000", role="search", strategy="mg", params=params, point={}, seed=1, threads=1, device="cpu", time=0.0
+    )
     rule = Training(max_epochs=3, metric="ndcg@5", ks=(1, 5))
     run_trial(plan, model="LightGCN", data=data, training=rule, folder=folder, report=lambda row: None)
     best, result = best_row(folder.epochs()), folder.result()

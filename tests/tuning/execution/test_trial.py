@@ -54,7 +54,20 @@ def plan(**changes: Any) -> TrialPlan:
         "train": train | changes.pop("train", {}),
         "model": {"embedding_size": 4} | changes.pop("model", {}),
     }
-    return replace(TrialPlan("0000", "search", "mg", params, {}, seed=3, threads=1, device="cpu", time=0.0), **changes)
+    return replace(
+        TrialPlan(
+            trial="0000",
+            role="search",
+            strategy="mg",
+            params=params,
+            point={},
+            seed=3,
+            threads=1,
+            device="cpu",
+            time=0.0,
+        ),
+        **changes,
+    )
 
 
 def ignore(row: EpochRow) -> None:

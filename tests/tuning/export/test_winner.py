@@ -291,3 +291,13 @@ def test_a_file_from_before_versions_is_read(tmp_path: Path) -> None:
     newer = read_trainable(path)
     path.write_text(path.read_text().replace("format: 1\n", ""))
     assert read_trainable(path) == newer
+
+
+def test_an_export_from_before_versions_is_read(tmp_path):
+    path = exported(tmp_path, a_spec())
+    export = Export.read(path)
+    path.write_text(path.read_text().replace("format: 1\n", ""))
+    assert Export.read(path) == export
+    path.write_text(path.read_text() + "format: 2\n")
+    with pytest.raises(UserError, match=r"written by another version of MirrorTune \(format 2, this one reads 1\)"):
+        Export.read(path)

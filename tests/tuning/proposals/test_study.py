@@ -66,7 +66,11 @@ def opened(folder: SearchFolder, space: Space = MG, sampler: str = "random", see
 
 
 def write_plan(folder: SearchFolder, name: str, point: Any) -> None:
-    folder.trial(name).write_plan(TrialPlan(name, "search", "mg", {}, point, seed=1, threads=1, device="cpu", time=0.0))
+    folder.trial(name).write_plan(
+        TrialPlan(
+            trial=name, role="search", strategy="mg", params={}, point=point, seed=1, threads=1, device="cpu", time=0.0
+        )
+    )
 
 
 def on_disk(folder: SearchFolder) -> list[FrozenTrial]:

@@ -98,7 +98,17 @@ def test_plan_result_spec_and_environment_read_back(tmp_path: Path) -> None:
     folder.write_environment(environment)
     folder.write_popularity({"valid": {"recall@20": 0.1 + 0.2}})
     trial, result = folder.trial("0000"), TrialResult("finished", "all", {"recall@20": 1 / 3})
-    plan = TrialPlan("0000", "search", "mg", {"strategy": {}}, {"alpha": 0.1 + 0.2}, 1, 1, "cpu", 0.5)
+    plan = TrialPlan(
+        trial="0000",
+        role="search",
+        strategy="mg",
+        params={"strategy": {}},
+        point={"alpha": 0.1 + 0.2},
+        seed=1,
+        threads=1,
+        device="cpu",
+        time=0.5,
+    )
     trial.write_plan(plan)
     trial.write_result(result)
     assert folder.exists()

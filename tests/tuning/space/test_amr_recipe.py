@@ -38,7 +38,17 @@ def resolved(*overrides: str) -> dict[str, Any]:
 
 
 def plan(params: dict[str, Any]) -> TrialPlan:
-    return TrialPlan("0000", "search", "amr+mg", params, {}, seed=1, threads=1, device="cpu", time=0.0)
+    return TrialPlan(
+        trial="0000",
+        role="search",
+        strategy="amr+mg",
+        params=params,
+        point={},
+        seed=1,
+        threads=1,
+        device="cpu",
+        time=0.0,
+    )
 
 
 def test_the_recipe_reaches_model_and_optimiser(data: RecDataset) -> None:

@@ -5,7 +5,9 @@ from tests.tuning.factories import ENVIRONMENT, made_row, made_spec
 from tuning.records.trials import TrialPlan
 from tuning.tracking import points
 
-PLAN = TrialPlan("0000", "search", "mg", {}, {}, seed=3, threads=1, device="cpu", time=0.0)
+PLAN = TrialPlan(
+    trial="0000", role="search", strategy="mg", params={}, point={}, seed=3, threads=1, device="cpu", time=0.0
+)
 
 
 def test_an_epoch_makes_points_at_its_step_and_time():
