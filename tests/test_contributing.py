@@ -154,7 +154,7 @@ ADDITIONS = {
                 "from recmodels.training.strategies.ssam import DynamicSAM, FisherSAM\n",
                 "from recmodels.training.strategies.toy import Toy\n",
             ),
-            Edit("recmodels/training/strategies/names.py", '"rule": {', '"toy": Toy, '),
+            Edit("recmodels/training/strategies/names.py", '    "mg": MirrorGradient,\n', '    "toy": Toy,\n'),
         ],
         most=3,
     ),
