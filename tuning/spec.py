@@ -13,7 +13,7 @@ from tuning.space import Space
 from tuning.yaml_document import Document, read_yaml, to_yaml
 
 FORMAT: Final = 1
-"""Version of a search's files, their key `format`. Files without the key are older and of the same form."""
+"""Version of a search's files, their key `format`. It rises when an older program would misread a file."""
 Scores = dict[str, dict[str, float]]
 """Metrics by split: {"valid": {"recall@20": 0.1, ...}, "test": {...}}."""
 CheckedMetric = Annotated[str, AfterValidator(Metric), PlainSerializer(str)]

@@ -40,6 +40,8 @@ class _Stored:
 
 @dataclass(frozen=True, kw_only=True)
 class _Configuration(_Stored):
+    """The part of a plan that its record repeats."""
+
     versioned = True
 
     trial: str
