@@ -9,7 +9,7 @@ that another corruption before or after it does not change them.
 import hashlib
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import combinations
 from typing import NamedTuple
 
@@ -17,15 +17,12 @@ import numpy as np
 from numpy.random import PCG64, Generator
 from numpy.typing import NDArray
 
-from recmodels.data.dataset import Interactions, RecDataset, Split
+from recmodels.data.dataset import Floats, Interactions, Ints, RecDataset, Split
 from recmodels.errors import DataError, did_you_mean
 
 MARK = "@"
 MOST_SEED = 2**31 - 1
 DRAWS = 2**16  # fake interactions that are drawn at a time; a part of their definition
-
-Floats = NDArray[np.float32]
-Ints = NDArray[np.int64]
 
 
 def noise(matrix: Floats, level: float, draw: "Draw", modality: str) -> Floats:
@@ -45,35 +42,34 @@ def snr(matrix: Floats, decibels: float, draw: "Draw", modality: str) -> Floats:
 
 def missing(matrix: Floats, share: float, draw: "Draw", modality: str) -> Floats:
     """Give a share of the items the mean row, as items without an image have in the folders that come with MMRec."""
-    changed = matrix.copy()
-    changed[draw.items(len(matrix), share)] = matrix.mean(axis=0, dtype=np.float64)
-    return changed
+    return _with_rows(matrix, draw.items(len(matrix), share), matrix.mean(axis=0, dtype=np.float64))
 
 
 def swap(matrix: Floats, share: float, draw: "Draw", modality: str) -> Floats:
     """Exchange the rows of a share of the items in a circle: each gets another's row if there are two or more."""
     chosen = draw.items(len(matrix), share)
-    changed = matrix.copy()
-    changed[chosen] = matrix[np.roll(chosen, 1)]
-    return changed
+    return _with_rows(matrix, chosen, matrix[np.roll(chosen, 1)])
 
 
 def adjust(matrix: Floats, share: float, draw: "Draw", modality: str) -> Floats:
     """Give a share of the items the row of another item, drawn uniformly: replaced text."""
-    changed = matrix.copy()
     chosen, others = draw.items_and_others(len(matrix), share)
-    changed[chosen] = matrix[others]
-    return changed
+    return _with_rows(matrix, chosen, matrix[others])
 
 
 def mix(matrix: Floats, share: float, draw: "Draw", modality: str) -> Floats:
     """Give a share of the items the mean of their row and another's, scaled to the length of their row: added text."""
-    changed = matrix.copy()
     chosen, others = draw.items_and_others(len(matrix), share)
     own = matrix[chosen].astype(np.float64)
     mean = (own + matrix[others]) / 2
     length, mean_length = (np.sqrt((rows**2).sum(axis=1, keepdims=True)) for rows in (own, mean))
-    changed[chosen] = mean * (length / np.where(mean_length > 0, mean_length, 1))
+    return _with_rows(matrix, chosen, mean * (length / np.where(mean_length > 0, mean_length, 1)))
+
+
+def _with_rows(matrix: Floats, chosen: Ints, rows: NDArray[np.floating]) -> Floats:
+    """Return a copy of the matrix with these `rows` in place of the chosen ones."""
+    changed = matrix.copy()
+    changed[chosen] = rows
     return changed
 
 
@@ -140,8 +136,7 @@ class Draw(NamedTuple):
         return chosen, (chosen + steps[chosen]) % n_items
 
 
-@dataclass(frozen=True)
-class Corruption:
+class Corruption(NamedTuple):
     """Definition of a corruption: limits and unit of its value, and a function of a feature matrix or of the data set.
 
     `only`: the modality that is altered unless another is named (default: all)."""
@@ -167,16 +162,12 @@ CORRUPTIONS: Mapping[str, Corruption] = {
 
 
 class Step(NamedTuple):
-    """One `name=value` or `name.modality=value` of a variant."""
+    """One `name=value` or `name.modality=value` of a variant; `key` is what stands before the `=`."""
 
+    key: str
     name: str
     modality: str | None
     value: float
-
-    @property
-    def key(self) -> str:
-        """Name as it is written before the `=`."""
-        return f"{self.name}.{self.modality}" if self.modality else self.name
 
 
 class Variant(NamedTuple):
@@ -230,7 +221,7 @@ def _step(name: str, key: str, text: str) -> Step:
     if not corruption.low <= value <= corruption.high:
         expected = f"a number from {corruption.low} to {corruption.high}, {corruption.unit}"
         raise DataError(f"data set {name!r}: {key} is {text!r}, expected {expected}")
-    return Step(kind, modality if dot else None, value)
+    return Step(key, kind, modality if dot else None, value)
 
 
 def corrupted(data: RecDataset, variant: Variant) -> RecDataset:
@@ -243,10 +234,9 @@ def corrupted(data: RecDataset, variant: Variant) -> RecDataset:
         if corruption.interactions:
             data = corruption.interactions(data, step.value, draw)
         elif corruption.features:
-            changed = dict(data.features)
-            for each in _modalities(data, variant.name, step):
-                changed[each] = corruption.features(changed[each], step.value, draw, each)
-            data = replace(data, features=changed)
+            altered = _modalities(data, variant.name, step)
+            changed = {each: corruption.features(data.features[each], step.value, draw, each) for each in altered}
+            data = replace(data, features={**data.features, **changed})
     return replace(data, name=variant.name, fingerprint="")
 
 

@@ -13,6 +13,9 @@ from numpy.typing import NDArray
 from recmodels.data.ids import IdMaps, IdSource, numbers_as_ids
 from recmodels.errors import DataError
 
+Floats = NDArray[np.float32]
+Ints = NDArray[np.int64]
+
 
 @dataclass(frozen=True, eq=False)
 class Interactions:
@@ -33,9 +36,7 @@ class Interactions:
         return cls(indptr, np.ascontiguousarray(items[order], dtype=np.int64))
 
     @classmethod
-    def by_label(
-        cls, users: NDArray[np.integer], items: NDArray[np.integer], labels: NDArray[np.integer], n_users: int
-    ) -> "Splits":
+    def by_label(cls, users: Ints, items: Ints, labels: NDArray[np.integer], n_users: int) -> "Splits":
         """Return training, validation and test: the pairs with label 0, 1 and 2; all arrays are (n,)."""
         parts = [cls.from_pairs(users[labels == label], items[labels == label], n_users) for label in range(3)]
         return parts[0], parts[1], parts[2]

@@ -1,6 +1,5 @@
 """Keep results that follow from a data set alone: in memory as long as the data set lives, and in its cache folder."""
 
-from collections import OrderedDict
 from collections.abc import Callable
 from functools import wraps
 from typing import Any, TypeVar, TypeVarTuple
@@ -12,7 +11,7 @@ from recmodels.data.dataset import RecDataset
 Result = TypeVar("Result")
 Key = TypeVarTuple("Key")
 
-_results: WeakKeyDictionary[RecDataset, dict[Callable[..., Any], OrderedDict[Any, Any]]] = WeakKeyDictionary()
+_results: WeakKeyDictionary[RecDataset, dict[Callable[..., Any], dict[Any, Any]]] = WeakKeyDictionary()
 
 
 def derived(
@@ -27,12 +26,10 @@ def derived(
     def decorate(make: Callable[[RecDataset, *Key], Result]) -> Callable[[RecDataset, *Key], Result]:
         @wraps(make)
         def remembered(data: RecDataset, *key: *Key) -> Result:
-            made = _results.setdefault(data, {}).setdefault(make, OrderedDict())
-            if key not in made:
-                made[key] = make(data, *key)
-            made.move_to_end(key)
+            made = _results.setdefault(data, {}).setdefault(make, {})  # the key used last is the last
+            made[key] = made.pop(key) if key in made else make(data, *key)
             while len(made) > entries:
-                made.popitem(last=False)
+                del made[next(iter(made))]
             return made[key]
 
         return remembered

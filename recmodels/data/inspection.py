@@ -1,16 +1,17 @@
 """Describe a data set in plain dictionaries of numbers: sizes, splits, degrees, cold items, leaks, features."""
 
 import hashlib
+from itertools import combinations
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from recmodels.data.dataset import Interactions, RecDataset
+from recmodels.data.splits import SPLITS
 
 Facts = dict[str, Any]
 
-SPLITS = ("train", "valid", "test")
 PERCENTILES = {"min": 0, "p5": 5, "p25": 25, "median": 50, "p75": 75, "p95": 95, "max": 100}
 
 
@@ -85,7 +86,7 @@ def leaks(data: RecDataset) -> Facts:
     """Count pairs of user and item that are in two splits, and `repeated` ones in the same split."""
     keys = {name: split.users * data.n_items + split.items for name, split in zip(SPLITS, data.splits, strict=True)}
     distinct = {name: np.unique(each) for name, each in keys.items()}
-    both = [("train", "valid"), ("train", "test"), ("valid", "test")]
+    both = combinations(SPLITS, 2)
     shared = {f"{a}_and_{b}": len(np.intersect1d(distinct[a], distinct[b], assume_unique=True)) for a, b in both}
     return {**shared, "repeated": sum(len(keys[name]) - len(distinct[name]) for name in keys)}
 

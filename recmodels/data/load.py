@@ -10,10 +10,9 @@ from recmodels.data.corruptions import MARK, clean_name, corrupted, parse_varian
 from recmodels.data.dataset import RecDataset
 from recmodels.data.formats import FORMATS
 from recmodels.data.published import AMAZON_SETS, difference
-from recmodels.data.synthetic import PAPER_SETS, demo, paper_sized
+from recmodels.data.synthetic import GENERATED, PAPER_SETS, PREFIX, synthetic
 from recmodels.errors import DataError, did_you_mean
 
-SYNTHETIC = "synthetic:"
 DEFAULT_DATA_DIR = Path("data")
 """Folder of the data set folders unless another one is named."""
 
@@ -43,10 +42,8 @@ def _load(name: str, data_dir: Path | None, cache_dir: Path) -> RecDataset:
     if MARK in name and not (data_dir and isdir(data_dir / name)):
         variant = parse_variant(name)
         return corrupted(_load(clean_name(name), data_dir, cache_dir), variant)
-    if name == "demo":
-        return demo()
-    if name.startswith(SYNTHETIC) and name.removeprefix(SYNTHETIC) in PAPER_SETS:
-        return paper_sized(name.removeprefix(SYNTHETIC))
+    if name in GENERATED:
+        return synthetic(name, *GENERATED[name])
     folder = _find_folder(name, data_dir)
     chosen = next((each for each in FORMATS if each.recognises(folder)), FORMATS[-1])
     data = chosen.load(folder, cache_dir)
@@ -61,9 +58,9 @@ def _find_folder(name: str, data_dir: Path | None) -> Path:
         return place / name
     if name in AMAZON_SETS:
         call = f"recmodels.prepare.prepare_amazon({name!r}, ...)"
-        advice = f"make it with {call}, or take generated data of its size: {SYNTHETIC}{name}"
+        advice = f"make it with {call}, or take generated data of its size: {PREFIX}{name}"
         raise NotPrepared(f"{place}: no data set {name!r}; {advice}")
-    nearest = SYNTHETIC + name if name in PAPER_SETS else name
+    nearest = PREFIX + name if name in PAPER_SETS else name
     advice = did_you_mean(nearest, known_datasets(data_dir))
     if data_dir is None:
         raise DataError(f"data set {name!r} is not built in (for a folder of your own pass `data_dir`){advice}")
@@ -76,4 +73,4 @@ def known_datasets(data_dir: Path | None = None) -> list[str]:
     """Return the built-in names, then those of the folders in `data_dir` (default: data) that a format recognises."""
     folders = (path for path in (data_dir or DEFAULT_DATA_DIR).glob("[!.]*") if path.is_dir())  # hidden: unfinished
     found = sorted(path.name for path in folders if any(each.recognises(path) for each in FORMATS))
-    return ["demo", *(SYNTHETIC + name for name in PAPER_SETS), *found]
+    return [*GENERATED, *found]

@@ -50,10 +50,8 @@ class NegativeSampler:
         self.n_others = len(self.catalogue) - data.train.counts[self.users]  # training items of others only, at least 1
         if not self.n_others.all():
             user = self.users[self.n_others.argmin()]
-            expected = "every user to leave one to be drawn as a negative"
-            raise DataError(
-                f"{data.name}: user {user} has all {len(self.catalogue)} training items, expected {expected}"
-            )
+            found = f"user {user} has all {len(self.catalogue)} training items"
+            raise DataError(f"{data.name}: {found}, expected every user to leave one to be drawn as a negative")
         # How many of the catalogue's items below this one the user has not; one ascending array for all users.
         others_below = ranks - (np.arange(len(ranks)) - self.starts)
         self.keys = self.users * len(self.catalogue) + others_below

@@ -6,14 +6,16 @@ import numpy as np
 from numpy.random import PCG64, Generator
 from numpy.typing import NDArray
 
+from recmodels.data.dataset import Ints
 from recmodels.errors import DataError
 
 RULES = ("benchmark", "leave-last-out", "time")
 PARTS = ("training", "validation", "test")
 """The meaning of the labels 0, 1 and 2."""
+SPLITS = ("train", "valid", "test")
+"""Their names in files and in results."""
 VALIDATION, TEST = 1, 2
 
-Ints = NDArray[np.int64]
 Labels = NDArray[np.int8]
 
 
@@ -35,7 +37,9 @@ def split(users: Ints, times: NDArray[Any] | None, rule: str, seed: int, source:
     elif times is None:
         raise DataError(f"{source}: `rule` {rule}: the interactions have no times, expected them or `rule` benchmark")
     elif rule == "time":
-        labels = split_by_time(times)
+        ranked = np.sort(times)
+        first_valid, first_test = (ranked[int(len(ranked) * cut)] for cut in (0.8, 0.9))
+        labels = (times >= first_valid).astype(np.int8) + (times >= first_test)
     else:
         labels = _hold_out(users, times, np.full(users.max() + 1, 2), (TEST, VALIDATION))
     trained = np.isin(users, users[labels == 0])
@@ -55,13 +59,6 @@ def split_as_mmrec(users: Ints, draws: NDArray[Any], order: tuple[int, int] = (T
     """
     counts = np.bincount(users)
     return _hold_out(users, draws, np.where(counts < 10, 2, counts // 5), order)
-
-
-def split_by_time(times: NDArray[Any]) -> Labels:
-    """Label each of n interactions by its time, (n,): validation begins after 80 % of the rows, test after 90 %."""
-    ranked = np.sort(times)
-    first_valid, first_test = (ranked[int(len(ranked) * cut)] for cut in (0.8, 0.9))
-    return ((times >= first_valid).astype(np.int8) + (times >= first_test)).astype(np.int8)
 
 
 def _hold_out(users: Ints, keys: NDArray[Any], n_held: Ints, order: tuple[int, int]) -> Labels:

@@ -9,12 +9,11 @@ import numpy as np
 from numpy.random import PCG64, Generator
 from numpy.typing import NDArray
 
-from recmodels.data.dataset import Interactions, RecDataset
+from recmodels.data.dataset import Interactions, Ints, RecDataset
 from recmodels.data.splits import TEST, VALIDATION, split_as_mmrec
 from recmodels.errors import DataError
 
 Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 
 # Tuned on the demo: with fewer tastes or clearer families 15 interactions an item tell more than its features.
 N_TASTES = 16  # length of a taste vector
@@ -28,7 +27,7 @@ ITEM_BLOCK = 512  # rows of features at a time
 
 
 def synthetic(
-    name: str, *, n_users: int, n_items: int, n_interactions: int, dims: Mapping[str, int], seed: int = 0
+    name: str, n_users: int, n_items: int, n_interactions: int, dims: Mapping[str, int], seed: int = 0
 ) -> RecDataset:
     """Generate a data set of exactly these sizes, in which each user and item occurs; `dims`: modality -> columns.
 
@@ -85,16 +84,17 @@ def _items(rng: Generator, user_taste: Floats, item_taste: Floats, counts: Ints)
     # Item i fills about share[i] * SLOTS slots, side by side: drawing a slot is drawing an item by popularity.
     slots = np.searchsorted(np.cumsum(share), (np.arange(SLOTS) + 0.5) / SLOTS).clip(max=n_items - 1)
     blocks = np.split(np.arange(len(counts)), range(USER_BLOCK, len(counts), USER_BLOCK))
-    items = np.concatenate(
-        [_block_items(rng, user_taste[rows], item_taste, slots, share, counts[rows]) for rows in blocks]
-    )
-    _place_missing(rng, items, n_items)
+    drawn = [_sample(rng, user_taste[rows], item_taste, slots, share, counts[rows]) for rows in blocks]
+    items = np.concatenate(drawn)
+    # Each item that no user took goes to some user, in place of an item that others have too.
+    missing = np.setdiff1d(np.arange(n_items), items)
+    _, firsts = np.unique(items, return_index=True)
+    spare = np.setdiff1d(np.arange(len(items)), firsts)
+    items[rng.choice(spare, size=len(missing), replace=False)] = missing
     return items
 
 
-def _block_items(
-    rng: Generator, user_taste: Floats, item_taste: Floats, slots: Ints, share: Floats, counts: Ints
-) -> Ints:
+def _sample(rng: Generator, user_taste: Floats, item_taste: Floats, slots: Ints, share: Floats, counts: Ints) -> Ints:
     """Draw for each user a pool of items, and from it `counts` items without replacement, in proportion to weights.
 
     The pool is one slot from each of POOL equal ranges, so an item is in it with probability min(1, POOL * share);
@@ -109,14 +109,6 @@ def _block_items(
     arrival[:, 1:][pool[:, 1:] == pool[:, :-1]] = np.inf  # ascending within a row, so that repeats are neighbours
     ranked = np.take_along_axis(pool, np.argsort(arrival, axis=1), axis=1)
     return ranked[np.arange(POOL) < counts[:, None]]
-
-
-def _place_missing(rng: Generator, items: Ints, n_items: int) -> None:
-    """Give each item that no user took to some user, in place of an item that others have too."""
-    missing = np.setdiff1d(np.arange(n_items), items)
-    _, firsts = np.unique(items, return_index=True)
-    spare = np.setdiff1d(np.arange(len(items)), firsts)
-    items[rng.choice(spare, size=len(missing), replace=False)] = missing
 
 
 def _features(rng: Generator, item_taste: Floats, columns: int) -> NDArray[np.float32]:
@@ -144,13 +136,7 @@ PAPER_SETS: dict[str, tuple[int, int, int, dict[str, int]]] = {  # users, items,
     "tiktok": (9_308, 6_710, 68_722, {"audio": 128, "image": 128}),
 }
 
-
-def demo() -> RecDataset:
-    """Generate a small data set: 1,000 users, 700 items, 18,000 interactions, image 64 and text 32 columns."""
-    return synthetic("demo", n_users=1_000, n_items=700, n_interactions=18_000, dims={"image": 64, "text": 32})
-
-
-def paper_sized(name: str) -> RecDataset:
-    """Generate `synthetic:<name>`, with the sizes of a data set of PAPER_SETS."""
-    n_users, n_items, n_interactions, dims = PAPER_SETS[name]
-    return synthetic(f"synthetic:{name}", n_users=n_users, n_items=n_items, n_interactions=n_interactions, dims=dims)
+PREFIX = "synthetic:"
+DEMO = 1_000, 700, 18_000, {"image": 64, "text": 32}
+GENERATED = {"demo": DEMO, **{PREFIX + name: sizes for name, sizes in PAPER_SETS.items()}}
+"""Sizes of the data sets that are generated when they are loaded by name."""

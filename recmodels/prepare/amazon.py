@@ -6,18 +6,17 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from recmodels.data.cache import default_cache_dir
+from recmodels.data.dataset import Floats
 from recmodels.data.published import PUBLISHED, difference
 from recmodels.data.splits import split
 from recmodels.errors import DataError
 from recmodels.prepare.amazon_files import read_ratings, read_reviews, read_texts
 from recmodels.prepare.download import download
-from recmodels.prepare.folder import check_free, describe, file_note, write_folder
+from recmodels.prepare.folder import Note, check_free, describe, file_note, write_folder
 from recmodels.prepare.image_features import WIDTH, read_image_features
 from recmodels.prepare.interactions import collect
 from recmodels.prepare.text import encode
@@ -31,9 +30,6 @@ ADDRESSES = {  # kind of file -> address below the base address
 }
 
 log = logging.getLogger("mirrortune.prepare")
-
-Note = dict[str, Any]
-"""Facts about a source or a modality for the manifest."""
 
 
 @dataclass(frozen=True)
@@ -99,20 +95,19 @@ def prepare_amazon(
     if differs := difference(name, n_users, n_items, n_splits):
         log.warning("%s", differs)
     rows = {asin: row for row, asin in enumerate(table.item_ids)}
-    features: dict[str, tuple[NDArray[np.float32], Note]] = {}
+    matrices, notes = {}, {}
     if text:
-        features["text"] = _text(files["metadata"][0], rows, encoder, seed)
+        matrices["text"], notes["text"] = _text(files["metadata"][0], rows, encoder, seed)
     with _scratch(folder) as scratch:
         if images:
-            features["image"] = _images(files["image-features"][0], rows, scratch / "image", width)
-        matrices = {modality: matrix for modality, (matrix, _) in features.items()}
+            matrices["image"], notes["image"] = _images(files["image-features"][0], rows, scratch / "image", width)
         manifest = describe(
             name,
             ("numpy", "pandas", "scikit-learn"),
             sources=[note for _, note in files.values()],
             options={"k_core": k_core, "split": rule, "seed": seed},
             counts=counts | sizes,
-            features={modality: note for modality, (_, note) in features.items()},
+            features=notes,
         )
         write_folder(folder, table, labels, matrices, manifest, overwrite)
     return folder
@@ -129,7 +124,7 @@ def _scratch(folder: Path) -> Iterator[Path]:
         raise DataError(f"{folder.parent}: cannot be written ({error.strerror or error})") from None
 
 
-def _text(path: Path, rows: Mapping[str, int], encoder: str, seed: int) -> tuple[NDArray[np.float32], Note]:
+def _text(path: Path, rows: Mapping[str, int], encoder: str, seed: int) -> tuple[Floats, Note]:
     log.info("reading %s", path)
     texts, missing = read_texts(path, rows)
     if missing == len(texts):
@@ -139,7 +134,7 @@ def _text(path: Path, rows: Mapping[str, int], encoder: str, seed: int) -> tuple
     return matrix, {"encoder": encoded_by, "items_without": missing, "columns": matrix.shape[1]}
 
 
-def _images(path: Path, rows: Mapping[str, int], scratch: Path, width: int) -> tuple[NDArray[np.float32], Note]:
+def _images(path: Path, rows: Mapping[str, int], scratch: Path, width: int) -> tuple[Floats, Note]:
     """Write image features to the file `scratch`; return it as a read-only memory map (items, width), and a note."""
     log.info("reading %s", path)
     missing = read_image_features(path, rows, scratch, width)

@@ -138,10 +138,9 @@ def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
                     show(raw.tell())
                 if not line.isspace():
                     yield number, line
-    except EOFError:
-        raise DataError(f"{path}: the gzip file is cut off after line {number}; delete it and get it again") from None
-    except (gzip.BadGzipFile, zlib.error) as error:
-        fault = f"damaged after line {number} ({error})"
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        damage, reason = ("cut off", "") if isinstance(error, EOFError) else ("damaged", f" ({error})")
+        fault = f"{damage} after line {number}{reason}"
         raise DataError(f"{path}: the gzip file is {fault}; delete it and get it again") from None
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror or error})") from None

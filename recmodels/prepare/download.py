@@ -71,9 +71,8 @@ class _Resuming:
             except _BrokenOffError as error:
                 failures = 1 if (so_far := self._so_far()) > before else failures + 1
                 if failures > self.retries:
-                    advice = f"check the connection, or {MIRROR}"
-                    if so_far:
-                        advice = f"run the same command again, it goes on from {size(so_far)}"
+                    again = f"run the same command again, it goes on from {size(so_far)}"
+                    advice = again if so_far else f"check the connection, or {MIRROR}"
                     raise DataError(f"{url}: {error}; {advice}") from None
                 log.info("%s: %s; trying again", url, error)
                 time.sleep(self.wait * failures)
@@ -143,14 +142,11 @@ def _content_range(response: requests.Response) -> list[int]:
 
 def _reason(error: Exception) -> str:
     """Describe an error in a few words; the nested messages of urllib3 are long."""
-    text = str(error)
-    for sign, description in (
-        ("NameResolutionError", "the name of the server cannot be resolved"),
-        ("Connection refused", "the server refuses connections"),
-        ("IncompleteRead", "the connection broke off"),
-        ("Connection reset", "the connection broke off"),
-        ("timed out", f"no answer within {TIMEOUT} s"),
-    ):
-        if sign in text:
-            return description
-    return f"no connection ({type(error).__name__})"
+    reasons = {
+        "NameResolutionError": "the name of the server cannot be resolved",
+        "Connection refused": "the server refuses connections",
+        "IncompleteRead": "the connection broke off",
+        "Connection reset": "the connection broke off",
+        "timed out": f"no answer within {TIMEOUT} s",
+    }
+    return next((why for sign, why in reasons.items() if sign in str(error)), f"no connection ({type(error).__name__})")

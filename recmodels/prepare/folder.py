@@ -14,8 +14,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from recmodels.data.dataset import Floats
+from recmodels.data.splits import Labels
 from recmodels.errors import DataError, UserError
 from recmodels.files import reading
 from recmodels.prepare.interactions import Table
@@ -23,14 +24,12 @@ from recmodels.prepare.interactions import Table
 BLOCK = 4096  # rows of features at a time: 64 MB at 4096 columns
 DAY = 86400
 
+Note = dict[str, Any]
+"""Facts about a source, a modality or the whole data set for the manifest."""
+
 
 def write_folder(
-    path: Path,
-    table: Table,
-    labels: NDArray[np.int8],
-    features: Mapping[str, NDArray[Any]],
-    manifest: dict[str, Any],
-    overwrite: bool = False,
+    path: Path, table: Table, labels: Labels, features: Mapping[str, Floats], manifest: Note, overwrite: bool = False
 ) -> None:
     """Write the folder `path` of a data set, which is called as the last part of `path`.
 
@@ -62,13 +61,13 @@ def write_folder(
         shutil.rmtree(new, ignore_errors=True)
 
 
-def describe(name: str, packages: Sequence[str], **facts: Any) -> dict[str, Any]:
+def describe(name: str, packages: Sequence[str], **facts: Any) -> Note:
     """Return the manifest of a data set: name, time, the `facts`, and the versions of the `packages` that made it."""
     made = datetime.now(UTC).isoformat(timespec="seconds")
     return {"name": name, "made": made, **facts, "versions": {package: version(package) for package in packages}}
 
 
-def file_note(path: Path) -> dict[str, Any]:
+def file_note(path: Path) -> Note:
     """Return size and checksum of a source file for the manifest. Raises DataError if it cannot be read."""
     with reading(path), path.open("rb") as file:
         return {"bytes": path.stat().st_size, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
@@ -90,7 +89,7 @@ def check_ids(table: Table, source: Path) -> None:
                 raise DataError(f"{source}: {kind} {row}: its id is {name!r}, expected text without tabs and line ends")
 
 
-def save_rows(path: Path, matrix: NDArray[Any]) -> None:
+def save_rows(path: Path, matrix: Floats) -> None:
     """Write the matrix as a float32 .npy, in blocks of rows, so that a memory map is never in memory as a whole."""
     header = {"descr": "<f4", "fortran_order": False, "shape": matrix.shape}
     with path.open("wb") as file:

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from recmodels.data.dataset import Ints
 from recmodels.data.numbering import factorize, first_rows
+from recmodels.data.splits import SPLITS, Labels
 from recmodels.errors import DataError
 from recmodels.prepare.amazon_files import Row
-
-Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -38,10 +38,10 @@ class Table:
         item_ids = [self.item_ids[old] for old in item_order.tolist()]
         return Table(users, items, user_ids, item_ids, {name: column[rows] for name, column in self.extra.items()})
 
-    def sizes(self, labels: NDArray[np.int8]) -> dict[str, int]:
+    def sizes(self, labels: Labels) -> dict[str, int]:
         """Count users, items, interactions, and those that `labels` (n,) put into each split."""
         sizes = {"users": len(self.user_ids), "items": len(self.item_ids), "interactions": len(self)}
-        return sizes | dict(zip(("train", "valid", "test"), np.bincount(labels, minlength=3).tolist(), strict=True))
+        return sizes | dict(zip(SPLITS, np.bincount(labels, minlength=3).tolist(), strict=True))
 
 
 def collect(rows: Iterable[Row], k: int, source: object) -> tuple[Table, dict[str, int]]:

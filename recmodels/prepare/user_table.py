@@ -97,8 +97,7 @@ def _read(path: Path, columns: dict[str, str]) -> Table:
 def _selected(path: Path, table: Table, min_rating: float | None, core: int | None) -> tuple[Table, dict[str, int]]:
     """Return the rows that become interactions, and the numbers of rows read and left out."""
     counts = {"rows": len(table)}
-    first = first_rows(table.users, table.items)
-    table, counts["repeated"] = _select(path, table, first, "repeat a user and an item")
+    table, counts["repeated"] = _select(path, table, first_rows(table.users, table.items), "repeat a user and an item")
     if min_rating is not None:
         high = table.extra["rating"] >= min_rating
         table, counts["rated_lower"] = _select(path, table, high, f"are rated below {min_rating:g}")

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.random import PCG64, Generator
 from numpy.typing import NDArray
 
-from recmodels.data.dataset import Interactions, RecDataset, Split
+from recmodels.data.dataset import Interactions, Ints, RecDataset, Split
 from recmodels.data.formats.feature_file import load_features
 from recmodels.data.formats.inter_file import INTEGER, check_repeats, read_integers
 from recmodels.data.ids import IdSource, read_id_tables
@@ -26,8 +26,6 @@ PAIRS, LISTS, FEATURES = "pos.txt", "neg.txt", "f_resnet.npy"
 VALIDATION_SEED = 0
 
 log = logging.getLogger("mirrortune.data")
-
-Ints = NDArray[np.int64]
 
 
 def is_amr(folder: Path) -> bool:

@@ -31,7 +31,11 @@ def parse_inter(path: Path, raw: bytes) -> NDArray[np.int64]:
     if not text.strip():
         raise DataError(f"{path}: the file is empty, expected a header line with {', '.join(COLUMNS)}")
     stream = io.StringIO(text, newline=None)
-    columns = _positions(path, stream.readline())
+    names = [name.strip() for name in stream.readline().split("\t")]
+    for column in COLUMNS:
+        if column not in names:
+            raise DataError(f"{path}:1: no tab-separated column {column!r}{did_you_mean(column, names)}")
+    columns = [names.index(column) for column in COLUMNS]
     if next(_fields(text), None) is None:
         raise DataError(f"{path}: found a header line and no interactions")
     first_fault = partial(_first_non_integer, path, text, columns)
@@ -66,14 +70,6 @@ def _fields(text: str) -> Iterator[tuple[int, list[str]]]:
     for line_number, line in enumerate(io.StringIO(text, newline=None), start=1):
         if line_number > 1 and line != "\n":
             yield line_number, line.rstrip("\n").split("\t")
-
-
-def _positions(path: Path, header: str) -> list[int]:
-    found = [name.strip() for name in header.split("\t")]
-    for column in COLUMNS:
-        if column not in found:
-            raise DataError(f"{path}:1: no tab-separated column {column!r}{did_you_mean(column, found)}")
-    return [found.index(column) for column in COLUMNS]
 
 
 def _first_non_integer(path: Path, text: str, columns: list[int]) -> str | None:

@@ -18,10 +18,9 @@ from recmodels.data.formats.mmrec import inter_path, modality_of, split_by_label
 from recmodels.data.formats.tables import as_ids, column_names, read_columns
 from recmodels.data.ids import IdMaps, IdSource
 from recmodels.data.numbering import factorize, first_rows
-from recmodels.data.splits import split
+from recmodels.data.splits import SPLITS, split
 from recmodels.errors import DataError
 
-PARTS = ("train", "valid", "test")
 SPLIT_SEED = 0
 UNSPLIT = -1  # label of the interactions of a set that is not split yet
 USER, ITEM = "user_id:token", "item_id:token"
@@ -31,13 +30,10 @@ log = logging.getLogger("mirrortune.data")
 
 def is_recbole(folder: Path) -> bool:
     """Return whether the folder's first .inter file has typed columns such as `user_id:token`."""
-    path = min(folder.glob("*.inter"), default=None)
-    if path is None:
-        return False
     try:
-        with path.open("rb") as file:
+        with min(folder.glob("*.inter")).open("rb") as file:
             return b":token" in file.readline(10_000)
-    except OSError:
+    except (OSError, ValueError):  # ValueError: there is none
         return False
 
 
@@ -65,7 +61,7 @@ def read_recbole_ids(folder: Path) -> IdMaps:
 
 def _read(folder: Path) -> tuple[Path, IdMaps, NDArray[np.int64]]:
     """Return the file that messages name, the tokens, and user, item and label of each distinct interaction, (n, 3)."""
-    parts = [min(folder.glob(f"*.{part}.inter"), default=None) for part in PARTS]
+    parts = [min(folder.glob(f"*.{part}.inter"), default=None) for part in SPLITS]
     paths = [part for part in parts if part is not None] or [inter_path(folder)]
     if any(parts) and not all(parts):
         raise DataError(f"{folder}: found {', '.join(p.name for p in paths)}, expected .train, .valid and .test.inter")
