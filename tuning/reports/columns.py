@@ -69,14 +69,10 @@ def shown_parameters(spec: SearchSpec) -> list[Parameter]:
     part of the strategy."""
     from recmodels.training.strategies import parts_of  # loads torch
 
-    declared = {name for part in parts_of(spec.strategy).values() for name in part.shown}
+    declared = {("strategy", name) for part in parts_of(spec.strategy).values() for name in part.shown}
     parameters = spec.space.parameters
     searched = {each.name for each in parameters if not isinstance(each.distribution, Fixed)}
-    return [
-        each
-        for each in parameters
-        if each.name in searched or each.of in searched or (each.section == "strategy" and each.name in declared)
-    ]
+    return [each for each in parameters if {each.name, each.of} & searched or (each.section, each.name) in declared]
 
 
 def _value(parameter: Parameter, row: TrialRow) -> Any:

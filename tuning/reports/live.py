@@ -13,7 +13,7 @@ from rich.text import Text
 from tuning.execution.observer import Observer
 from tuning.records import EpochRow, TrialPlan, TrialRecord
 from tuning.reports import columns
-from tuning.reports.columns import TrialRow, ended_row, running_row
+from tuning.reports.columns import TrialRow
 from tuning.reports.tables import say, shown, table
 from tuning.spec import SearchSpec
 
@@ -47,10 +47,10 @@ class LiveTable(Observer):
             self._live.start()
 
     def running(self, plan: TrialPlan, row: EpochRow | None) -> None:
-        self._update(running_row(plan, row))
+        self._update(columns.running_row(plan, row))
 
     def ended(self, record: TrialRecord) -> None:
-        self._update(ended_row(record))
+        self._update(columns.ended_row(record))
 
     def ends(self) -> None:
         if self._draws:
@@ -96,8 +96,9 @@ class LiveTable(Observer):
         elapsed = time.monotonic() - (self._started or 0.0)
         # Head, rule, footer and a spare line: a frame taller than the terminal could not be redrawn in place.
         picked = _pick(rows, max(1, self.console.size.height - 4))
-        speed = round(epochs / max(elapsed, 1e-9), 2)
-        footer = f"{progress}, {timedelta(seconds=int(elapsed))}, {shown(speed)} epochs/s"
+        footer = (
+            f"{progress}, {timedelta(seconds=int(elapsed))}, {shown(round(epochs / max(elapsed, 1e-9), 2))} epochs/s"
+        )
         if hidden := len(rows) - len(picked):
             footer += f", {hidden} trials not shown"
         drawn = table(self._columns, picked, style=lambda row: _STYLES[row.status or "running"], redrawn=True)
