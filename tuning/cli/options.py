@@ -177,9 +177,8 @@ def with_options(base: Mapping[str, Any], given: Given) -> SearchSpec:
     flags = {each.place: each.flag for each in all_options() if each.place}
     for each in all_options():
         if each.place and each.name in given:
-            *outer, last = each.place.split(".")
-            part = content.setdefault(outer[0], {}) if outer else content
-            part[last] = given[each.name]
+            part, _, name = each.place.rpartition(".")
+            (content.setdefault(part, {}) if part else content)[name] = given[each.name]
     try:
         return SearchSpec.model_validate(content)
     except ValidationError as error:

@@ -91,8 +91,7 @@ def show(spec: SearchSpec, outcome: Outcome, console: Console) -> int:
         failed = next((record.reason for record in outcome.records if record.status == "failed"), None)
         say(console, "no trial has a result" + (f"; the first failed with: {failed}" if failed else ""))
         return code or 1
-    steps = [f"  {step}" for step in next_steps(spec, outcome.export)]
-    say(console, "\n".join(["next:", *steps, f"best configuration: {outcome.export}"]))
+    say(console, "\n  ".join(["next:", *next_steps(spec, outcome.export)]) + f"\nbest configuration: {outcome.export}")
     return code
 
 
@@ -128,8 +127,7 @@ def overrides(given: Given) -> list[str | Parameter]:
     if names == [""]:
         return given.get("set", [])
     value = names[0] if len(names) == 1 else {"type": "categorical", "values": names}
-    source = f"--optimizer {given['optimizer']}"
-    return [read_parameter("train", "optimizer", value, source), *given.get("set", [])]
+    return [read_parameter("train", "optimizer", value, f"--optimizer {given['optimizer']}"), *given.get("set", [])]
 
 
 def what_to_tune(tune: str, strategy: str | None) -> tuple[str, str]:

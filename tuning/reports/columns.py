@@ -10,8 +10,7 @@ from typing import Any, Literal
 
 from tuning.records import EpochRow, Role, Status, TrialPlan, TrialRecord
 from tuning.reports.tables import Column
-from tuning.space.distributions import Fixed
-from tuning.space.parameter import Parameter
+from tuning.space import Fixed, Parameter
 from tuning.spec import Params, Scores, SearchSpec
 
 

@@ -13,7 +13,7 @@ from rich.text import Text
 from tuning.execution.observer import Observer
 from tuning.records import EpochRow, TrialPlan, TrialRecord
 from tuning.reports import columns
-from tuning.reports.columns import TrialRow
+from tuning.reports.columns import TrialRow, ended_row, running_row
 from tuning.reports.tables import say, shown, table
 from tuning.spec import SearchSpec
 
@@ -47,10 +47,10 @@ class LiveTable(Observer):
             self._live.start()
 
     def running(self, plan: TrialPlan, row: EpochRow | None) -> None:
-        self._update(columns.running_row(plan, row))
+        self._update(running_row(plan, row))
 
     def ended(self, record: TrialRecord) -> None:
-        self._update(columns.ended_row(record))
+        self._update(ended_row(record))
 
     def ends(self) -> None:
         if self._draws:
