@@ -24,8 +24,7 @@ def next_steps(spec: SearchSpec, export: Path | None) -> list[str]:
     `export`: the winner's file, None without a winner. The step for an MLflow server is its URL.
     """
     steps = []
-    uri = spec.tracking.uri
-    if uri:
+    if uri := spec.tracking.uri:
         server = uri.startswith(("http://", "https://"))
         steps.append(uri if server else shlex.join(["mlflow", "ui", "--backend-store-uri", uri]))
     if export:

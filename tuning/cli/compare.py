@@ -7,13 +7,11 @@ from pydantic import ValidationError
 from rich.console import Console
 
 from recmodels.errors import UserError
-from recmodels.training.strategies import knobs
-from recmodels.training.strategies.names import CONTROLS
+from recmodels.training.strategies.names import CONTROLS, knobs
 from tuning.cli.arguments import Given, refuse
 from tuning.cli.datasets import download, load_data
 from tuning.cli.options import refuse_changes, with_options
-from tuning.cli.search import dry_run, file_name, new_spec, run_search, stamped
-from tuning.commandlines import resume_command
+from tuning.cli.search import dry_run, file_name, interrupted, new_spec, run_search, stamped
 from tuning.execution.ray_tune.settings import prepare
 from tuning.experiments import REFERENCE, Comparison, StrategyResult, read_results, run_comparison
 from tuning.experiments.comparison_report import remarks, result_table, write_result
@@ -40,8 +38,8 @@ def resume(folder: Path, given: Given, argv: Sequence[str], console: Console) ->
     """Resume the comparison in a folder; return the exit code."""
     comparison = Comparison.read(folder / "comparison.yaml")
     refuse_changes(given, "when a comparison goes on, start a new one instead", budget=False)
-    place = {"output_dir": str(folder.parent)}
-    changed = [with_options(spec.model_dump(), {**given, **place}) for spec in comparison.searches]
+    given = {**given, "output_dir": str(folder.parent)}
+    changed = [with_options(spec.model_dump(), given) for spec in comparison.searches]
     return compare(comparison.model_copy(update={"searches": changed}), argv, console)
 
 
@@ -64,8 +62,7 @@ def compare(comparison: Comparison, argv: Sequence[str], console: Console) -> in
     except KeyboardInterrupt:
         complete = False
     if not complete:
-        say(console, f"interrupted; go on with: {resume_command(comparison.name, first.output_dir)}")
-        return 130
+        return interrupted(comparison.name, first.output_dir, console)
     return show(comparison, read_results(comparison, data), console)
 
 
@@ -93,8 +90,7 @@ def new_comparison(given: Given) -> Comparison:
     for strategy in strategies:
         # --set of a strategy's knob goes only to the strategies that have this knob.
         fits = [text for text in given.get("set", ()) if _parameter(text) not in all_knobs - set(knobs(strategy))]
-        part = {"strategy": strategy, "name": file_name(f"{name}-{strategy}"), "set": fits}
-        searches.append(new_spec({**given, **part}))
+        searches.append(new_spec({**given, "strategy": strategy, "name": file_name(f"{name}-{strategy}"), "set": fits}))
     seeds = {"seeds": given["seeds"]} if "seeds" in given else {}
     try:
         return Comparison(name=file_name(name), searches=searches, **seeds)

@@ -40,13 +40,12 @@ def load_data(name: str, given: Mapping[str, Any]) -> RecDataset:
 
 def download(given: Given) -> None:
     """Prepare the data set of a search with --download if it has no folder yet and is a public one."""
-    if "download" not in given:
-        return
-    from tuning.cli.prepare import data_dir, prepare_public  # loads the encoders of texts
-
     name = clean_name(given["dataset"])
-    if name in AMAZON_SETS and not (data_dir(given) / name).exists():
-        prepare_public({"set": name} | {key: given[key] for key in ("data_dir", "cache_dir") if key in given})
+    if "download" in given and name in AMAZON_SETS:
+        from tuning.cli.prepare import data_dir, prepare_public  # loads the encoders of texts
+
+        if not (data_dir(given) / name).exists():
+            prepare_public({"set": name} | {key: given[key] for key in ("data_dir", "cache_dir") if key in given})
 
 
 def directory(given: Mapping[str, Any], name: str) -> Path | None:

@@ -75,10 +75,10 @@ def gather(data: RecDataset) -> Facts:
 
 def show(facts: Facts, console: Console) -> None:
     """Print the facts as tables and lines of plain text."""
-    lists = facts["sizes"]["ranked_against"]
+    lists, degrees = facts["sizes"]["ranked_against"], facts["degrees"]
     sections = {
         f"{facts['name']} (fingerprint {facts['fingerprint'][:12]})": sizes_table(facts),
-        "training interactions": degrees_table(facts["degrees"]),
+        "training interactions": percentiles_table({"of a user": degrees["user"], "of an item": degrees["item"]}),
         "without a training interaction": cold_table(facts["cold"]),
         "features": features_table(facts["features"]),
         "row norms": percentiles_table({name: each["norms"] for name, each in facts["features"].items()}),
@@ -103,13 +103,8 @@ def sizes_table(facts: Facts) -> Table:
     return text_table(["split", "interactions", "users", "items"], rows)
 
 
-def degrees_table(degrees: Facts) -> Table:
-    return percentiles_table({f"of {'an' if kind == 'item' else 'a'} {kind}": row for kind, row in degrees.items()})
-
-
 def percentiles_table(rows: dict[str, Facts]) -> Table:
-    header = list(next(iter(rows.values()), {}))
-    return text_table(["", *header], {name: list(row.values()) for name, row in rows.items()})
+    return text_table(["", *next(iter(rows.values()), {})], {name: list(row.values()) for name, row in rows.items()})
 
 
 def cold_table(cold: Facts) -> Table:

@@ -68,9 +68,8 @@ def run(given: Given, argv: Sequence[str], console: Console) -> int:
 
     if "resume" in given:
         root = Path(given.get("output_dir", SearchSpec.model_fields["output_dir"].default))
-        folder = root / given["resume"]
-        if (folder / "comparison.yaml").exists():
-            return compare.resume(folder, given, argv, console)
+        if (root / given["resume"] / "comparison.yaml").exists():
+            return compare.resume(root / given["resume"], given, argv, console)
         return search.resume(root, given, argv, console)
     if "compare" in given:
         return compare.new(given, argv, console)

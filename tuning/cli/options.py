@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
 from pydantic import ValidationError
-from pydantic.fields import FieldInfo
 
 from recmodels.errors import UserError
 from recmodels.metric import NAMES
@@ -71,21 +70,15 @@ class Option:
         """Return the text in --help: description, choices and default of the field, and `help`."""
         if self.place is None:
             return self.help
-        field = field_at(self.place)
+        part, _, name = self.place.rpartition(".")
+        model: Any = SearchSpec.model_fields[part].annotation if part else SearchSpec
+        field = model.model_fields[name]
         text = "; ".join(filter(None, (field.description, self.help)))
         if get_origin(field.annotation) is Literal:
             text += f"; one of {', '.join(get_args(field.annotation))}"
         if self.metavar and not field.is_required() and field.default is not None:
             text += f" ({field.default})"
         return text.replace("%", "%%")
-
-
-def field_at(place: str) -> FieldInfo:
-    """Return the field of the SearchSpec at a place such as `budget.trials`."""
-    part, _, name = place.rpartition(".")
-    model: Any = SearchSpec.model_fields[part].annotation if part else SearchSpec
-    field: FieldInfo = model.model_fields[name]
-    return field
 
 
 def _uri(text: str) -> str | None:
@@ -143,7 +136,7 @@ OPTIONS: dict[str, tuple[Option, ...]] = {
         Option("--export-format", "NAME", "export_format", resumable=True),
     ),
     "instead of a new search": (
-        Option("--resume", "NAME", help="go on with a search; with --trials N, extend it"),
+        Option("--resume", "NAME", help="go on with a search; with --trials N, extend it", resumable=True),
         Option("--replay", "FILE", help="train an exported configuration again", read=Path),
         Option("--dry-run", help="print the resolved search and stop"),
         Option("--list-models", help="names for --model"),
@@ -174,8 +167,7 @@ def all_options() -> Iterator[Option]:
 def refuse_changes(given: Given, why: str, *, budget: bool = True) -> None:
     """Raise UserError for an option that a resume must not change. `budget`: whether it may change the budget."""
     for option in all_options():
-        allowed = option.resumable and (budget or not (option.place or "").startswith("budget."))
-        if option.name != "resume" and not allowed:
+        if not option.resumable or (not budget and (option.place or "").startswith("budget.")):
             refuse(given, [option.name], f"cannot be changed {why}")
 
 
@@ -185,9 +177,8 @@ def with_options(base: Mapping[str, Any], given: Given) -> SearchSpec:
     flags = {each.place: each.flag for each in all_options() if each.place}
     for each in all_options():
         if each.place and each.name in given:
-            *outer, last = each.place.split(".")
-            part = content.setdefault(outer[0], {}) if outer else content
-            part[last] = given[each.name]
+            part, _, name = each.place.rpartition(".")
+            (content.setdefault(part, {}) if part else content)[name] = given[each.name]
     try:
         return SearchSpec.model_validate(content)
     except ValidationError as error:

@@ -30,6 +30,8 @@ EPILOG = """examples:
       --features audio=clips.npy:clip_ids.txt --k-core 5
 """
 
+FEATURES = "FEATURES.npy:IDS (an item id a line), or TABLE:COLUMN,... of texts or numbers; repeatable"
+
 
 def main(argv: Sequence[str], console: Console) -> None:
     """Make a data set folder. UserError for bad input."""
@@ -67,21 +69,20 @@ def prepare_table(given: Given) -> Path:
     name = given.get("name") or given.get("set")
     if not name or Path(name).name != name or name.startswith("."):
         raise UserError(f"--name: expected the name of the new data set's folder, but got {name or 'none'!r}")
+    ids = f":{given['feature_ids']}" if "feature_ids" in given else ""  # of a .npy without a list of ids
+    features = [text + ids if text.endswith(".npy") else text for text in given.get("features", ())]
     options = shared(given) | {key: given[key] for key in given.keys() & {*COLUMNS, "min_rating"}}
-    return prepare_own(Path(given["from_"]), name=name, features=features(given), **options)
+    return prepare_own(Path(given["from_"]), name=name, features=features, **options)
 
 
 def shared(given: Given) -> dict[str, Any]:
     """Return the arguments for both `prepare_amazon` and `prepare_own`."""
     options = {key: given[key] for key in given.keys() & {"k_core", "encoder", "overwrite"}}
-    seed, rule = given.get("seed", SEED), given.get("split", RULES[0])
-    return options | {"data_dir": data_dir(given), "rule": rule, "seed": seed}
-
-
-def features(given: Given) -> list[str]:
-    """Return the values of --features; a .npy without a list of ids gets that of --feature-ids."""
-    ids = f":{given['feature_ids']}" if "feature_ids" in given else ""
-    return [text + ids if text.endswith(".npy") else text for text in given.get("features", ())]
+    return options | {
+        "data_dir": data_dir(given),
+        "rule": given.get("split", RULES[0]),
+        "seed": given.get("seed", SEED),
+    }
 
 
 def data_dir(given: Given) -> Path:
@@ -146,11 +147,6 @@ def parser() -> Parser:
     group.add_argument("--time-col", metavar="COLUMN", help="for --split leave-last-out and time")
     group.add_argument("--rating-col", metavar="COLUMN", help="for --min-rating")
     group.add_argument("--min-rating", metavar="X", type=float, help="leave lower rated rows out")
-    group.add_argument(
-        "--features",
-        metavar="MODALITY=FILE",
-        action="append",
-        help="FEATURES.npy:IDS (an item id a line), or TABLE:COLUMN,... of texts or numbers; repeatable",
-    )
+    group.add_argument("--features", metavar="MODALITY=FILE", action="append", help=FEATURES)
     group.add_argument("--feature-ids", metavar="FILE", help="the item ids of each .npy that is given without")
     return parser

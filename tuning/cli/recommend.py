@@ -24,7 +24,7 @@ from tuning.export.replay import load_model, model_of
 from tuning.reports.tables import say
 
 DESCRIPTION = "Train an exported configuration again, as --replay does, and write every user's best items."
-LEAVE_OUT = ("train", "all", "none")
+LEAVE_OUT = "items of theirs that users do not get: train (default), all (validation and test too), none"
 
 log = logging.getLogger("mirrortune")
 
@@ -40,8 +40,7 @@ def main(argv: Sequence[str], console: Console) -> None:
         log.warning("warning: %s is not the data of the export", export.dataset)
     model = trained(export, data, given.get("weights"), console)
     with torch.no_grad():
-        embedded = model.embed()
-    frames = best_items(embedded, users, given["top"], known_items(data, given["leave_out"]), data.ids)
+        frames = best_items(model.embed(), users, given["top"], known_items(data, given["leave_out"]), data.ids)
     path = Path(given.get("output") or f"{Path(given['export']).stem}-top{given['top']}.csv")
     try:
         n_rows = write_table(path, frames)
@@ -57,13 +56,8 @@ def parser() -> Parser:
     parser.add_argument("--top", metavar="N", type=int, default=20, help="items for each user (20)")
     parser.add_argument("--users", metavar="FILE", type=Path, help="ids, one a line (default: all users)")
     parser.add_argument("--output", metavar="FILE", help=".csv or .parquet (default: EXPORT-topN.csv)")
-    parser.add_argument(
-        "--leave-out",
-        metavar="ITEMS",
-        choices=LEAVE_OUT,
-        default="train",
-        help="items of theirs that users do not get: train (default), all (validation and test too), none",
-    )
+    kinds = ("train", "all", "none")
+    parser.add_argument("--leave-out", metavar="ITEMS", choices=kinds, default=kinds[0], help=LEAVE_OUT)
     parser.add_argument("--weights", metavar="FILE", type=Path, help="best-....safetensors of the trial: no training")
     parser.add_directories()
     return parser

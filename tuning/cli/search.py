@@ -61,10 +61,14 @@ def search(spec: SearchSpec, data: RecDataset, argv: Sequence[str], console: Con
     try:
         outcome = run_search(spec, data, argv, console)
     except KeyboardInterrupt:
-        if SearchFolder.of(spec).exists():
-            say(console, f"interrupted; go on with: {resume_command(spec.name, spec.output_dir)}")
-        return 130
+        return interrupted(spec.name, spec.output_dir, console) if SearchFolder.of(spec).exists() else 130
     return show(spec, outcome, console)
+
+
+def interrupted(name: str, output_dir: str, console: Console) -> int:
+    """Say how an interrupted search or comparison goes on; return the exit code."""
+    say(console, f"interrupted; go on with: {resume_command(name, output_dir)}")
+    return 130
 
 
 def run_search(spec: SearchSpec, data: RecDataset, argv: Sequence[str], console: Console) -> Outcome:
@@ -82,23 +86,20 @@ def show(spec: SearchSpec, outcome: Outcome, console: Console) -> int:
         say(console, gain)
     if warning := below_popularity(winner.scores if winner else {}, outcome.popularity, metric):
         say(console, warning)
-    if outcome.interrupted:
-        say(console, f"interrupted; go on with: {resume_command(spec.name, spec.output_dir)}")
+    code = interrupted(spec.name, spec.output_dir, console) if outcome.interrupted else 0
     if outcome.export is None:
         failed = next((record.reason for record in outcome.records if record.status == "failed"), None)
         say(console, "no trial has a result" + (f"; the first failed with: {failed}" if failed else ""))
-        return 130 if outcome.interrupted else 1
-    steps = [f"  {step}" for step in next_steps(spec, outcome.export)]
-    say(console, "\n".join(["next:", *steps, f"best configuration: {outcome.export}"]))
-    return 130 if outcome.interrupted else 0
+        return code or 1
+    say(console, "\n  ".join(["next:", *next_steps(spec, outcome.export)]) + f"\nbest configuration: {outcome.export}")
+    return code
 
 
 def dry_run(spec: SearchSpec, console: Console) -> int:
     """Print a search and its space, and start nothing."""
-    space = spec.space
     print(spec.to_yaml(), end="")
-    console.print(table(plain_columns("section", "parameter", "values", left=3), space.describe()))
-    points = space.grid_size()
+    console.print(table(plain_columns("section", "parameter", "values", left=3), spec.space.describe()))
+    points = spec.space.grid_size()
     print(f"grid points: {'not finite, a parameter is continuous' if points is None else f'{points:,}'}")
     return 0
 
@@ -108,17 +109,15 @@ def new_spec(given: Given) -> SearchSpec:
     for needed in ("model", "dataset"):
         if needed not in given:
             raise UserError(f"--{needed}: missing, expected a name (see --list-{needed}s)")
-    model = given["model"]
+    model, dataset = given["model"], given["dataset"]
     if model not in MODELS:
         raise UserError(f"--model: there is no model {model!r}{did_you_mean(model, MODELS)}")
     named = known_strategy(given["strategy"]) if "strategy" in given else None
     strategy, tune = what_to_tune(given.get("tune", "strategy"), named)
     if not MODELS[model].trains:  # all trials of a search would be the same
         strategy, tune = named or "plain", "base"
-    space = search_space(
-        model, strategy, given["dataset"], tune=tune, space=given.get("space"), overrides=overrides(given)
-    )
-    name = stamped(f"{model}-{given['dataset']}-{strategy}", 80)
+    space = search_space(model, strategy, dataset, tune=tune, space=given.get("space"), overrides=overrides(given))
+    name = stamped(f"{model}-{dataset}-{strategy}", 80)
     return with_options({"name": name, "strategy": strategy, "space": space}, given)
 
 
@@ -128,8 +127,7 @@ def overrides(given: Given) -> list[str | Parameter]:
     if names == [""]:
         return given.get("set", [])
     value = names[0] if len(names) == 1 else {"type": "categorical", "values": names}
-    source = f"--optimizer {given['optimizer']}"
-    return [read_parameter("train", "optimizer", value, source), *given.get("set", [])]
+    return [read_parameter("train", "optimizer", value, f"--optimizer {given['optimizer']}"), *given.get("set", [])]
 
 
 def what_to_tune(tune: str, strategy: str | None) -> tuple[str, str]:

@@ -13,8 +13,7 @@ from rich.table import Table
 from recmodels.evaluation.paired_tests import LEVEL
 from recmodels.files import write_whole
 from recmodels.training.strategies import is_reconstruction
-from tuning.experiments.comparison import REFERENCE, Comparison
-from tuning.experiments.results import StrategyResult
+from tuning.experiments import REFERENCE, Comparison, StrategyResult
 from tuning.reports.tables import Column, markdown_table, shown, table
 from tuning.spec import Scores
 

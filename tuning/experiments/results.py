@@ -91,14 +91,8 @@ class TestedRuns:
     def pair_users(self, other: "TestedRuns") -> Pair:
         """Return the mean of each user over the seeds that both have."""
         seeds = sorted(self.by_user.keys() & other.by_user.keys())
-        return pair_by_key(self._user_means(seeds), other._user_means(seeds))
-
-    def _user_means(self, seeds: list[int]) -> dict[int, float]:
-        """User -> the mean of the test metric over these seeds."""
-        runs = [self.by_user[seed] for seed in seeds]
-        if not runs:
-            return {}
-        return dict(zip(runs[0], np.mean([list(run.values()) for run in runs], axis=0), strict=True))
+        pairs = [pair_by_key(self.by_user[seed], other.by_user[seed]) for seed in seeds]
+        return Pair(*np.mean(pairs, axis=0)) if pairs else pair_by_key({}, {})
 
     def _by_user(self, record: TrialRecord) -> dict[int, float]:
         trial = SearchFolder.of(self.spec).trial(record.trial)

@@ -10,8 +10,7 @@ from typing import Any, Literal
 
 from tuning.records import EpochRow, Role, Status, TrialPlan, TrialRecord
 from tuning.reports.tables import Column
-from tuning.space.distributions import Fixed
-from tuning.space.parameter import Parameter
+from tuning.space import Fixed, Parameter
 from tuning.spec import Params, Scores, SearchSpec
 
 
@@ -69,14 +68,10 @@ def shown_parameters(spec: SearchSpec) -> list[Parameter]:
     part of the strategy."""
     from recmodels.training.strategies import parts_of  # loads torch
 
-    declared = {name for part in parts_of(spec.strategy).values() for name in part.shown}
+    declared = {("strategy", name) for part in parts_of(spec.strategy).values() for name in part.shown}
     parameters = spec.space.parameters
     searched = {each.name for each in parameters if not isinstance(each.distribution, Fixed)}
-    return [
-        each
-        for each in parameters
-        if each.name in searched or each.of in searched or (each.section == "strategy" and each.name in declared)
-    ]
+    return [each for each in parameters if {each.name, each.of} & searched or (each.section, each.name) in declared]
 
 
 def _value(parameter: Parameter, row: TrialRow) -> Any:

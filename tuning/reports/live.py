@@ -96,8 +96,9 @@ class LiveTable(Observer):
         elapsed = time.monotonic() - (self._started or 0.0)
         # Head, rule, footer and a spare line: a frame taller than the terminal could not be redrawn in place.
         picked = _pick(rows, max(1, self.console.size.height - 4))
-        speed = round(epochs / max(elapsed, 1e-9), 2)
-        footer = f"{progress}, {timedelta(seconds=int(elapsed))}, {shown(speed)} epochs/s"
+        footer = (
+            f"{progress}, {timedelta(seconds=int(elapsed))}, {shown(round(epochs / max(elapsed, 1e-9), 2))} epochs/s"
+        )
         if hidden := len(rows) - len(picked):
             footer += f", {hidden} trials not shown"
         drawn = table(self._columns, picked, style=lambda row: _STYLES[row.status or "running"], redrawn=True)

@@ -1,7 +1,7 @@
 """The result of a search as a table for the terminal and as a page of Markdown."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import get_args
 
@@ -19,11 +19,9 @@ BEST = 10
 """Number of trials in a table of the best."""
 
 
-def best_table(
-    spec: SearchSpec, records: Iterable[TrialRecord], popularity: Scores | None = None, n: int = BEST
-) -> Table:
-    """Return the `n` best trials, one a row, and below them the baseline and popularity, which they have to beat."""
-    return table(columns.trial_columns(spec), *_rows(spec, records, popularity, n))
+def best_table(spec: SearchSpec, records: Iterable[TrialRecord], popularity: Scores | None = None) -> Table:
+    """Return the BEST best trials, one a row, and below them the baseline and popularity, which they have to beat."""
+    return table(columns.trial_columns(spec), *_rows(spec, records, popularity))
 
 
 def below_popularity(scores: Scores, popularity: Scores | None, metric: str) -> str | None:
@@ -42,9 +40,9 @@ def below_popularity(scores: Scores, popularity: Scores | None, metric: str) -> 
 
 def baseline_gain(best: TrialRecord | None, plain: TrialRecord | None, metric: str) -> str | None:
     """Return a sentence on the winner's gain over plain training; None unless both finished."""
-    if best is None or plain is None or (best.status, plain.status) != ("finished", "finished"):
+    if best is None or plain is None or best.value is None or plain.value is None:
         return None
-    if best.value is None or plain.value is None:
+    if (best.status, plain.status) != ("finished", "finished"):
         return None
     gains = [f"on validation {_gain(best.value, plain.value)}"]
     if metric in best.test and metric in plain.test:
@@ -61,14 +59,17 @@ def summary_markdown(
 ) -> str:
     """Return the search as one page: counts, winner, best trials, gain over the baseline, machine, next commands."""
     records = list(records)
+    counts = Counter(record.status for record in records if record.role != "baseline")
+    ended = ", ".join(f"{counts[status]} {status}" for status in get_args(Status))
     best = winner(records)
     gain = baseline_gain(best, baseline(records), spec.training.metric)
-    trials = markdown_table(columns.trial_columns(spec), *_rows(spec, records, popularity, BEST))
+    trials = markdown_table(columns.trial_columns(spec), *_rows(spec, records, popularity))
     path = Path(spec.export_dir) / export_name(spec) if best else None
     paragraphs = [
         f"## {spec.model} on {spec.dataset}, strategy {spec.strategy}",
-        f"Search `{spec.name}`: {_counts(records)}. Sampler {spec.sampler}, scheduler {spec.scheduler.name}. "
-        f"Chosen by {spec.training.metric} on validation; test metrics had no part in the choice.",
+        f"Search `{spec.name}`: {counts.total()} trials ended ({ended}). Sampler {spec.sampler}, "
+        f"scheduler {spec.scheduler.name}. Chosen by {spec.training.metric} on validation; "
+        "test metrics had no part in the choice.",
         *(_winner_paragraphs(best, popularity, spec.training.metric) if best else ["No trial has a result yet."]),
         *([f"### Best trials\n\n{trials}"] if best else []),
         *([f"### Baseline\n\n{gain}"] if gain else []),
@@ -78,25 +79,17 @@ def summary_markdown(
     return "\n\n".join(paragraphs) + "\n"
 
 
-def _rows(
-    spec: SearchSpec, records: Iterable[TrialRecord], popularity: Scores | None, n: int
-) -> tuple[list[TrialRow], list[TrialRow]]:
+def _rows(spec: SearchSpec, records: Iterable[TrialRecord], popularity: Scores | None) -> list[list[TrialRow]]:
     records = list(records)
     references = [ended_row(record) for record in [baseline(records)] if record]
     if popularity:
         references.append(popularity_row(popularity, spec.training.metric))
-    return [ended_row(record) for record in ranked(records)[:n]], references
+    return [[ended_row(record) for record in ranked(records)[:BEST]], references]
 
 
 def _gain(ours: float, theirs: float) -> str:
     relative = f" ({(ours - theirs) / theirs:+.1%})" if theirs else ""
     return f"{shown(ours)} instead of {shown(theirs)}, {ours - theirs:+.2g}{relative}"
-
-
-def _counts(records: Sequence[TrialRecord]) -> str:
-    counts = Counter(record.status for record in records if record.role != "baseline")
-    parts = ", ".join(f"{counts[status]} {status}" for status in get_args(Status))
-    return f"{counts.total()} trials ended ({parts})"
 
 
 def _winner_paragraphs(best: TrialRecord, popularity: Scores | None, metric: str) -> list[str]:

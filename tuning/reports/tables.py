@@ -40,14 +40,12 @@ class Column(Generic[Row]):
         return shown(None) if value is None else self.format(value)
 
 
-def plain_columns(
-    *headings: str, left: int = 1, format: Callable[[Any], str] = shown
-) -> tuple[Column[Sequence[Any]], ...]:
+def plain_columns(*headings: str, left: int = 1, format: Callable[[Any], str] = shown) -> list[Column[Sequence[Any]]]:
     """Return columns for rows that are sequences: the first `left` hold text, the others numbers for `format`."""
-    return tuple(
+    return [
         Column(heading, itemgetter(place), str if place < left else format, "left" if place < left else "right")
         for place, heading in enumerate(headings)
-    )
+    ]
 
 
 def table(

@@ -11,6 +11,7 @@ from rich.table import Table
 from tests.tuning.reports.factories import METRIC, POPULARITY, record
 from tuning.records.environment import Cpu, DataFacts, Environment, GitState, Gpu
 from tuning.records.trials import BASELINE
+from tuning.reports import search_report
 from tuning.reports.search_report import baseline_gain, below_popularity, best_table, summary_markdown
 from tuning.spec import SearchSpec
 
@@ -41,7 +42,8 @@ def printed(table: Table) -> list[list[str]]:
     return [words for line in lines if (words := line.split()) and words[0][0].isalnum()]
 
 
-def test_best_first_test_only_where_known_baseline_below():
+def test_best_first_test_only_where_known_baseline_below(monkeypatch):
+    monkeypatch.setattr(search_report, "BEST", 3)
     records = [
         record("0000", 0.25),
         record("0001", 0.125, "pruned"),
@@ -49,12 +51,13 @@ def test_best_first_test_only_where_known_baseline_below():
         record("0003", None, "failed", best_epoch=None),
         record(BASELINE, 0.4375, params={"strategy": {}, "train": {"lr": 0.1}, "model": {}}),
     ]
-    assert printed(best_table(SPEC, records, n=3))[1:] == [
+    assert printed(best_table(SPEC, records))[1:] == [
         ["0002", "finished", "9", "5", "1", "0.2", "3", "0.5", "0.25"],
         ["0000", "finished", "9", "5", "1", "0.2", "3", "0.25", "0.125"],
         ["0001", "pruned", "9", "5", "1", "0.2", "3", "0.125", "-"],
         ["baseline", "finished", "9", "5", "-", "-", "-", "0.4375", "0.2188"],
     ]
+    monkeypatch.undo()
     assert ["0003", "failed", "9", "-", "1", "0.2", "3", "-", "-"] in printed(best_table(SPEC, records))
 
 
