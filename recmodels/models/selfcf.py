@@ -9,7 +9,7 @@ from recmodels.graphs import UserItemEdges
 from recmodels.graphs.edges import edges_of
 from recmodels.losses import cosine, half_squares
 from recmodels.models.base import Recommender, Variant
-from recmodels.models.parts.tables import ItemTable, UserTable, xavier_uniform
+from recmodels.models.parts.tables import id_embeddings
 from recmodels.ops import Dropout, Sparse, sum_of_hops
 
 
@@ -37,8 +37,7 @@ class SelfCF(Recommender):
     ):
         super().__init__(data, variant=variant)
         self.n_layers, self.reg_weight, self.paper = n_layers, reg_weight, variant == "paper"
-        self.user_emb = UserTable(xavier_uniform(data.n_users, embedding_size))
-        self.item_emb = ItemTable(xavier_uniform(data.n_items, embedding_size))
+        self.user_emb, self.item_emb = id_embeddings(data, embedding_size)
         self.predictor = nn.Linear(embedding_size, embedding_size)
         self.dropout = Dropout(dropout)
         self.edges = UserItemEdges(data)

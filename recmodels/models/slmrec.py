@@ -14,7 +14,7 @@ from recmodels.losses import in_batch_softmax
 from recmodels.models.base import Recommender
 from recmodels.models.parts.item_features import ItemFeatures
 from recmodels.models.parts.modalities import modalities
-from recmodels.models.parts.tables import ItemTable, UserTable, xavier_uniform
+from recmodels.models.parts.tables import id_embeddings
 from recmodels.ops import Dropout, shared_tensor, unit_rows
 
 COLUMNS = 256
@@ -49,8 +49,7 @@ class SLMRec(Recommender):
         names = modalities(data, "SLMRec")
         self.n_layers, self.temp, self.ssl_temp, self.ssl_alpha = n_layers, temp, ssl_temp, ssl_alpha
         self.tasks, self.dropout = ssl_task.split("+"), Dropout(ssl_dropout)
-        self.user_emb = UserTable(xavier_uniform(data.n_users, embedding_size))  # shared by all streams
-        self.item_emb = ItemTable(xavier_uniform(data.n_items, embedding_size))
+        self.user_emb, self.item_emb = id_embeddings(data, embedding_size)  # users shared by all streams
         self.graph = UserItemGraph.of(data)
         self.content = nn.ModuleDict(
             {name: FeatureStream(data, name, self.graph, embedding_size, n_layers) for name in names}
