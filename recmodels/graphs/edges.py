@@ -55,10 +55,9 @@ def sample_edges(n_edges: int, share: float, weights: Tensor | None = None) -> N
     Each draw takes an edge with a chance proportional to its entry of `weights` (E,) among the edges left; without
     weights all have the same chance.
     """
-    n_kept = int(n_edges * share)
     clock = torch.empty(n_edges, dtype=torch.float64).exponential_()  # the earliest arrivals are that very sample
     if weights is not None:
         clock /= weights
     mask = np.zeros(n_edges, dtype=bool)
-    mask[clock.topk(n_kept, largest=False).indices.numpy()] = True
+    mask[clock.topk(int(n_edges * share), largest=False).indices.numpy()] = True
     return mask

@@ -1,20 +1,17 @@
 """DualGNN: Wang, Wei, Yin, Wu, Song, Nie, DualGNN: Dual Graph Neural Network for Multimedia Recommendation,
 IEEE Transactions on Multimedia 25, 2023."""
 
-import math
-
 from torch import Tensor
 
 from recmodels.data.dataset import RecDataset
 from recmodels.graphs import UserGraph
-from recmodels.losses import bpr, margins
-from recmodels.models.base import Recommender, Variant
-from recmodels.models.parts.content import ModalityViews, modality_weights
+from recmodels.models.base import Variant
+from recmodels.models.parts.content import ModalityViews, ViewsRecommender, modality_weights
 from recmodels.models.parts.modalities import modalities
 from recmodels.models.parts.tables import ItemTable, UserTable
 
 
-class DualGNN(Recommender):
+class DualGNN(ViewsRecommender):
     """The sum of the modalities' views; users weigh their views and then add those of users with the same items.
 
     In the benchmark a user's first weight multiplies the sum of the views instead of the first view (images come
@@ -40,9 +37,6 @@ class DualGNN(Recommender):
             self.item_weights = ItemTable(modality_weights(data.n_items, self.n_modalities))
         self.user_graph = UserGraph(data, user_graph_k)
 
-    def new_epoch(self) -> None:
-        self.user_graph.redraw()
-
     def embed(self) -> tuple[Tensor, Tensor]:
         users, items = (nodes.view(len(nodes), self.n_modalities, -1) for nodes in self.views())
         if self.n_modalities == 1:
@@ -52,10 +46,3 @@ class DualGNN(Recommender):
             if not self.paper:
                 fused = fused + self.user_weights[:, :1] * users[:, 1:].sum(1)
         return fused + self.user_graph(fused), items.sum(1)
-
-    def loss(self, batch: Tensor) -> dict[str, Tensor]:
-        penalty = self.views.penalty(batch[0])
-        if self.n_modalities > 1:
-            penalty = penalty + self.user_weights.square().mean() + self.item_weights.square().mean()
-        ranking = bpr(margins(*self.embed(), batch)) / math.log(2)
-        return {"bpr": ranking, "reg": self.reg_weight * penalty}

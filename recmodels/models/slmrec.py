@@ -84,12 +84,9 @@ class SLMRec(Recommender):
         computed once, and fixed features were propagated beforehand.
         """
         shared_user, shared_item = map(_rows, self.graph.mean_from_users(self.user_emb, self.n_layers), (users, items))
-        id_user, id_item = map(_rows, self.graph.mean_from_items(self.item_emb, self.n_layers), (users, items))
-        content = [stream(users, items) for stream in self.content.values()]
-        return (
-            [shared_user + own for own in (id_user, *(user for user, _ in content))],
-            [shared_item + own for own in (id_item, *(item for _, item in content))],
-        )
+        ids = [*map(_rows, self.graph.mean_from_items(self.item_emb, self.n_layers), (users, items))]
+        own_users, own_items = zip(ids, *(stream(users, items) for stream in self.content.values()), strict=True)
+        return [shared_user + own for own in own_users], [shared_item + own for own in own_items]
 
     def _dropped_out(self, items: list[Tensor]) -> list[Tensor]:
         return [items[0], *(self.dropout(stream) for stream in items[1:])]
