@@ -34,8 +34,7 @@ class Edges:
 
     def symmetric_weights(self) -> NDArray[np.float64]:
         """Return (deg(user) deg(item))^-1/2 of every edge, (E,); He et al., LightGCN, SIGIR 2020, eq. 3."""
-        of_users, of_items = self.degrees()
-        weights: NDArray[np.float64] = 1 / np.sqrt(of_users * of_items)
+        weights: NDArray[np.float64] = 1 / np.sqrt(np.prod(self.degrees(), axis=0))
         return weights
 
     def matrix(self, values: NDArray[np.floating]) -> Sparse:

@@ -64,8 +64,7 @@ class SelfCF(Recommender):
         else:
             to_users = self.edges.matrix(self.weights)
             to_items = to_users.t()
-        n_hops = self.n_layers
-        return sum_of_hops(to_users, to_items, self.user_emb, self.item_emb, n_hops, 1 / (n_hops + 1))
+        return sum_of_hops(to_users, to_items, self.user_emb, self.item_emb, self.n_layers, 1 / (self.n_layers + 1))
 
     def _dropped(self, rate: float) -> Sparse:
         """Return the matrix to the users (U, I) without the edges that a draw drops, the others scaled up."""
