@@ -5,7 +5,8 @@ from torch import Tensor
 
 from recmodels.data.dataset import RecDataset
 from recmodels.graphs import UserGraph, item_graph
-from recmodels.models.parts.content import ModalityViews, ViewsRecommender, modality_weights
+from recmodels.models.dualgnn import ViewsRecommender
+from recmodels.models.parts.content import ModalityViews, modality_weights
 from recmodels.models.parts.modalities import image_weighted, modalities
 from recmodels.models.parts.tables import UserTable
 

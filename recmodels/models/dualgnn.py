@@ -1,14 +1,36 @@
 """DualGNN: Wang, Wei, Yin, Wu, Song, Nie, DualGNN: Dual Graph Neural Network for Multimedia Recommendation,
 IEEE Transactions on Multimedia 25, 2023."""
 
+import math
+
 from torch import Tensor
 
 from recmodels.data.dataset import RecDataset
 from recmodels.graphs import UserGraph
-from recmodels.models.base import Variant
-from recmodels.models.parts.content import ModalityViews, ViewsRecommender, modality_weights
+from recmodels.losses import bpr, margins
+from recmodels.models.base import Recommender, Variant
+from recmodels.models.parts.content import ModalityViews, modality_weights
 from recmodels.models.parts.modalities import modalities
 from recmodels.models.parts.tables import ItemTable, UserTable
+
+
+class ViewsRecommender(Recommender):
+    """What DualGNN and DRAGON share: views, a user graph that is redrawn before each epoch, and the loss.
+
+    The ranking loss has a base-2 logarithm, as in the benchmark. All parameters of the model's own are penalised.
+    """
+
+    views: ModalityViews
+    user_graph: UserGraph
+    reg_weight: float
+
+    def new_epoch(self) -> None:
+        self.user_graph.redraw()
+
+    def loss(self, batch: Tensor) -> dict[str, Tensor]:
+        own = (weights.square().mean() for weights in self.parameters(recurse=False))
+        penalty = sum(own, start=self.views.penalty(batch[0]))
+        return {"bpr": bpr(margins(*self.embed(), batch)) / math.log(2), "reg": self.reg_weight * penalty}
 
 
 class DualGNN(ViewsRecommender):

@@ -1,15 +1,11 @@
 """Modules that turn item features into embeddings, shared by several multimodal models."""
 
-import math
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from recmodels.data.dataset import RecDataset
-from recmodels.graphs import UserGraph, UserItemGraph
-from recmodels.losses import bpr, margins
-from recmodels.models.base import Recommender
+from recmodels.graphs import UserItemGraph
 from recmodels.models.parts.item_features import ItemFeatures
 from recmodels.models.parts.tables import UserTable, xavier_normal
 from recmodels.ops import unit_rows
@@ -51,25 +47,6 @@ class ModalityViews(nn.Module):
         """Return the mean squares of the preferences of `users` (B,), summed over modalities, ()."""
         squares = [preference.index_select(0, users).square().mean() for preference in self.preferences.values()]
         return torch.stack(squares).sum()
-
-
-class ViewsRecommender(Recommender):
-    """What DualGNN and DRAGON share: views, a user graph that is redrawn before each epoch, and the loss.
-
-    The ranking loss has a base-2 logarithm, as in the benchmark. All parameters of the model's own are penalised.
-    """
-
-    views: ModalityViews
-    user_graph: UserGraph
-    reg_weight: float
-
-    def new_epoch(self) -> None:
-        self.user_graph.redraw()
-
-    def loss(self, batch: Tensor) -> dict[str, Tensor]:
-        own = (weights.square().mean() for weights in self.parameters(recurse=False))
-        penalty = sum(own, start=self.views.penalty(batch[0]))
-        return {"bpr": bpr(margins(*self.embed(), batch)) / math.log(2), "reg": self.reg_weight * penalty}
 
 
 class Perceptron(nn.Sequential):
