@@ -53,8 +53,9 @@ class MeanGraph(nn.Module):
     def __init__(self, data: RecDataset):
         super().__init__()
         edges = edges_of(data)
-        self.to_users = ConstantMatrix(edges.matrix(1 / edges.user_degrees[edges.users]))
-        self.to_items = ConstantMatrix(edges.matrix(1 / edges.item_degrees[edges.items]).t())
+        of_users, of_items = edges.degrees()
+        self.to_users = ConstantMatrix(edges.matrix(1 / of_users))
+        self.to_items = ConstantMatrix(edges.matrix(1 / of_items).t())
 
     def forward(self, users: Tensor, items: Tensor) -> tuple[Tensor, Tensor]:
         """Make one hop: return users (U, D) from items (I, D), and items from users."""

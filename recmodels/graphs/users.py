@@ -102,7 +102,6 @@ def _nearest(data: RecDataset, k: int) -> NDArray[np.int32]:
         first = np.searchsorted(rows, np.arange(end - start))
         place = np.arange(len(rows)) - first[rows]
         near = place < k
-        lists[0, start + rows[near].astype(np.int64), place[near]] = partners[near]
-        lists[1, start + rows[near].astype(np.int64), place[near]] = counts[near]
+        lists[:, start + rows[near].astype(np.int64), place[near]] = partners[near], counts[near]
         start = end
     return lists

@@ -10,7 +10,7 @@ from recmodels.losses import cosine
 from recmodels.models.base import Recommender, Variant
 from recmodels.models.parts.content import FeatureTable
 from recmodels.models.parts.modalities import modalities
-from recmodels.models.parts.tables import ItemTable, UserTable, xavier_uniform
+from recmodels.models.parts.tables import id_embeddings
 from recmodels.ops import Dropout, frobenius
 
 
@@ -38,13 +38,13 @@ class BM3(Recommender):
         super().__init__(data, variant=variant)
         self.n_layers, self.reg_weight, self.cl_weight = n_layers, reg_weight, cl_weight
         self.paper = variant == "paper"
-        self.user_emb = UserTable(xavier_uniform(data.n_users, embedding_size))
-        self.item_emb = ItemTable(xavier_uniform(data.n_items, embedding_size))
-        self.predictor = _xavier_linear(nn.Linear(embedding_size, embedding_size))
+        self.user_emb, self.item_emb = id_embeddings(data, embedding_size)
+        self.predictor = nn.Linear(embedding_size, embedding_size)
+        nn.init.xavier_normal_(self.predictor.weight)
         self.content = nn.ModuleDict()
         for name in modalities(data, "BM3"):
             self.content[name] = FeatureTable(data, name, embedding_size, trained=not self.paper)
-            _xavier_linear(self.content[name].get_submodule("projection"))
+            nn.init.xavier_normal_(self.content[name].get_parameter("projection.weight"))
         self.dropout = Dropout(dropout)
         self.graph = UserItemGraph.of(data)
 
@@ -85,8 +85,3 @@ class BM3(Recommender):
 
 def _distance(predicted: Tensor, target: Tensor) -> Tensor:
     return 1 - cosine(predicted, target).mean()
-
-
-def _xavier_linear(linear: nn.Module) -> nn.Module:
-    nn.init.xavier_normal_(linear.get_parameter("weight"))
-    return linear

@@ -5,7 +5,7 @@ from torch import Tensor
 from recmodels.data.dataset import RecDataset
 from recmodels.losses import batch_norms, batch_squares, bpr
 from recmodels.models.base import Recommender, Variant
-from recmodels.models.parts.tables import ItemTable, UserTable, xavier_normal
+from recmodels.models.parts.tables import id_embeddings, xavier_normal
 
 
 class BPR(Recommender):
@@ -22,8 +22,7 @@ class BPR(Recommender):
         super().__init__(data, variant=variant)
         self.reg_weight = reg_weight
         self.penalty = batch_squares if variant == "paper" else batch_norms
-        self.user_emb = UserTable(xavier_normal(data.n_users, embedding_size))
-        self.item_emb = ItemTable(xavier_normal(data.n_items, embedding_size))
+        self.user_emb, self.item_emb = id_embeddings(data, embedding_size, xavier_normal)
 
     def embed(self) -> tuple[Tensor, Tensor]:
         return self.user_emb, self.item_emb

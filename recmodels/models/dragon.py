@@ -1,20 +1,17 @@
 """DRAGON: Zhou, Zhou, Zhang, Shen, Enhancing Dyadic Relations with Homogeneous Graphs for Multimodal Recommendation,
 ECAI 2023, arXiv 2301.12097."""
 
-import math
-
 from torch import Tensor
 
 from recmodels.data.dataset import RecDataset
 from recmodels.graphs import UserGraph, item_graph
-from recmodels.losses import bpr, margins
-from recmodels.models.base import Recommender
+from recmodels.models.dualgnn import ViewsRecommender
 from recmodels.models.parts.content import ModalityViews, modality_weights
 from recmodels.models.parts.modalities import image_weighted, modalities
 from recmodels.models.parts.tables import UserTable
 
 
-class DRAGON(Recommender):
+class DRAGON(ViewsRecommender):
     """Each modality's view of users and items, side by side, smoothed over a user graph and an item graph.
 
     `embedding_size` is the width per modality. The ranking loss has a base-2 logarithm, as in the benchmark. With one
@@ -40,9 +37,6 @@ class DRAGON(Recommender):
         self.item_graph = item_graph(data, image_weighted(names, mm_image_weight), knn_k)
         self.user_graph = UserGraph(data, user_graph_k)
 
-    def new_epoch(self) -> None:
-        self.user_graph.redraw()
-
     def embed(self) -> tuple[Tensor, Tensor]:
         users, items = self.views()
         if self.user_weights is not None:
@@ -52,10 +46,3 @@ class DRAGON(Recommender):
         for _ in range(self.n_mm_layers):
             smoothed = self.item_graph(smoothed)
         return users + self.user_graph(users), items + smoothed
-
-    def loss(self, batch: Tensor) -> dict[str, Tensor]:
-        penalty = self.views.penalty(batch[0])
-        if self.user_weights is not None:
-            penalty = penalty + self.user_weights.square().mean()
-        ranking = bpr(margins(*self.embed(), batch)) / math.log(2)
-        return {"bpr": ranking, "reg": self.reg_weight * penalty}

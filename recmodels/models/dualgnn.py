@@ -14,7 +14,26 @@ from recmodels.models.parts.modalities import modalities
 from recmodels.models.parts.tables import ItemTable, UserTable
 
 
-class DualGNN(Recommender):
+class ViewsRecommender(Recommender):
+    """What DualGNN and DRAGON share: views, a user graph that is redrawn before each epoch, and the loss.
+
+    The ranking loss has a base-2 logarithm, as in the benchmark. All parameters of the model's own are penalised.
+    """
+
+    views: ModalityViews
+    user_graph: UserGraph
+    reg_weight: float
+
+    def new_epoch(self) -> None:
+        self.user_graph.redraw()
+
+    def loss(self, batch: Tensor) -> dict[str, Tensor]:
+        own = (weights.square().mean() for weights in self.parameters(recurse=False))
+        penalty = sum(own, start=self.views.penalty(batch[0]))
+        return {"bpr": bpr(margins(*self.embed(), batch)) / math.log(2), "reg": self.reg_weight * penalty}
+
+
+class DualGNN(ViewsRecommender):
     """The sum of the modalities' views; users weigh their views and then add those of users with the same items.
 
     In the benchmark a user's first weight multiplies the sum of the views instead of the first view (images come
@@ -40,9 +59,6 @@ class DualGNN(Recommender):
             self.item_weights = ItemTable(modality_weights(data.n_items, self.n_modalities))
         self.user_graph = UserGraph(data, user_graph_k)
 
-    def new_epoch(self) -> None:
-        self.user_graph.redraw()
-
     def embed(self) -> tuple[Tensor, Tensor]:
         users, items = (nodes.view(len(nodes), self.n_modalities, -1) for nodes in self.views())
         if self.n_modalities == 1:
@@ -52,10 +68,3 @@ class DualGNN(Recommender):
             if not self.paper:
                 fused = fused + self.user_weights[:, :1] * users[:, 1:].sum(1)
         return fused + self.user_graph(fused), items.sum(1)
-
-    def loss(self, batch: Tensor) -> dict[str, Tensor]:
-        penalty = self.views.penalty(batch[0])
-        if self.n_modalities > 1:
-            penalty = penalty + self.user_weights.square().mean() + self.item_weights.square().mean()
-        ranking = bpr(margins(*self.embed(), batch)) / math.log(2)
-        return {"bpr": ranking, "reg": self.reg_weight * penalty}

@@ -9,7 +9,7 @@ from recmodels.losses import bpr, margins
 from recmodels.models.base import Recommender, Variant
 from recmodels.models.parts.content import FeatureTable
 from recmodels.models.parts.modalities import image_weighted, modalities
-from recmodels.models.parts.tables import ItemTable, UserTable, xavier_uniform
+from recmodels.models.parts.tables import id_embeddings
 
 
 class FREEDOM(Recommender):
@@ -36,8 +36,7 @@ class FREEDOM(Recommender):
         names = modalities(data, "FREEDOM")
         self.n_ui_layers, self.n_mm_layers = n_ui_layers, n_mm_layers
         self.dropout, self.reg_weight = dropout, reg_weight
-        self.user_emb = UserTable(xavier_uniform(data.n_users, embedding_size))
-        self.item_emb = ItemTable(xavier_uniform(data.n_items, embedding_size))
+        self.user_emb, self.item_emb = id_embeddings(data, embedding_size)
         self.content = nn.ModuleDict()
         for name in names:
             self.content[name] = FeatureTable(data, name, embedding_size, trained=variant != "paper")
@@ -62,7 +61,7 @@ class FREEDOM(Recommender):
         return terms
 
     def _propagate(self, graph: UserItemGraph) -> tuple[Tensor, Tensor]:
-        smoothed: Tensor = self.item_emb
+        smoothed = self.item_emb
         for _ in range(self.n_mm_layers):
             smoothed = self.item_graph(smoothed)
         users, items = graph.mean_of_hops(self.user_emb, self.item_emb, self.n_ui_layers)

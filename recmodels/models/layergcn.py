@@ -8,7 +8,7 @@ from recmodels.data.dataset import RecDataset
 from recmodels.graphs import PrunedGraph, UserItemGraph
 from recmodels.losses import half_squares, margins, summed_bpr
 from recmodels.models.base import Recommender, Variant
-from recmodels.models.parts.tables import ItemTable, UserTable, xavier_uniform
+from recmodels.models.parts.tables import id_embeddings
 from recmodels.ops import scale_by_cosine, unit_rows
 
 
@@ -36,8 +36,7 @@ class LayerGCN(Recommender):
         super().__init__(data, variant=variant)
         self.n_layers, self.reg_weight, self.dropout = n_layers, reg_weight, dropout
         self.paper = variant == "paper"
-        self.user_emb = UserTable(xavier_uniform(data.n_users, embedding_size))
-        self.item_emb = ItemTable(xavier_uniform(data.n_items, embedding_size))
+        self.user_emb, self.item_emb = id_embeddings(data, embedding_size)
         self.graph = PrunedGraph(data)
         self.register_buffer("by_degree", torch.tensor(True))  # how the next epoch prunes; saved
 
@@ -57,8 +56,7 @@ class LayerGCN(Recommender):
 
     def _propagate(self, graph: UserItemGraph) -> tuple[Tensor, Tensor]:
         """Return the sum of the refined hops 1..`n_layers`, users (U, D) and items (I, D)."""
-        user: Tensor = self.user_emb
-        item: Tensor = self.item_emb
+        user, item = self.user_emb, self.item_emb
         unit_users, unit_items = unit_rows(user), unit_rows(item)
         users, items = torch.zeros_like(user), torch.zeros_like(item)
         for _ in range(self.n_layers):

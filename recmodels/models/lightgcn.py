@@ -6,7 +6,7 @@ from recmodels.data.dataset import RecDataset
 from recmodels.graphs import UserItemGraph
 from recmodels.losses import batch_norms, batch_squares, bpr, margins
 from recmodels.models.base import Recommender, Variant
-from recmodels.models.parts.tables import ItemTable, UserTable, xavier_uniform
+from recmodels.models.parts.tables import id_embeddings
 
 
 class LightGCN(Recommender):
@@ -30,8 +30,7 @@ class LightGCN(Recommender):
         super().__init__(data, variant=variant)
         self.n_layers, self.reg_weight = n_layers, reg_weight
         self.penalty = batch_squares if variant == "paper" else batch_norms
-        self.user_emb = UserTable(xavier_uniform(data.n_users, embedding_size))
-        self.item_emb = ItemTable(xavier_uniform(data.n_items, embedding_size))
+        self.user_emb, self.item_emb = id_embeddings(data, embedding_size)
         self.graph = UserItemGraph.of(data)
 
     def embed(self) -> tuple[Tensor, Tensor]:

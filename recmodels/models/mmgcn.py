@@ -39,11 +39,8 @@ class MMGCN(Recommender):
         self.sizes, self.reg_weight = [data.n_users, data.n_items], reg_weight
         self.branch_weight = 1.0 if paper else 1 / len(names)
         self.ids = NodeTable(xavier_normal(sum(self.sizes), embedding_size), requires_grad=paper)  # (U + I, D)
-        graph = MeanGraph(data)
-        self.branches = nn.ModuleDict()
-        for name in names:
-            width = latent_size if name == VISUAL else None
-            self.branches[name] = Branch(data, name, graph, embedding_size, width, trained=paper)
+        graph, sizes = MeanGraph(data), (latent_size, embedding_size)
+        self.branches = nn.ModuleDict({name: Branch(data, name, graph, sizes, trained=paper) for name in names})
 
     def embed(self) -> tuple[Tensor, Tensor]:
         return self._represent(None, None)
@@ -80,14 +77,13 @@ class Branch(nn.Module):
     around_users: Tensor | None
     around_items: Tensor | None
 
-    def __init__(
-        self, data: RecDataset, name: str, graph: MeanGraph, size: int, latent_size: int | None, *, trained: bool
-    ):
+    def __init__(self, data: RecDataset, name: str, graph: MeanGraph, sizes: tuple[int, int], *, trained: bool):
         super().__init__()
+        latent_size, size = sizes
         self.features = ItemFeatures(data.features[name])
         n_columns = data.features[name].shape[1]
-        width = latent_size or n_columns
-        self.projection = nn.Linear(n_columns, width) if latent_size else None
+        width = latent_size if name == VISUAL else n_columns
+        self.projection = nn.Linear(n_columns, width) if name == VISUAL else None
         self.preference = UserTable(xavier_normal(data.n_users, width), requires_grad=trained)
         self.first, self.second, self.last = Layer(width, size), Layer(size, size), Layer(size, size)
         nn.init.xavier_normal_(self.first.fuse.weight)

@@ -9,7 +9,7 @@ from recmodels.graphs import UserItemEdges
 from recmodels.graphs.edges import edges_of
 from recmodels.losses import cosine, half_squares
 from recmodels.models.base import Recommender, Variant
-from recmodels.models.parts.tables import ItemTable, UserTable, xavier_uniform
+from recmodels.models.parts.tables import id_embeddings
 from recmodels.ops import Dropout, Sparse, sum_of_hops
 
 
@@ -37,8 +37,7 @@ class SelfCF(Recommender):
     ):
         super().__init__(data, variant=variant)
         self.n_layers, self.reg_weight, self.paper = n_layers, reg_weight, variant == "paper"
-        self.user_emb = UserTable(xavier_uniform(data.n_users, embedding_size))
-        self.item_emb = ItemTable(xavier_uniform(data.n_items, embedding_size))
+        self.user_emb, self.item_emb = id_embeddings(data, embedding_size)
         self.predictor = nn.Linear(embedding_size, embedding_size)
         self.dropout = Dropout(dropout)
         self.edges = UserItemEdges(data)
@@ -47,32 +46,27 @@ class SelfCF(Recommender):
 
     def embed(self) -> tuple[Tensor, Tensor]:
         """Return [h(Z_U) | Z_U] and [Z_I | h(Z_I)], (n, 2D): the score is the sum of both predictions."""
-        graph = self.edges.matrix(self.weights)
-        users, items = self._propagate(graph, graph.t())
+        users, items = self._propagate(dropping=False)
         return torch.cat([self.predictor(users), users], dim=1), torch.cat([items, self.predictor(items)], dim=1)
 
     def loss(self, batch: Tensor) -> dict[str, Tensor]:
-        users, items = self._propagate(*self._graphs())
+        users, items = self._propagate(dropping=not self.paper)
         user, item = users.index_select(0, batch[0]), items.index_select(0, batch[1])
         user_target, item_target = self.dropout(user.detach()), self.dropout(item.detach())
         agreement = cosine(self.predictor(user), item_target).mean() + cosine(self.predictor(item), user_target).mean()
         return {"cosine": -agreement / 2, "reg": self.reg_weight * half_squares(user, item)}
 
-    def _propagate(self, to_users: Sparse, to_items: Sparse) -> tuple[Tensor, Tensor]:
-        n_hops = self.n_layers
-        return sum_of_hops(to_users, to_items, self.user_emb, self.item_emb, n_hops, 1 / (n_hops + 1))
-
-    def _graphs(self) -> tuple[Sparse, Sparse]:
-        """Return the matrices to the users (U, I) and to the items (I, U).
-
-        Each drops edges by its own draw and scales up the others.
-        """
-        if self.paper:
-            graph = self.edges.matrix(self.weights)
-            return graph, graph.t()
-        rate = torch.rand(())  # on the CPU, as are all of torch's own draws of single numbers
-        return self._dropped(float(rate)), self._dropped(float(rate)).t()
+    def _propagate(self, *, dropping: bool) -> tuple[Tensor, Tensor]:
+        """Return the mean of the hops; if `dropping`, to users and to items over edges that two draws leave."""
+        if dropping:
+            rate = float(torch.rand(()))  # on the CPU, as are all of torch's own draws of single numbers
+            to_users, to_items = self._dropped(rate), self._dropped(rate).t()
+        else:
+            to_users = self.edges.matrix(self.weights)
+            to_items = to_users.t()
+        return sum_of_hops(to_users, to_items, self.user_emb, self.item_emb, self.n_layers, 1 / (self.n_layers + 1))
 
     def _dropped(self, rate: float) -> Sparse:
+        """Return the matrix to the users (U, I) without the edges that a draw drops, the others scaled up."""
         kept = torch.rand_like(self.weights) >= rate
         return self.edges.matrix(self.weights * kept / (1 - rate))

@@ -14,7 +14,7 @@ from recmodels.losses import in_batch_softmax
 from recmodels.models.base import Recommender
 from recmodels.models.parts.item_features import ItemFeatures
 from recmodels.models.parts.modalities import modalities
-from recmodels.models.parts.tables import ItemTable, UserTable, xavier_uniform
+from recmodels.models.parts.tables import id_embeddings
 from recmodels.ops import Dropout, shared_tensor, unit_rows
 
 COLUMNS = 256
@@ -49,8 +49,7 @@ class SLMRec(Recommender):
         names = modalities(data, "SLMRec")
         self.n_layers, self.temp, self.ssl_temp, self.ssl_alpha = n_layers, temp, ssl_temp, ssl_alpha
         self.tasks, self.dropout = ssl_task.split("+"), Dropout(ssl_dropout)
-        self.user_emb = UserTable(xavier_uniform(data.n_users, embedding_size))  # shared by all streams
-        self.item_emb = ItemTable(xavier_uniform(data.n_items, embedding_size))
+        self.user_emb, self.item_emb = id_embeddings(data, embedding_size)  # users shared by all streams
         self.graph = UserItemGraph.of(data)
         self.content = nn.ModuleDict(
             {name: FeatureStream(data, name, self.graph, embedding_size, n_layers) for name in names}
@@ -85,12 +84,9 @@ class SLMRec(Recommender):
         computed once, and fixed features were propagated beforehand.
         """
         shared_user, shared_item = map(_rows, self.graph.mean_from_users(self.user_emb, self.n_layers), (users, items))
-        id_user, id_item = map(_rows, self.graph.mean_from_items(self.item_emb, self.n_layers), (users, items))
-        content = [stream(users, items) for stream in self.content.values()]
-        return (
-            [shared_user + own for own in (id_user, *(user for user, _ in content))],
-            [shared_item + own for own in (id_item, *(item for _, item in content))],
-        )
+        ids = [*map(_rows, self.graph.mean_from_items(self.item_emb, self.n_layers), (users, items))]
+        own_users, own_items = zip(ids, *(stream(users, items) for stream in self.content.values()), strict=True)
+        return [shared_user + own for own in own_users], [shared_item + own for own in own_items]
 
     def _dropped_out(self, items: list[Tensor]) -> list[Tensor]:
         return [items[0], *(self.dropout(stream) for stream in items[1:])]

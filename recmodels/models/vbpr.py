@@ -48,14 +48,11 @@ class VBPR(Recommender):
         columns = [data.features[name] for name in modalities(data, "VBPR", first="text")]
         features = columns[0] if len(columns) == 1 else np.concatenate(columns, axis=1)
         self.features = ItemFeatures(features)
-        if variant == "amr":
-            shapes = (data.n_users, embedding_size), (data.n_items, embedding_size), (embedding_size, features.shape[1])
-            user, item, weight = (_small_normal(*shape) for shape in shapes)
-        else:
-            user = xavier_uniform(data.n_users, 2 * embedding_size)
-            item = xavier_uniform(data.n_items, embedding_size)
-            weight = xavier_normal(embedding_size, features.shape[1])
-        self.user_emb, self.item_emb, self.weight = UserTable(user), ItemTable(item), nn.Parameter(weight)
+        amr = variant == "amr"
+        draw_ids, draw_weight = (_small_normal, _small_normal) if amr else (xavier_uniform, xavier_normal)
+        self.user_emb = UserTable(draw_ids(data.n_users, embedding_size if amr else 2 * embedding_size))
+        self.item_emb = ItemTable(draw_ids(data.n_items, embedding_size))
+        self.weight = nn.Parameter(draw_weight(embedding_size, features.shape[1]))
         self.bias = nn.Parameter(torch.zeros(embedding_size)) if variant == "benchmark" else None
         if variant == "paper":
             self.item_bias = ItemTable(torch.zeros(data.n_items, 1))

@@ -110,15 +110,12 @@ class Pattern(nn.Module):
     def __init__(self, indptr: NDArray[Any], indices: NDArray[Any], n_columns: int):
         super().__init__()
         shape = (len(indptr) - 1, n_columns)
-        columns = sparse.csr_array((np.arange(len(indices)), indices, indptr), shape).tocsc()
-        places = {
-            "indptr": indptr,
-            "indices": indices,
-            "column_indptr": columns.indptr,
-            "column_indices": columns.indices,
-        }
-        for name, array in places.items():
-            self.register_buffer(name, torch.from_numpy(array.astype(np.int32)), persistent=False)
+        rows = sparse.csr_array((np.arange(len(indices)), indices, indptr), shape)
+        columns = rows.tocsc()
+        for side, matrix in {"": rows, "column_": columns}.items():
+            for name in ("indptr", "indices"):
+                places = torch.from_numpy(getattr(matrix, name).astype(np.int32))
+                self.register_buffer(f"{side}{name}", places, persistent=False)
         self.register_buffer("by_column", torch.from_numpy(columns.data), persistent=False)
 
     def rows(self, values: Tensor) -> Csr:

@@ -1,6 +1,7 @@
 """Each model against the reference's numbers: loss, every gradient, representations, scores; and its random draws."""
 
 from collections.abc import Iterator
+from itertools import cycle
 from typing import Any
 
 import numpy as np
@@ -215,8 +216,9 @@ def test_selfcf_with_dropped_edges(monkeypatch: pytest.MonkeyPatch) -> None:
     rate = z["drop_edge_drop_rate"].item()
     edges, kept = edges_of(golden.dataset(z)), torch.from_numpy(z["drop_adj_keep"])
     to_users, to_items = kept[:30, 30:][edges.users, edges.items], kept[30:, :30][edges.items, edges.users]
-    drops = [model.edges.matrix(model.weights * mask / (1 - rate)) for mask in (to_users, to_items)]
-    monkeypatch.setattr(model, "_graphs", lambda: (drops[0], drops[1].t()))
+    drops = cycle([model.edges.matrix(model.weights * mask / (1 - rate)) for mask in (to_users, to_items)])
+    monkeypatch.setattr(model, "_dropped", lambda _: next(drops))
+    model.paper = False
     masks = [z[f"drop_target_keep_{side}"] for side in ("user", "item")]
     model.dropout = Recorded(z["drop_hp_dropout"].item(), *masks)
     check_replay("SelfCF", model, z, "drop")
