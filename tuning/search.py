@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -18,13 +18,15 @@ from tuning.execution.trial import build
 from tuning.export.mmrec import check_mmrec
 from tuning.export.winner import export_best
 from tuning.proposals import choose_sampler, remaining
-from tuning.proposals.study import Study
 from tuning.records import Environment, SearchFolder, TrialRecord, TrialResult, winner
 from tuning.records.trials import record_of
 from tuning.reports.search_report import summary_markdown
 from tuning.space.catalogue import check_space
 from tuning.spec import Scores, SearchSpec
 from tuning.tracking.tracker import Tracker
+
+if TYPE_CHECKING:  # it loads optuna
+    from tuning.proposals.study import Study
 
 
 @dataclass(frozen=True)
@@ -106,6 +108,7 @@ class Search:
     def _explore(self) -> bool:
         from tuning.execution.ray_tune.cluster import trial_resources
         from tuning.execution.ray_tune.tuner import run_trials
+        from tuning.proposals.study import Study
 
         resources = trial_resources(self.spec)
         before = self.folder.environment()
@@ -160,7 +163,7 @@ class Search:
         return replace(record, test=evaluate(state.model, self.data, "test", self.spec.training.cutoffs))
 
 
-def recover(folder: SearchFolder, study: Study) -> None:
+def recover(folder: SearchFolder, study: "Study") -> None:
     """After a kill: enter results that never reached the ledger, and bring the study up to it."""
     for plan in folder.unfinished():
         trial = folder.trial(plan.trial)

@@ -16,35 +16,49 @@ OPTIMIZERS: dict[str, Callable[..., optim.Optimizer]] = {
 }
 
 
-def make_optimizer(
+def check_optimizer(
     name: str,
-    parameters: Iterable[nn.Parameter],
-    rate_factors: Mapping[nn.Parameter, float] | None = None,
     *,
     learning_rate: Positive,
     weight_decay: NotNegative = 0.0,
     momentum: ShareBelowOne = 0.0,
     initial_accumulator: NotNegative = 0.0,
-) -> optim.Optimizer:
-    """Return the optimiser of this name. `initial_accumulator`: the start of Adagrad's sums of squares. `rate_factors`:
-    parameters that learn at a multiple of the learning rate.
-
-    Raises ValueError for a name that is not in OPTIMIZERS, for a setting of another optimiser, and unless
+) -> None:
+    """Raise ValueError for a name that is not in OPTIMIZERS, for a setting of another optimiser, and unless
     learning_rate > 0, weight_decay >= 0, 0 <= momentum < 1 and initial_accumulator >= 0.
+
+    `initial_accumulator`: the start of Adagrad's sums of squares.
     """
     check_choice("optimizer", name, OPTIMIZERS)
-    check_values(make_optimizer, locals())
+    check_values(check_optimizer, locals())
     if momentum and name != "sgd":
         raise ValueError(f"momentum is for sgd alone, but the optimizer is {name}")
     if initial_accumulator and name != "adagrad":
         raise ValueError(f"initial_accumulator is for adagrad alone, but the optimizer is {name}")
-    special = {"sgd": {"momentum": momentum}, "adagrad": {"initial_accumulator_value": initial_accumulator}}
+
+
+def make_optimizer(
+    name: str,
+    parameters: Iterable[nn.Parameter],
+    rate_factors: Mapping[nn.Parameter, float] | None = None,
+    **settings: float,
+) -> optim.Optimizer:
+    """Return the optimiser of this name, with the `settings` of `check_optimizer`, whose ValueError it raises.
+
+    `rate_factors`: parameters that learn at a multiple of the learning rate.
+    """
+    check_optimizer(name, **settings)
+    rate, decay = settings["learning_rate"], settings.get("weight_decay", 0.0)
+    special = {
+        "sgd": {"momentum": settings.get("momentum", 0.0)},
+        "adagrad": {"initial_accumulator_value": settings.get("initial_accumulator", 0.0)},
+    }
     by_factor: dict[float, list[nn.Parameter]] = {1.0: []}  # torch takes an empty group, but no empty list
     for parameter in parameters:
         by_factor.setdefault((rate_factors or {}).get(parameter, 1.0), []).append(parameter)
-    groups = [{"params": group, "lr": learning_rate * factor} for factor, group in by_factor.items()]
-    return OPTIMIZERS[name](groups, lr=learning_rate, weight_decay=weight_decay, **special.get(name, {}))
+    groups = [{"params": group, "lr": rate * factor} for factor, group in by_factor.items()]
+    return OPTIMIZERS[name](groups, lr=rate, weight_decay=decay, **special.get(name, {}))
 
 
-SETTINGS = tuple(keywords(make_optimizer))
+SETTINGS = tuple(keywords(check_optimizer))
 """The names of the settings, in the order of the signature."""

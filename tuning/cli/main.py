@@ -64,15 +64,20 @@ def run(given: Given, argv: Sequence[str], console: Console) -> int:
         return replay.run(given, console)
     if modes and modes != ["resume"]:
         return list_names(modes[0], given)
-    from tuning.cli import compare, search
+    root = Path(given.get("output_dir", SearchSpec.model_fields["output_dir"].default))
+    is_comparison = "compare" in given
+    if "resume" in given:
+        is_comparison = (root / given["resume"] / "comparison.yaml").exists()
+    if is_comparison:
+        from tuning.cli import compare
+
+        if "resume" in given:
+            return compare.resume(root / given["resume"], given, argv, console)
+        return compare.new(given, argv, console)
+    from tuning.cli import search
 
     if "resume" in given:
-        root = Path(given.get("output_dir", SearchSpec.model_fields["output_dir"].default))
-        if (root / given["resume"] / "comparison.yaml").exists():
-            return compare.resume(root / given["resume"], given, argv, console)
         return search.resume(root, given, argv, console)
-    if "compare" in given:
-        return compare.new(given, argv, console)
     refuse(given, ("controls", "seeds"), "only with --compare")
     return search.new(given, argv, console)
 

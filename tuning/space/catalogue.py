@@ -7,13 +7,11 @@ from collections.abc import Callable, Collection, Sequence
 from itertools import islice
 from typing import Any
 
-import torch
-
 from recmodels.data.corruptions import clean_name
 from recmodels.errors import UserError, did_you_mean
 from recmodels.models import MODELS
 from recmodels.signatures import CountFromOne, NotNegative, Positive, check_values, keywords
-from recmodels.training import make_optimizer
+from recmodels.training.optimizers import check_optimizer
 from recmodels.training.strategies import STRATEGIES, canonical, knobs, parts_of
 from tuning.space.layers import load_space
 from tuning.space.parameter import Parameter, SpaceError
@@ -33,13 +31,10 @@ def train_section(
     initial_accumulator: NotNegative = 0.0,
     clip_norm: Positive = math.inf,
 ) -> None:
-    """Make the optimiser of a `train` section. The section's schema is this signature.
-
-    ValueError for a setting of another optimiser.
-    """
+    """Check the values of a `train` section, whose schema is this signature. ValueError for another's setting."""
     rates: dict[str, Any] = {"learning_rate": learning_rate, "weight_decay": weight_decay}
     rates |= {"momentum": momentum, "initial_accumulator": initial_accumulator}
-    make_optimizer(optimizer, [torch.nn.Parameter(torch.zeros(1))], **rates)
+    check_optimizer(optimizer, **rates)
 
 
 TRAIN = [name for name, each in inspect.signature(train_section).parameters.items() if each.default is each.empty]
