@@ -15,9 +15,9 @@ from recmodels.models.parts.tables import ItemTable, UserTable
 
 
 class ViewsRecommender(Recommender):
-    """What DualGNN and DRAGON share: views, a user graph that is redrawn before each epoch, and the loss.
+    """Base class of DualGNN and DRAGON: views, a user graph that is redrawn before each epoch, and the loss.
 
-    The ranking loss has a base-2 logarithm, as in the benchmark. All parameters of the model's own are penalised.
+    The ranking loss has a base-2 logarithm, as in the benchmark; parameters that a subclass adds are penalised too.
     """
 
     views: ModalityViews

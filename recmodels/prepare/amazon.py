@@ -34,7 +34,7 @@ log = logging.getLogger("mirrortune.prepare")
 
 @dataclass(frozen=True)
 class Sources:
-    """Where the raw files are, by kind (see ADDRESSES).
+    """The places of the raw files, by kind (a key of ADDRESSES).
 
     `files`: paths of local files. Other files are downloaded from `base_url` to the folder `cache` (default: in the
     user's cache folder). `checksums`: kind -> sha256 in hex."""

@@ -1,4 +1,4 @@
-"""The door with real Ray workers: a search killed and resumed, one interrupted politely, a replay, failing trials."""
+"""The command line with real Ray workers: searches killed, interrupted, resumed and replayed, and failing trials."""
 
 import json
 import os
@@ -18,14 +18,14 @@ from optuna.storages.journal import JournalFileBackend
 from tests.tuning.tracking.mlflow_server import Server, until
 from tuning.records.folder import SearchFolder
 
-DOOR = Path(__file__).parents[2] / "run_search.py"
+SCRIPT = Path(__file__).parents[2] / "run_search.py"
 SMALL = ("--model", "LightGCN", "--dataset", "demo", "--set", "embedding_size=8", "--name", "s")
 
 
-def door(where: Path, *arguments: str) -> subprocess.Popen[str]:
+def started(where: Path, *arguments: str) -> subprocess.Popen[str]:
     environment = os.environ | {"XDG_CACHE_HOME": str(where / "cache"), "PYTHONUNBUFFERED": "1"}
     return subprocess.Popen(
-        [sys.executable, str(DOOR), *arguments],
+        [sys.executable, str(SCRIPT), *arguments],
         cwd=where,
         env=environment,
         stdout=subprocess.PIPE,
@@ -75,7 +75,7 @@ def runs_at(uri: str) -> dict[str, mlflow.entities.Run]:
 
 def test_a_killed_search_goes_on_where_it_was(tmp_path: Path) -> None:
     folder = SearchFolder(tmp_path / "searches" / "s")
-    first = door(tmp_path, *SMALL, "--trials", "6", "--max-epochs", "12", "--scheduler", "none")
+    first = started(tmp_path, *SMALL, "--trials", "6", "--max-epochs", "12", "--scheduler", "none")
     wait_for(lambda: len(folder.ledger()) >= 2, first)
     wait_for(lambda: any(t.epochs() and not t.result() for t in folder.trials()), first)
     assert listening(first.pid) == {"127.0.0.1"}
@@ -84,7 +84,7 @@ def test_a_killed_search_goes_on_where_it_was(tmp_path: Path) -> None:
     before = folder.ledger()
     assert 2 <= len(before) < 6
 
-    output = finish(door(tmp_path, "--resume", "s"))
+    output = finish(started(tmp_path, "--resume", "s"))
     lines = [json.loads(line) for line in (folder.path / "ledger.jsonl").read_text().splitlines()]
     assert sorted(line["trial"] for line in lines) == [f"{number:04d}" for number in range(6)]
     assert list(before.values()) == list(folder.ledger().values())[: len(before)]
@@ -98,14 +98,14 @@ def test_a_killed_search_goes_on_where_it_was(tmp_path: Path) -> None:
     assert "best configuration: best_configs/LightGCN-demo-mg.yaml" in output
 
     # A finished search is extended under the same name, and its winner replays to the same metrics.
-    finish(door(tmp_path, "--resume", "s", "--trials", "7"))
+    finish(started(tmp_path, "--resume", "s", "--trials", "7"))
     assert len(folder.ledger()) == 7
-    assert "digit by digit" in finish(door(tmp_path, "--replay", "best_configs/LightGCN-demo-mg.yaml"))
+    assert "digit by digit" in finish(started(tmp_path, "--replay", "best_configs/LightGCN-demo-mg.yaml"))
 
 
 def test_ctrl_c_ends_cleanly_and_exports_the_best_so_far(tmp_path: Path) -> None:
     folder = SearchFolder(tmp_path / "searches" / "s")
-    process = door(tmp_path, *SMALL, "--trials", "50", "--max-epochs", "10")
+    process = started(tmp_path, *SMALL, "--trials", "50", "--max-epochs", "10")
     wait_for(lambda: len(folder.ledger()) >= 1, process)
     process.send_signal(signal.SIGINT)
     output = finish(process, code=130)
@@ -118,7 +118,7 @@ def test_ctrl_c_ends_cleanly_and_exports_the_best_so_far(tmp_path: Path) -> None
     assert recorded["s"].info.status == "KILLED"
 
     done = len(folder.trials())
-    finish(door(tmp_path, "--resume", "s", "--trials", str(done)))
+    finish(started(tmp_path, "--resume", "s", "--trials", str(done)))
     assert len(folder.ledger()) == done
 
 
@@ -138,13 +138,13 @@ def test_a_killed_comparison_goes_on_where_it_was(tmp_path: Path) -> None:
         "--tracking-uri",
         "none",
     )
-    first = door(tmp_path, *SMALL[:-2], *options)
+    first = started(tmp_path, *SMALL[:-2], *options)
     wait_for(done.exists, first)
     os.killpg(first.pid, signal.SIGKILL)
     first.communicate()
     begun = done.read_text()
 
-    output = finish(door(tmp_path, "--resume", "c"))
+    output = finish(started(tmp_path, "--resume", "c"))
     assert done.read_text().startswith(begun)
     names = [json.loads(line)["search"] for line in done.read_text().splitlines()]
     assert names == ["c-plain", "c-plain-seeds", "c-mg", "c-mg-seeds"]
@@ -160,7 +160,7 @@ def test_popularity_is_a_search_of_one_trial_that_replays(tmp_path: Path) -> Non
     folder = SearchFolder(tmp_path / "searches" / "s")
     where = ("--model", "Popularity", "--dataset", "demo", "--name", "s")
     options = ("--strategy", "mg", "--sampler", "tpe", "--trials", "4", "--max-epochs", "5")
-    output = finish(door(tmp_path, *where, *options))
+    output = finish(started(tmp_path, *where, *options))
     (record,) = folder.ledger().values()
     assert (record.status, record.reason, record.epochs) == ("finished", "nothing to train", 1)
     assert folder.popularity() == record.scores
@@ -173,7 +173,7 @@ def test_popularity_is_a_search_of_one_trial_that_replays(tmp_path: Path) -> Non
     recorded = runs(tmp_path)
     assert sorted(recorded) == ["0000", "s"]
     assert "popularity, validation" in recorded["s"].data.tags["mlflow.note.content"]
-    output = finish(door(tmp_path, "--replay", "best_configs/Popularity-demo-mg.yaml"))
+    output = finish(started(tmp_path, "--replay", "best_configs/Popularity-demo-mg.yaml"))
     assert "digit by digit" in output
 
 
@@ -182,7 +182,7 @@ def test_trials_that_fail_are_recorded_and_stop_nothing(tmp_path: Path) -> None:
     folder = SearchFolder(tmp_path / "searches" / "s")
     rates = "learning_rate={type: categorical, values: [1.0e-3, 1.0e+30], default: 1.0e-3}"
     fixed = ("--set", "alpha=1.0", "--set", "beta=0.1", "--set", "interval=3", "--set", rates)
-    output = finish(door(tmp_path, *SMALL, *fixed, "--trials", "2", "--max-epochs", "3", "--baseline"))
+    output = finish(started(tmp_path, *SMALL, *fixed, "--trials", "2", "--max-epochs", "3", "--baseline"))
     records = folder.ledger()
     assert sorted(records) == ["0000", "0001", "baseline"]  # a finite space is searched as a grid
     assert records["0000"].status == records["baseline"].status == "finished"
@@ -200,7 +200,7 @@ def test_a_search_outlives_its_tracking_server(tmp_path: Path) -> None:
     server.start()
     try:
         options = ("--trials", "5", "--max-epochs", "12", "--scheduler", "none", "--tracking-uri", server.uri)
-        process = door(tmp_path, *SMALL, *options)
+        process = started(tmp_path, *SMALL, *options)
         wait_for(lambda: len(folder.ledger()) >= 2, process)
         server.kill()
         output = finish(process)
@@ -208,7 +208,7 @@ def test_a_search_outlives_its_tracking_server(tmp_path: Path) -> None:
         assert output.count("the search goes on, its records are delivered later") == 1
         assert "--resume s delivers them" in output
         server.start()
-        finish(door(tmp_path, "--resume", "s"))
+        finish(started(tmp_path, "--resume", "s"))
         recorded = runs_at(server.uri)
         client = MlflowClient(tracking_uri=server.uri)
         assert len(recorded) == 6
@@ -225,11 +225,11 @@ def test_epoch_budget_ends_a_search_that_can_go_on(tmp_path: Path) -> None:
     folder = SearchFolder(tmp_path / "searches" / "s")
     options = ("--trials", "9", "--max-epochs", "4", "--grace", "0.25", "--scheduler", "median")
     options += ("--tracking-uri", "none")
-    finish(door(tmp_path, *SMALL, *options, "--epoch-budget", "6"))
+    finish(started(tmp_path, *SMALL, *options, "--epoch-budget", "6"))
     assert (tmp_path / "best_configs" / "LightGCN-demo-mg.yaml").exists()  # of a trial that was cut short
     assert 6 <= sum(len(trial.epochs()) for trial in folder.trials()) <= 10
     assert len(folder.ledger()) < 9
     assert "RUNNING" not in states(folder)
-    finish(door(tmp_path, "--resume", "s", "--epoch-budget", "1000"))
+    finish(started(tmp_path, "--resume", "s", "--epoch-budget", "1000"))
     assert len(folder.ledger()) == 9
     assert not (tmp_path / "mlflow.db").exists()

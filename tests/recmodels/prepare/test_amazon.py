@@ -157,7 +157,7 @@ def test_a_text_is_made_of_what_there_is(raw: RawFiles) -> None:
     assert missing == 1
 
 
-def test_the_door_prepares_from_a_server_that_breaks_off(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_prepares_from_a_server_that_breaks_off(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     site_folder = tmp_path / "site"
     raw = write_raw(site_folder / "categoryFiles", "Clothing_Shoes_and_Jewelry")
     images = site_folder / "image_features" / "categoryFiles" / raw.image_features.name

@@ -15,7 +15,7 @@ from recmodels.evaluation.ranking import top_items
 from recmodels.evaluation.recommend import best_items, known_items, write_table
 from recmodels.prepare.user_table import prepare_own
 from recmodels.training.checkpoint import save_weights
-from tests.tuning.test_end_to_end import door, finish
+from tests.tuning.test_end_to_end import finish, started
 from tuning.export import Export
 from tuning.export.replay import replay
 from tuning.yaml_document import to_yaml
@@ -187,7 +187,7 @@ def test_ranks_in_blocks_as_the_evaluator_does(monkeypatch: pytest.MonkeyPatch) 
 def test_from_a_table_of_string_ids_to_recommendations(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any, caplog: Any
 ) -> None:
-    """The whole way through the door: prepare, search, replay, recommend."""
+    """The whole way on the command line: prepare, search, replay, recommend."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     rng = np.random.default_rng(0)
@@ -204,7 +204,7 @@ def test_from_a_table_of_string_ids_to_recommendations(
         run_search.main(["prepare", "--from", "plays.csv", "--name", "songs", "--user-col", "listener", *features]) == 0
     )
     small = ("--set", "embedding_size=4", "--trials", "2", "--max-epochs", "2", "--tracking-uri", "none")
-    finish(door(tmp_path, "--model", "VBPR", "--dataset", "songs", "--name", "s", *small))
+    finish(started(tmp_path, "--model", "VBPR", "--dataset", "songs", "--name", "s", *small))
     export = "best_configs/VBPR-songs-mg.yaml"
     assert run_search.main(["--replay", export]) == 0
     assert "digit by digit" in capsys.readouterr().out
