@@ -1,7 +1,7 @@
 """Hyper-parameters as a class's keyword-only arguments: the signature is the schema."""
 
 import inspect
-import math
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from typing import Annotated, Any, Literal, NamedTuple, get_args, get_origin
 
@@ -56,7 +56,8 @@ def check_value(name: str, value: Any, annotation: Any) -> None:
         types, kind = KINDS[hint]
         is_bool = isinstance(value, bool)  # Python counts True as an int
         wrong = not isinstance(value, types) or is_bool != (hint is bool)
-        if wrong or (hint is float and not math.isfinite(value)):
+        # Not math.isfinite: it raises OverflowError for an int beyond every float; NaN fails the comparison too.
+        if wrong or (hint is float and not abs(value) <= sys.float_info.max):
             raise ValueError(f"{name} must be {kind}, but got {value!r}")
     for each in ranges:
         if not each.holds(value):
