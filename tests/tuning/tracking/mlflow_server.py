@@ -47,7 +47,7 @@ class Server:
 
     def healthy(self) -> bool:
         try:
-            return urllib.request.urlopen(f"{self.uri}/health", timeout=1).status == 200
+            return urllib.request.urlopen(f"{self.uri}/health", timeout=60).status == 200
         except OSError:
             return False
 
