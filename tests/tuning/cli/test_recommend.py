@@ -11,8 +11,7 @@ import torch
 
 import run_search
 from recmodels.data import load_dataset
-from recmodels.evaluation.ranking import top_items
-from recmodels.evaluation.recommend import best_items, known_items, write_table
+from recmodels.evaluation.recommend import best_items, known_items, top_items, write_table
 from recmodels.prepare.user_table import prepare_own
 from recmodels.training.checkpoint import save_weights
 from tests.tuning.test_end_to_end import finish, started
@@ -176,11 +175,11 @@ def test_ranks_in_blocks_as_the_evaluator_does(monkeypatch: pytest.MonkeyPatch) 
     data = load_dataset("demo")
     torch.manual_seed(0)
     final = torch.randn(data.n_users, 8), torch.randn(data.n_items, 8)
-    monkeypatch.setattr("recmodels.evaluation.ranking.BLOCK_SCORES", 70 * data.n_items)
+    monkeypatch.setattr("recmodels.evaluation.counting.BLOCK_SCORES", 70 * data.n_items)
     blocks = list(best_items(final, np.arange(data.n_users), 7, known_items(data, "train"), data.ids))
     assert len(blocks) == 15
     items = pd.concat(blocks)["item"].astype(int).to_numpy().reshape(-1, 7)
-    _, expected = top_items(*final, torch.arange(data.n_users), 7, data.train)
+    _, expected = top_items(*final, np.arange(data.n_users), 7, data.train)
     np.testing.assert_array_equal(items, expected)
 
 
