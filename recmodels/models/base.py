@@ -35,7 +35,10 @@ class Recommender(nn.Module, ABC):
 
     @abstractmethod
     def loss(self, batch: Tensor) -> dict[str, Tensor]:
-        """Return named scalar terms, whose sum is trained, for a batch (3, B) of users, positives and negatives."""
+        """Return named scalar terms, whose sum is trained, for a batch (3, B) of users, positives and negatives.
+
+        A penalty of the weights is called "reg": adversarial training leaves that term out.
+        """
 
     @abstractmethod
     def embed(self) -> tuple[Tensor, Tensor]:

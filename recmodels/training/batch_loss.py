@@ -1,7 +1,7 @@
 """The loss of one batch as strategies see it: called at one set of weights after another."""
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import KW_ONLY, astuple, dataclass, field
 from typing import Any, Protocol
@@ -39,6 +39,11 @@ class Counts:
 def total(terms: Terms) -> Tensor:
     """Return the loss: the sum of its named terms."""
     return torch.stack(list(terms.values())).sum()
+
+
+def unpenalised(terms: Terms) -> Tensor:
+    """Return the loss without the model's penalty of its weights, the term "reg"."""
+    return total({name: term for name, term in terms.items() if name != "reg"})
 
 
 class Transform(Protocol):
@@ -84,10 +89,13 @@ class BatchLoss:
         self.value = value if self.value is None else self.value
         return value
 
-    def accumulate(self, objective: Callable[[Terms], Tensor] = total, *, replay: bool = False) -> Tensor:
+    def accumulate(
+        self, objective: Callable[[Terms], Tensor] = total, *, replay: bool = False, leaves: Sequence[Tensor] = ()
+    ) -> Tensor:
         """Run one forward pass, and one backward pass of `objective`, added to the gradients; return the sum of the
         terms. Running statistics follow only the first pass over the batch: the others are at weights that are not
-        kept."""
+        kept. `leaves`: tensors that the loss reads beside the parameters; their `grad` is of the unpenalised loss, or
+        None if that does not read them."""
         draws: AbstractContextManager[None] = nullcontext()
         if replay and self._generators:
             draws = self._generators.replayed()
@@ -95,7 +103,13 @@ class BatchLoss:
             self._generators = _Generators(self.rows.device)
         with draws, _frozen_statistics(self.model) if self.terms else nullcontext():
             terms = self.model.loss(self.rows)
-            objective(terms).backward()
+            trained = objective(terms)
+            if "reg" in terms and _reads(terms["reg"], leaves):
+                torch.autograd.backward(unpenalised(terms), inputs=leaves, retain_graph=True)
+                weights = [each for each in self.model.parameters() if each.requires_grad]
+                torch.autograd.backward(trained, inputs=weights)
+            else:
+                trained.backward()
         self.counts.forward += 1
         self.counts.backward += 1
         terms = {name: term.detach() for name, term in terms.items()}
@@ -130,6 +144,20 @@ class _Generators:
             for device, state in zip(self.devices, self.cuda, strict=True):
                 torch.cuda.set_rng_state(state, device)
             yield
+
+
+def _reads(term: Tensor, leaves: Sequence[Tensor]) -> bool:
+    """Return whether the term's graph has one of the leaves. Much cheaper than a gradient of the term."""
+    nodes, seen = [term.grad_fn], set()
+    while nodes and leaves:
+        node = nodes.pop()
+        if node is None or node in seen:
+            continue
+        if any(getattr(node, "variable", None) is leaf for leaf in leaves):
+            return True
+        seen.add(node)
+        nodes.extend(further for further, _ in node.next_functions)
+    return False
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from torch import Tensor
 from recmodels.models.base import Recommender
 from recmodels.models.parts.item_features import feature_tables, shifted
 from recmodels.signatures import Count, NotNegative
-from recmodels.training.batch_loss import BatchLoss, Terms, total
+from recmodels.training.batch_loss import BatchLoss, Terms, unpenalised
 from recmodels.training.strategies.base import LossTransform
 
 TINY = 1e-12
@@ -24,9 +24,11 @@ class AMR(LossTransform):
     """J = L + adv_weight * L_adv: the same loss once more, with the features of the batch's items perturbed against it.
 
     Delta_i = adv_eps * Gamma_i / ||Gamma_i||, Gamma_i = dL/dc_i, over the modalities of item i together, and taken as
-    constant; the pass that gives the gradient of L, penalties and all, gives Gamma too. Both passes see the same random
-    draws; the term "reg" counts in L alone. adv_weight=0 is plain training. A graph over items that was made from their
-    features stays as it is.
+    constant. The penalty, the term "reg", counts in L alone: neither L_adv nor Gamma has it, as in the authors' code,
+    or a step could lower the ranking loss that it is to raise. The pass that gives the gradient of L gives Gamma too,
+    but for a model whose penalty reads features (VBPR): it goes back to the features once more, which is no further
+    pass in the counts. Both passes see the same random draws. adv_weight=0 is plain training. A graph over items that
+    was made from their features stays as it is.
 
     `adv_eps_mode`: adv_eps is a length, or with "relative" a share of the median length of the items' features.
     `adv_type`: "grad" as above; "sign", adv_eps * sign(Gamma_i); "rand", a random direction, as a control.
@@ -81,7 +83,7 @@ class AMR(LossTransform):
             return loss.accumulate(replay=replay), self._scaled(noise)
         leaves = [like.new_zeros(shape, requires_grad=True) for shape in shapes]
         with shifted(self.tables, items, leaves):
-            value = loss.accumulate(replay=replay)
+            value = loss.accumulate(replay=replay, leaves=leaves)
         return value, self._scaled([torch.zeros_like(leaf) if leaf.grad is None else leaf.grad for leaf in leaves])
 
     def _scaled(self, directions: list[Tensor]) -> list[Tensor]:
@@ -91,7 +93,7 @@ class AMR(LossTransform):
         return [direction * scale.unsqueeze(1) for direction in directions]
 
     def _adversarial(self, terms: Terms) -> Tensor:
-        return self.adv_weight * total({name: term for name, term in terms.items() if name != "reg"})
+        return self.adv_weight * unpenalised(terms)
 
 
 def _lengths(parts: Sequence[Tensor]) -> Tensor:

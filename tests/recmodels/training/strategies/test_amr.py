@@ -12,10 +12,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from recmodels.data.dataset import RecDataset
+from recmodels.data.dataset import Interactions, RecDataset
 from recmodels.evaluation import Evaluator
-from recmodels.models import Recommender
+from recmodels.models import MODELS, Recommender
 from recmodels.models.parts.item_features import feature_tables, shifted
+from recmodels.signatures import keywords
 from recmodels.training import Strategy, TrainingState, make_optimizer, make_strategy, train
 from recmodels.training.batch_loss import BatchLoss, total
 from recmodels.training.checkpoint import load_state, save_state
@@ -130,6 +131,60 @@ def test_the_gradient_of_the_features(name: str, modalities: tuple[str, ...]) ->
     torch.testing.assert_close(slope, (ends[1] - ends[2]) / (2 * h), rtol=1e-6, atol=1e-9)
     torch.testing.assert_close(ends[0], total(model.loss(rows)))
     assert slope != 0
+
+
+# --- the adversary against the penalty -------------------------------------------------------------------------------
+
+
+def test_the_adversary_raises_the_ranking_loss_whatever_the_penalty() -> None:
+    """By hand, for one user and two items, with a penalty that outweighs the ranking loss by far."""
+    pair = Interactions.from_pairs(np.array([0]), np.array([0]), 1)
+    data = RecDataset("two", 1, 2, pair, pair, pair, {"image": np.array([[1.0, 1.0], [0.0, 1.0]])}, "two")
+    model = MODELS["VBPR"](data, variant="amr", embedding_size=2, reg_weight=100.0)
+    with torch.no_grad():
+        model.user_emb.copy_(torch.tensor([[1.0, 0.0]]))
+        model.item_emb.zero_()
+        model.weight.copy_(torch.eye(2))
+    strategy = make_strategy("amr", model, {"adv_eps": 0.1, "adv_weight": 1.0})
+    loss, adversarial = looked_at(strategy, torch.tensor([[0], [0], [1]]))
+    torch.testing.assert_close(strategy.transform.deltas, [torch.tensor([[-0.1, 0.0], [0.1, 0.0]])])
+    assert loss.terms["bpr"].item() == pytest.approx(0.313262, abs=1e-6)
+    assert adversarial["bpr"].item() == pytest.approx(0.371101, abs=1e-6)
+    expected = {
+        "user_emb": [[199.483038, 0.0]],
+        "item_emb": [[1.421033, 2.0], [0.578967, 2.0]],
+        "weight": [[1.483038, 2.0], [2.0, 4.0]],
+    }
+    wanted = {name: torch.tensor(rows) for name, rows in expected.items()}
+    torch.testing.assert_close(gradients(model), wanted, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["grad", "sign"])
+@pytest.mark.parametrize("variant", ["benchmark", "paper", "amr"])
+def test_the_adversary_does_not_depend_on_the_penaltys_weight(variant: str, kind: str) -> None:
+    """Bit for bit, in a further gradient on the batch too."""
+    found = []
+    for reg_weight in (0.0, 1e-5, 0.1, 100.0):
+        model = model_of("VBPR", variant=variant, reg_weight=reg_weight)
+        strategy = make_strategy("amr", model, {"adv_type": kind})
+        loss = strategy.loss(BATCH)
+        for replay in (False, True):
+            loss(replay=replay)
+            found.append(torch.cat(strategy.transform.deltas, dim=1))
+        assert all(leaf.any(dim=1).all() for leaf in found[-2:])
+    assert all(torch.equal(each, found[0]) for each in found)
+
+
+@pytest.mark.parametrize("name", [name for name in MULTIMODAL if "reg_weight" in keywords(MODELS[name])])
+def test_no_models_adversary_depends_on_its_penalty(name: str) -> None:
+    """FREEDOM calls the weight of its features' loss so: it scales all of what the adversary sees."""
+    found = []
+    for reg_weight in (0.01, 3.0):
+        model = model_of(name, reg_weight=reg_weight, **({"dropout": 0.0} if name == "BM3" else {}))
+        strategy = make_strategy("amr", model)
+        strategy.loss(batch_of(model))()
+        found.append(strategy.transform.deltas)
+    torch.testing.assert_close(*found, rtol=1e-9, atol=1e-12)
 
 
 # --- the loss ---------------------------------------------------------------------------------------------------------
