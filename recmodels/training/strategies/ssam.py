@@ -66,11 +66,21 @@ class SparseSAM(Scoped):
     def _perturb_largest(self, scores: Tensor) -> None:
         """Mask all weights but those with the `n_perturbed` largest scores (N,), over all parameters together."""
         self.mask = torch.zeros_like(scores, dtype=torch.bool)
-        self.mask[scores.topk(self.n_perturbed, sorted=False).indices] = True
+        self.mask[self._largest(scores, self.n_perturbed)] = True
 
-    def _random(self) -> Tensor:
-        """Return uniform draws from [0, 1), one for each weight."""
-        return torch.from_numpy(self.rng.random(self.size, dtype=np.float32)).to(self.device)
+    def _largest(self, scores: Tensor, n: int) -> Tensor:
+        """Return the places of the `n` largest scores (N,). Which ones of equal scores is drawn: topk alone would
+        prefer the same places in every epoch."""
+        if n == 0:
+            return torch.zeros(0, dtype=torch.long, device=scores.device)
+        least = scores.topk(n, sorted=False).values.min()
+        larger, equal = (scores > least).nonzero().squeeze(1), (scores == least).nonzero().squeeze(1)
+        drawn = self._random(len(equal)).topk(n - len(larger), sorted=False).indices
+        return torch.cat([larger, equal[drawn]])
+
+    def _random(self, n: int) -> Tensor:
+        """Return `n` uniform draws from [0, 1)."""
+        return torch.from_numpy(self.rng.random(n, dtype=np.float32)).to(self.device)
 
 
 @dataclass(kw_only=True, eq=False)
@@ -78,9 +88,8 @@ class FisherSAM(SparseSAM):
     """SSAM-F: perturbed are the weights with the largest empirical Fisher information, the mean of the squared
     gradients of `n_fisher` extra batches, of `fisher_batch` interactions (0: as many as in training).
 
-    The first mask is made before the first step, and ties at zero are broken at random; in the reference code the first
-    step is plain, and samples are single interactions (fisher_batch=1). `report`: the share of weights with no
-    information.
+    The first mask is made before the first step, and ties are broken at random; in the reference code the first step is
+    plain, and samples are single interactions (fisher_batch=1). `report`: the share of weights with no information.
     Raises ValueError unless n_fisher >= 1 and fisher_batch >= 0.
     """
 
@@ -97,9 +106,8 @@ class FisherSAM(SparseSAM):
                 with suppress(BadStep):  # a batch that cannot be measured counts as zero
                     loss()
                     information += torch.cat([_gradient(each).square().flatten() for each in self.parameters.values()])
-        untouched = information == 0
-        self.untouched = float(untouched.float().mean())
-        self._perturb_largest(torch.where(untouched, -1 - self._random(), information))
+        self.untouched = float((information == 0).float().mean())
+        self._perturb_largest(information)
 
     def report(self) -> dict[str, float]:
         return {**super().report(), "fisher_untouched": self.untouched}
@@ -116,8 +124,11 @@ class DynamicSAM(SparseSAM):
     least score of `drop` are exchanged for the n others with the largest of `grow`.
 
     n = floor(min(d K, N - K)) for K perturbed of N weights and d = d0 (1 + cos(pi e / horizon)) / 2 in epoch e from 0,
-    d = 0 beyond the horizon. The score is |gradient|, |weight| or random. The number of perturbed weights stays the
-    same (in the reference it shrinks at times). Raises ValueError unless 0 <= d0 <= 1 and horizon >= 1.
+    d = 0 beyond the horizon. The score is |gradient|, |weight| or random; ties, such as the gradient 0 of all rows
+    outside the batch, are broken at random.
+    Unlike in the authors' program the number of perturbed weights stays the same (there it shrinks at times), and the
+    new mask already holds for the batch whose gradient made it (there from the next batch on).
+    Raises ValueError unless 0 <= d0 <= 1 and horizon >= 1.
     """
 
     d0: Share = 0.5
@@ -129,7 +140,7 @@ class DynamicSAM(SparseSAM):
         super().attach(model, rng)
         self.due = False
         if self._masked:
-            self._perturb_largest(self._random())
+            self._perturb_largest(self._random(self.size))
 
     def new_epoch(self, epoch: int, batches: Batches) -> None:
         super().new_epoch(epoch, batches)
@@ -145,14 +156,14 @@ class DynamicSAM(SparseSAM):
         progress = min(self.epoch / self.horizon, 1.0)
         share_dropped = self.d0 * (1 + math.cos(math.pi * progress)) / 2
         n = math.floor(min(share_dropped * self.n_perturbed, self.size - self.n_perturbed))
-        dropped = torch.where(self.mask, -self._scores(self.drop), -math.inf).topk(n, sorted=False).indices
-        grown = torch.where(self.mask, -math.inf, self._scores(self.grow)).topk(n, sorted=False).indices
+        dropped = self._largest(torch.where(self.mask, -self._scores(self.drop), -math.inf), n)
+        grown = self._largest(torch.where(self.mask, -math.inf, self._scores(self.grow)), n)
         self.mask = self.mask.clone()
         self.mask[dropped], self.mask[grown] = False, True
 
     def _scores(self, kind: Score) -> Tensor:
         if kind == "random":
-            return self._random()
+            return self._random(self.size)
         read = _gradient if kind == "gradient" else torch.detach
         return torch.cat([read(each).abs().flatten() for each in self.parameters.values()])
 
