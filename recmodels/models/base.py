@@ -58,3 +58,8 @@ class Recommender(nn.Module, ABC):
             for name, table in self.named_parameters()
             if isinstance(table, IdTable) and table.requires_grad
         }
+
+    def biases(self) -> set[str]:
+        """Return the names of the parameters that are added and multiply nothing: those of one dimension, and those
+        whose name ends in "bias", such as a table with a bias for each item. A model with others adds them here."""
+        return {name for name, each in self.named_parameters() if each.dim() < 2 or name.endswith("bias")}

@@ -3,9 +3,11 @@
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
+from recmodels.models.base import Recommender
 from recmodels.signatures import NotNegative, Share
 from recmodels.training.batch_loss import BatchLoss
 from recmodels.training.strategies.perturbed import FirstGradient, Perturbation, Scoped, along, blend, norm
@@ -31,16 +33,22 @@ class SAM(Scoped):
 class ASAM(Scoped):
     """Kwon, Kim, Park, Choi, ICML 2021, arXiv 2102.11600, eq. 7: eps = rho T^2 g / ||T g|| with T = |theta| + xi.
 
-    Scaled are tensors of two or more dimensions; for the others, biases, T = 1. Raises ValueError unless xi >= 0.
+    For the model's biases T = 1, whatever their shape. Raises ValueError unless xi >= 0.
     """
 
     rho: NotNegative = 0.5
     xi: NotNegative = 0.01
 
+    def attach(self, model: Recommender, rng: np.random.Generator) -> None:
+        super().attach(model, rng)
+        biases = model.biases()
+        self.biases = {each for name, each in self.parameters.items() if name in biases}
+
     def epsilon(self, parameters: list[nn.Parameter], gradients: list[Tensor], loss: BatchLoss) -> Perturbation:
         scaled, twice = [], []
         for parameter, gradient in zip(parameters, gradients, strict=True):
-            t = parameter.detach().abs().add_(self.xi) if parameter.dim() > 1 else torch.ones_like(gradient)
+            unscaled = parameter in self.biases
+            t = torch.ones_like(gradient) if unscaled else parameter.detach().abs().add_(self.xi)
             scaled.append(gradient * t)
             twice.append(t.mul_(scaled[-1]))
         return along(twice, self.rho, norm(scaled))

@@ -46,3 +46,45 @@ def test_a_frozen_table_is_left_out() -> None:
     model = MODELS["GRCN"](small_data("image", "text"))
     model.ids.requires_grad_(False)
     assert model.id_tables().keys() == EXPECTED.keys() - {"ids"}
+
+
+NO_BIAS = ("BPR", "LayerGCN", "LightGCN", "Popularity")
+PERCEPTRONS = {f"views.perceptrons.{name}.{layer}.bias" for name in ("image", "text") for layer in (0, 2)}
+PROJECTIONS = {f"content.{name}.projection.bias" for name in ("image", "text")}
+BIASES: dict[str, set[str]] = {name: set() for name in NO_BIAS} | {
+    "BM3": {"predictor.bias", *PROJECTIONS},
+    "DRAGON": PERCEPTRONS,
+    "DualGNN": PERCEPTRONS,
+    "FREEDOM": PROJECTIONS,
+    "GRCN": {"content.image.bias", "content.text.bias"},
+    "MMGCN": {
+        "branches.image.projection.bias",
+        *(
+            f"branches.{name}.{layer}.{part}.bias"
+            for name in ("image", "text")
+            for layer in ("first", "second", "last")
+            for part in ("own", "fuse")
+        ),
+    },
+    "SelfCF": {"predictor.bias"},
+    "SLMRec": {
+        *PROJECTIONS,
+        *(f"{side}_fusion.bias" for side in ("user", "item")),
+        *(f"alignment.{part}.bias" for part in ("ids", "first", "maps.0", "narrow", "last")),
+    },
+    "VBPR": {"bias"},
+}
+VARIANTS: dict[tuple[str, str], set[str]] = {
+    ("VBPR", "paper"): {"item_bias", "visual_bias"},
+    ("VBPR", "amr"): set(),
+}
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_every_models_biases(name: str) -> None:
+    """All else is multiplied with something. VBPR's forms have different ones, of two dimensions in the paper's."""
+    data = small_data("image", "text")
+    assert MODELS[name](data).biases() == BIASES[name]
+    for (model, variant), biases in VARIANTS.items():
+        if model == name:
+            assert MODELS[name](data, variant=variant).biases() == biases

@@ -2,11 +2,14 @@
 
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 from torch.linalg import vector_norm
 
+from recmodels.data.dataset import Interactions, RecDataset
+from recmodels.models import MODELS
 from recmodels.training import make_strategy
 from tests.recmodels.training.strategies.toys import (
     OPTIMIZERS,
@@ -110,6 +113,37 @@ def test_asam_on_a_quadratic() -> None:
     torch.testing.assert_close(stepped(model, "asam", {"rho": rho, "xi": xi}), expected, rtol=1e-11, atol=1e-13)
 
 
+def test_asam_scales_no_bias_whatever_its_shape() -> None:
+    """By hand on VBPR with a bias of each item and one of each feature column, (2, 1) and (1, 2)."""
+    pair = Interactions.from_pairs(np.array([0]), np.array([0]), 1)
+    data = RecDataset("two", 1, 2, pair, pair, pair, {"image": np.eye(2, dtype=np.float32)}, "two")
+    model = MODELS["VBPR"](data, variant="paper", embedding_size=1, reg_weight=0.0).double()
+    start = {"user_emb": [[1.0, 1.0]], "item_emb": [[0.5], [0.0]], "weight": [[0.5, 0.0]]}
+    with torch.no_grad():
+        for name, each in model.named_parameters():
+            each.copy_(torch.tensor(start.get(name, 0.0)))
+    before = {name: each.detach().clone() for name, each in model.named_parameters()}
+    moved = []
+    loss = model.loss
+
+    def noted(batch: Tensor) -> dict[str, Tensor]:
+        moved.append({name: each.detach() - before[name] for name, each in model.named_parameters()})
+        return loss(batch)
+
+    model.loss = noted
+    strategy = make_strategy("asam", model, {"rho": 0.5, "xi": 0.01})
+    strategy.oracle.gradient(strategy.loss(torch.tensor([[0], [0], [1]])))
+    expected = {
+        "user_emb": [[-0.113705, -0.113705]],
+        "item_emb": [[-0.057984], [2.2e-5]],
+        "weight": [[-0.057984, 2.2e-5]],
+        "item_bias": [[-0.222929], [0.222929]],
+        "visual_bias": [[-0.222929, 0.222929]],
+    }
+    wanted = {name: torch.tensor(rows, dtype=torch.float64) for name, rows in expected.items()}
+    torch.testing.assert_close(moved[1], wanted, rtol=0, atol=1e-6)
+
+
 def test_asam_moves_with_a_rescaling_of_the_weights() -> None:
     """For L'(v) = L(v / c) the perturbation of c theta is c times that of theta, if xi = 0."""
     model, scaled = Quadratic(), Quadratic()
@@ -124,8 +158,8 @@ def test_asam_moves_with_a_rescaling_of_the_weights() -> None:
     torch.testing.assert_close(probed(scaled, "asam", knobs), c * probed(model, "asam", knobs), rtol=1e-12, atol=1e-14)
 
 
-def test_asam_without_matrices_is_sam() -> None:
-    """T = 1 where all tensors are vectors."""
+def test_asam_of_biases_alone_is_sam() -> None:
+    """T = 1 for all of them."""
     vectors = {"scope": "dense", "rho": 0.5}  # the biases
     torch.testing.assert_close(
         probed(Smooth(), "asam", vectors), probed(Smooth(), "sam", vectors), rtol=1e-14, atol=1e-16
