@@ -78,7 +78,10 @@ class GradientNormPenalty(Scoped):
     """Zhao, Zhang, Hu, ICML 2022, arXiv 2202.03599, algorithm 1: (1 - c) g(theta) + c g(theta + r g / ||g||).
 
     The gradient, to first order, of L + c r ||grad L||: the explicit relative of Mirror Gradient, which penalises the
-    squared norm. c=1 is SAM with rho=r, c=0 plain training. Raises ValueError unless r >= 0 and 0 <= c <= 1.
+    squared norm. c=1 is SAM with rho=r, c=0 plain training.
+    This is the paper's formula. The authors' program mixes the unit vector, (1 - c) g / ||g|| + c g(theta + ...), by
+    default, and so takes other steps; and they warn of the penalty under Adam without a warm-up of the learning rate,
+    which there is none of here. Raises ValueError unless r >= 0 and 0 <= c <= 1.
     """
 
     off: ClassVar = {"r": 0.0}
