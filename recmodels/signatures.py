@@ -3,7 +3,8 @@
 import inspect
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from typing import Annotated, Any, Literal, NamedTuple, get_args, get_origin
+from types import UnionType
+from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin
 
 
 class Range(NamedTuple):
@@ -48,7 +49,11 @@ def check_choice(name: str, value: Any, allowed: Iterable[Any]) -> None:
 
 def check_value(name: str, value: Any, annotation: Any) -> None:
     """Raise ValueError unless the value fits the annotation: one of a Literal's choices; or a finite number, a whole
-    number, true or false, a text, each in its Range if there is one. Any other annotation allows everything."""
+    number, true or false, a text, each in its Range if there is one; or the first or the second of a number and a
+    Literal, as in `Count | Literal["never"]`. Any other annotation allows everything."""
+    if get_origin(annotation) in (Union, UnionType):
+        _check_number_or_word(name, value, *get_args(annotation))
+        return
     hint, *ranges = _hint_and_ranges(annotation)
     if choices(hint):
         check_choice(name, value, choices(hint))
@@ -69,6 +74,14 @@ def check_values(made_by: Callable[..., Any], values: Mapping[str, Any]) -> None
     for name, annotation in _annotations(made_by).items():
         if name in values:
             check_value(name, values[name], annotation)
+
+
+def _check_number_or_word(name: str, value: Any, number: Any, words: Any) -> None:
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        check_value(name, value, number)
+    elif value not in choices(words):
+        kind = KINDS[_hint_and_ranges(number)[0]][1]
+        raise ValueError(f"{name} must be {kind} or {' or '.join(choices(words))}, but got {value!r}")
 
 
 def _annotations(made_by: Callable[..., Any]) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from tuning.proposals import choose_sampler, remaining
 from tuning.records import Environment, SearchFolder, TrialRecord, TrialResult, winner
 from tuning.records.trials import record_of
 from tuning.reports.search_report import summary_markdown
-from tuning.space.catalogue import check_space
+from tuning.space.catalogue import check_begins, check_space
 from tuning.spec import Scores, SearchSpec
 from tuning.tracking.tracker import Tracker
 
@@ -67,6 +67,8 @@ class Search:
             message = f"not the data this search started with (fingerprint {found}, expected {expected})"
             raise UserError(f"{spec.dataset}: {message}")
         check_space(spec.space, spec.model, spec.strategy)  # a spec's file may have been changed by hand
+        if not environment:  # a search that has begun goes on
+            check_begins(spec.space, spec.strategy, spec.training.max_epochs)
         if spec.baseline and spec.space.base_defaults() is None:
             raise UserError("--baseline: expected a default for every train and model parameter, but one has none")
         sampler = choose_sampler(spec.space, spec.budget.trials, spec.sampler)

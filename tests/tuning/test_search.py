@@ -9,7 +9,7 @@ import pytest
 from recmodels.data import load_dataset
 from recmodels.errors import UserError
 from tests.recmodels.factories import checkerboard
-from tests.tuning.factories import ENVIRONMENT, end_trial, made_folder, made_trial
+from tests.tuning.factories import ENVIRONMENT, end_trial, made_folder, made_spec, made_trial
 from tuning.export import Export
 from tuning.records.environment import DataFacts
 from tuning.records.folder import SearchFolder
@@ -103,3 +103,18 @@ def test_other_data_than_the_search_began_with_are_refused(tmp_path: Path, monke
         UserError, match=r"^demo: not the data this search started with \(fingerprint \w+, expected f1n9e2"
     ):
         Search(folder.spec(), checkerboard())
+
+
+def test_a_strategy_that_would_not_begin_is_refused_before_a_search_and_not_after(
+    tmp_path: Path, monkeypatch: Any
+) -> None:
+    """A search that has begun goes on as it was; its trials say what they are."""
+    monkeypatch.chdir(tmp_path)
+    changes = COMPLETE | {"strategy": "swa", "training": {"max_epochs": 4}}
+    changes["space"] = {**COMPLETE["space"], "strategy": {"swa_start": 4}}
+    data = checkerboard()
+    with pytest.raises(UserError, match=r"^space: swa_start < 4, the most epochs of a trial, must hold, but got swa_s"):
+        Search(made_spec(**changes), data)
+    folder = made_folder(tmp_path, trials=1, **changes)
+    folder.write_environment(replace(ENVIRONMENT, data=DataFacts.of(data)))
+    assert Search(folder.spec(), data).spec.strategy == "swa"

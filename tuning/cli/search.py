@@ -24,7 +24,7 @@ from tuning.reports.search_report import baseline_gain, below_popularity, best_t
 from tuning.reports.tables import plain_columns, say, table
 from tuning.search import Outcome, Search
 from tuning.space import SECTIONS_OF_TUNE, Parameter
-from tuning.space.catalogue import known_strategy, search_space
+from tuning.space.catalogue import check_begins, known_strategy, search_space
 from tuning.space.parameter import read_parameter
 from tuning.spec import SearchSpec
 
@@ -74,8 +74,14 @@ def interrupted(name: str, output_dir: str, console: Console) -> int:
 def run_search(spec: SearchSpec, data: RecDataset, argv: Sequence[str], console: Console) -> Outcome:
     """Run the remaining trials of a search, with a live table; SIGTERM ends it as Ctrl-C does."""
     signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGINT))
+    every, most = spec.training.flatness_every, spec.training.max_epochs
+    if every and every > most:
+        say(console, f"--flatness-every {every} measures nothing in a trial of at most {most} epochs (--max-epochs)")
     live = LiveTable(planned_trials(spec), spec, console=console)
-    return Search(spec, data, live, ["run_search.py", *argv]).run()
+    outcome = Search(spec, data, live, ["run_search.py", *argv]).run()
+    if outcome.winner and outcome.winner.reason:
+        say(console, f"trial {outcome.winner.trial} is the best, {outcome.winner.reason}")
+    return outcome
 
 
 def show(spec: SearchSpec, outcome: Outcome, console: Console) -> int:
@@ -118,7 +124,9 @@ def new_spec(given: Given) -> SearchSpec:
         strategy, tune = named or "plain", "base"
     space = search_space(model, strategy, dataset, tune=tune, space=given.get("space"), overrides=overrides(given))
     name = stamped(f"{model}-{dataset}-{strategy}", 80)
-    return with_options({"name": name, "strategy": strategy, "space": space}, given)
+    spec = with_options({"name": name, "strategy": strategy, "space": space}, given)
+    check_begins(space, strategy, spec.training.max_epochs)
+    return spec
 
 
 def overrides(given: Given) -> list[str | Parameter]:

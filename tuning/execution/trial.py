@@ -8,12 +8,13 @@ import numpy as np
 import torch
 from filelock import FileLock
 from torch import Tensor
+from torch.optim import Optimizer
 
 from recmodels.analysis import sharpness
 from recmodels.data.dataset import RecDataset
 from recmodels.errors import TrainingDiverged
 from recmodels.evaluation import Evaluator, evaluate
-from recmodels.models import MODELS
+from recmodels.models import MODELS, Recommender
 from recmodels.training import EpochReport, TrainingState, make_optimizer, make_strategy, train
 from recmodels.training.checkpoint import load_state, load_weights, save_state, save_weights
 from recmodels.training.optimizers import SETTINGS
@@ -32,19 +33,33 @@ def build(plan: TrialPlan, model: str, data: RecDataset, device: torch.device) -
     params, seed = plan.params, plan.seed
     torch.manual_seed(seed)
     made = MODELS[model](data, **params["model"]).to(device)
-    base = {key: value for key, value in params["train"].items() if key in SETTINGS}
-    factors = made.rate_factors()
-    optimizer = make_optimizer(params["train"]["optimizer"], made.parameters(), rate_factors=factors, **base)
     clip_norm = params["train"].get("clip_norm")
     strategy = make_strategy(plan.strategy, made, params["strategy"], clip_norm=clip_norm, seed=seed)
-    return TrainingState(made, optimizer, strategy, np.random.default_rng(seed))
+    return TrainingState(made, fresh_optimizer(plan, made), strategy, np.random.default_rng(seed))
+
+
+def fresh_optimizer(plan: TrialPlan, model: Recommender) -> Optimizer:
+    """Make the plan's optimiser of the model."""
+    train = plan.params["train"]
+    base = {key: value for key, value in train.items() if key in SETTINGS}
+    return make_optimizer(train["optimizer"], model.parameters(), rate_factors=model.rate_factors(), **base)
 
 
 def run_trial(
-    plan: TrialPlan, *, model: str, data: RecDataset, training: Training, folder: TrialFolder, report: Report
+    plan: TrialPlan,
+    *,
+    model: str,
+    data: RecDataset,
+    training: Training,
+    folder: TrialFolder,
+    report: Report,
+    stops_early: bool = True,
 ) -> None:
     """Train a plan from its last checkpoint, or from the start, to its end; leaves result.json in the folder.
 
+    A strategy that waits for the model to converge goes on when the patience is at its end, from the best weights with
+    a fresh optimiser, and the patience counts anew. `stops_early`: whether its next end, or for other strategies the
+    first, ends the training before `max_epochs`.
     `report` gets each epoch's row, which holds validation metrics alone; if it raises SystemExit (Ray's way to stop a
     trial) the state is saved first. A loss that is not finite makes the result "failed"; so does any other exception,
     which is raised again.
@@ -52,7 +67,7 @@ def run_trial(
     torch.set_num_threads(plan.threads)
     with FileLock(folder.path / ".lock"):  # the worker of a killed driver may take a moment to die
         try:
-            _Run(plan, model, data, training, folder).finish(report)
+            _Run(plan, model, data, training, folder).finish(report, stops_early=stops_early)
         except TrainingDiverged as error:
             folder.write_result(TrialResult("failed", str(error)))
         except Exception as error:
@@ -63,19 +78,23 @@ def run_trial(
 
 
 class _Run:
-    """A trial under way: its state, its scores so far, and the weights of its best epoch."""
+    """A trial under way: its state, its scores so far, and the weights of its best epoch.
+
+    `converged`: the number of epochs until the strategy, which has waited for that, went on; 0 before and for others.
+    """
 
     def __init__(self, plan: TrialPlan, model: str, data: RecDataset, training: Training, folder: TrialFolder):
-        self.data, self.training, self.folder = data, training, folder
+        self.plan, self.data, self.training, self.folder = plan, data, training, folder
         device = torch.device(plan.device)
         self.batch_size = plan.params["train"]["batch_size"]
         self.state = build(plan, model, data, device)
         self.scores: list[float] = []
+        self.converged = 0
         self.best_weights: dict[str, Tensor] = {}
         if (folder.path / "last.pt").exists():
             saved = load_state(folder.path / "last.pt", device)
             self.state.load_state_dict(saved)
-            self.scores = saved["scores"]
+            self.scores, self.converged = saved["scores"], saved.get("converged", 0)
             self.best_weights = load_weights(folder.best_weights(self.best_epoch))
         # Other weights of a killed start may be of another machine or another number of threads.
         for stale in folder.path.glob("best-*.safetensors"):
@@ -87,19 +106,19 @@ class _Run:
     def best_epoch(self) -> int:
         return best_evaluation(self.scores) + 1
 
-    def finish(self, report: Report) -> None:
-        reason = self._train(report)
+    def finish(self, report: Report, *, stops_early: bool) -> None:
+        reason = self._train(report, stops_early)
         self._save()
         self.state.model.load_state_dict(self.best_weights)
         test = evaluate(self.state.model, self.data, "test", self.training.cutoffs)
         self.folder.write_result(TrialResult("finished", reason, test))
 
-    def _train(self, report: Report) -> str:
+    def _train(self, report: Report, stops_early: bool) -> str:
         """Train until the trial ends, and say why it ended."""
-        patience, saved = self.training.patience, time.monotonic()
-        enough = f"no improvement for {patience + 1} epochs"
-        if should_stop(self.scores, patience):  # restored after its last epoch
-            return enough
+        saved = time.monotonic()
+        enough = f"no improvement for {self.training.patience + 1} epochs"
+        if self._is_over() and stops_early:  # restored after its last epoch
+            return self._with_notes(enough)
         for epoch in train(
             self.state,
             self.data,
@@ -116,9 +135,28 @@ class _Run:
             except SystemExit:
                 self._save()
                 raise
-            if should_stop(self.scores, patience):
-                return enough
-        return f"all {self.training.max_epochs} epochs" if self.state.model.trains else "nothing to train"
+            if self._is_over() and stops_early:
+                return self._with_notes(enough)
+        if not self.state.model.trains:
+            return "nothing to train"
+        return self._with_notes(f"all {self.training.max_epochs} epochs")
+
+    def _is_over(self) -> bool:
+        """Return whether the patience is at its end, unless the strategy has waited for that: then it goes on."""
+        if not should_stop(self.scores[self.converged :], self.training.patience):
+            return False
+        has_time = self.state.epoch < self.training.max_epochs
+        if not (has_time and self.state.strategy.restart()):
+            return True
+        self.state.model.load_state_dict(self.best_weights)
+        self.state.optimizer = fresh_optimizer(self.plan, self.state.model)
+        self.converged = len(self.scores)
+        return False
+
+    def _with_notes(self, reason: str) -> str:
+        """Return why the trial ended, and what in it was not as its strategy's name suggests."""
+        converged = [f"first converged after epoch {self.converged}"] if self.converged else []
+        return "; ".join([reason, *converged, *self.state.strategy.idle()])
 
     def _record(self, epoch: EpochReport) -> EpochRow:
         flatness = self._flatness(epoch.epoch)
@@ -153,6 +191,7 @@ class _Run:
         best = self.folder.best_weights(self.best_epoch)
         if not best.exists():
             save_weights(best, self.best_weights)
-        save_state(self.folder.path / "last.pt", {**self.state.state_dict(), "scores": self.scores})
+        progress = {"scores": self.scores, "converged": self.converged}
+        save_state(self.folder.path / "last.pt", {**self.state.state_dict(), **progress})
         for old in set(self.folder.path.glob("best-*.safetensors")) - {best}:
             old.unlink()

@@ -35,10 +35,18 @@ def replay(export: Export, data: RecDataset, report: Report = lambda row: None) 
     in no fixed order, they are close.
     """
     training = export.training
-    rule = Training(max_epochs=training.epochs, patience=training.epochs, metric=training.metric, ks=training.ks)
+    rule = Training(max_epochs=training.epochs, patience=training.patience, metric=training.metric, ks=training.ks)
     with tempfile.TemporaryDirectory() as scratch:
         folder = TrialFolder(Path(scratch))
-        run_trial(plan_of(export), model=export.model, data=data, training=rule, folder=folder, report=report)
+        run_trial(
+            plan_of(export),
+            model=export.model,
+            data=data,
+            training=rule,
+            folder=folder,
+            report=report,
+            stops_early=False,
+        )
         best, result = best_row(folder.epochs()), folder.result()
         assert best is not None  # run_trial has returned
         assert result is not None

@@ -103,6 +103,7 @@ def _winner_paragraphs(best: TrialRecord, popularity: Scores | None, metric: str
     return [
         f"### Winner: trial {best.trial}",
         f"Best epoch {best.best_epoch} of {best.epochs}, seed {best.seed}.{early}",
+        *([f"It ended after {best.reason}."] if best.status == "finished" else []),
         *([f"**{warning}**"] if warning else []),
         markdown_table(plain_columns("parameter", "value"), parameters.items()),
         markdown_table(plain_columns("metric", *scores), metrics),

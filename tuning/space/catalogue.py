@@ -103,6 +103,17 @@ def check_space(space: Space, model: str, strategy: str) -> None:
         _check_corners(space, "strategy", keywords(part), part)
 
 
+def check_begins(space: Space, strategy: str, max_epochs: int) -> None:
+    """Raise SpaceError if a part of the strategy would not begin within `max_epochs` at a value of the space: that
+    would be plain training under another name."""
+    for name in [name for part in parts_of(strategy).values() for name in part.begins]:
+        for value in [corner[name] for corner in space.corners("strategy", {name}) if name in corner]:
+            if isinstance(value, int) and value >= max_epochs:
+                source = next(p.source for p in space.parameters if p.name == name)
+                rule = f"{name} < {max_epochs}, the most epochs of a trial, must hold, but got {name}={value}"
+                raise SpaceError(f"{source}: {rule}: lower it with --set, or raise --max-epochs")
+
+
 def check_export(space: Space, model: str, strategy: str, source: str) -> None:
     """Raise UserError unless a model can be trained with the fixed values of `space`. `source`: their file."""
     if model not in MODELS:

@@ -53,7 +53,7 @@ def load_space(
     changes = read_parameters(_layer(root, "datasets", dataset, optional=True), ("train",))
     pair = read_parameters(_layer(root, "pairs", f"{model}-{dataset}", optional=True))
     changes += [each for each in pair if each.section != "strategy" or known["strategy"]]
-    changes += [] if space is None else read_parameters(_chosen(root, space))
+    changes += [] if space is None else _of_space(root, space, known["strategy"])
     changes += [each if isinstance(each, Parameter) else _override(each, section_of) for each in overrides]
     optimizer = {each.name: each.distribution for each in base + changes}.get("optimizer")
     if isinstance(optimizer, Fixed):
@@ -128,11 +128,16 @@ def _layer(root: Path, folder: str, name: str, *, optional: bool = False) -> Doc
     raise SpaceError(f"{folder}/{name}.yaml: no such search space{did_you_mean(name, files)}")
 
 
-def _chosen(root: Path, space: str) -> Document:
-    """Return the space that the user names: a built-in one, else a file."""
+def _of_space(root: Path, space: str, knobs: Collection[str]) -> list[Parameter]:
+    """Return the parameters of the space that the user names: a built-in one, else a file.
+
+    The recipe of a built-in one goes with every strategy: of its strategy section only `knobs` count, unless nothing
+    would be left.
+    """
     files = _files(root, "spaces")
     if space in files:
-        return _layer(root, "spaces", space)
+        recipe = read_parameters(_layer(root, "spaces", space))
+        return [each for each in recipe if each.section != "strategy" or each.name in knobs] or recipe
     if not Path(space).is_file():
         raise SpaceError(f"--space {space}: neither a built-in space nor a file{did_you_mean(space, files)}")
-    return read_yaml(Path(space))
+    return read_parameters(read_yaml(Path(space)))

@@ -32,19 +32,24 @@ class AMR(LossTransform):
 
     `adv_eps_mode`: adv_eps is a length, or with "relative" a share of the median length of the items' features.
     `adv_type`: "grad" as above; "sign", adv_eps * sign(Gamma_i); "rand", a random direction, as a control.
-    `adv_warmup`: epochs of plain training before. `adv_freeze`: further gradients on a batch, such as Mirror Gradient's
-    second, keep the perturbation of the first.
-    Raises ValueError unless adv_eps, adv_weight and adv_warmup >= 0, and for a model whose loss reads no features.
+    `adv_warmup`: epochs of plain training before; "converged": until validation improves no more, and then from the
+    weights that did best, with a fresh optimiser: the authors start from a converged model. `adv_freeze`: further
+    gradients on a batch, such as Mirror Gradient's second, keep the perturbation of the first.
+    Raises ValueError unless adv_eps, adv_weight and a number adv_warmup >= 0, and for a model whose loss reads no
+    features.
     """
 
     needs_features: ClassVar = True
+    begins: ClassVar = ("adv_warmup",)
     off: ClassVar = {"adv_weight": 0.0}
     adv_eps: NotNegative = 0.1
     adv_eps_mode: Literal["absolute", "relative"] = "absolute"
     adv_weight: NotNegative = 1.0
     adv_type: Literal["grad", "sign", "rand"] = "grad"
-    adv_warmup: Count = 0
+    adv_warmup: Count | Literal["converged"] = 0
     adv_freeze: bool = False
+    converged = False  # no knob, as the next: it has no annotation
+    reads_features = True
 
     def attach(self, model: Recommender, rng: np.random.Generator) -> None:
         self.tables, self.rng = feature_tables(model), rng
@@ -55,7 +60,7 @@ class AMR(LossTransform):
         self.deltas: list[Tensor] = []
 
     def __call__(self, loss: BatchLoss, *, replay: bool) -> Tensor:
-        if self.adv_weight == 0 or self.epoch < self.adv_warmup:
+        if self.adv_weight == 0 or not self._has_begun:
             return loss.accumulate(replay=replay)
         items = loss.rows[1:].unique()
         is_first_gradient = not loss.terms
@@ -67,11 +72,30 @@ class AMR(LossTransform):
             loss.accumulate(self._adversarial, replay=True)
         return value
 
+    @property
+    def waits(self) -> bool:
+        return self.adv_weight > 0 and not self._has_begun and self.adv_warmup == "converged"
+
+    @property
+    def _has_begun(self) -> bool:
+        return self.converged if isinstance(self.adv_warmup, str) else self.epoch >= self.adv_warmup
+
+    def restart(self) -> None:
+        self.converged = True
+
+    def idle(self) -> str:
+        if self.adv_weight == 0:
+            return ""
+        if not self._has_begun:
+            return f"the adversary never began (adv_warmup={self.adv_warmup})"
+        return "" if self.reads_features else "the adversary moved nothing (the loss reads no features at these values)"
+
     def state_dict(self) -> dict[str, Any]:
-        return {"rng": self.rng.bit_generator.state}
+        return {"rng": self.rng.bit_generator.state, "converged": self.converged}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.rng.bit_generator.state = state["rng"]
+        self.converged = state.get("converged", False)  # older checkpoints know numbers of epochs alone
 
     def _first_pass(self, loss: BatchLoss, items: Tensor, *, replay: bool) -> tuple[Tensor, list[Tensor]]:
         """Return the loss of the model, whose gradient is added, and the perturbations of the features of `items` (n,),
@@ -84,6 +108,7 @@ class AMR(LossTransform):
         leaves = [like.new_zeros(shape, requires_grad=True) for shape in shapes]
         with shifted(self.tables, items, leaves):
             value = loss.accumulate(replay=replay, leaves=leaves)
+        self.reads_features = any(leaf.grad is not None for leaf in leaves)
         return value, self._scaled([torch.zeros_like(leaf) if leaf.grad is None else leaf.grad for leaf in leaves])
 
     def _scaled(self, directions: list[Tensor]) -> list[Tensor]:

@@ -24,6 +24,9 @@ class _RunningMean(Averaging):
     def weights(self) -> dict[str, Tensor]:
         return self.means
 
+    def restart(self) -> None:
+        self.means, self.terms = {}, 0
+
     def state_dict(self) -> dict[str, Any]:
         return {"means": self.means, "terms": self.terms}
 
@@ -65,9 +68,13 @@ class SWA(_RunningMean):
     swa_start >= 1.
     """
 
+    begins: ClassVar = ("swa_start",)
     off: ClassVar = {"swa_start": 10**9}
     swa_start: CountFromOne = 10
 
     def after_epoch(self) -> None:
         if self.epoch + 1 >= self.swa_start:
             self.mix_in(1 / (self.terms + 1))
+
+    def idle(self) -> str:
+        return "" if self.terms > 1 else f"no two epochs were averaged (swa_start={self.swa_start})"

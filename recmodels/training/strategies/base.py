@@ -35,6 +35,8 @@ class Part:
     """True if the part trains only models whose loss reads item features."""
     reconstruction: ClassVar[bool] = False
     """True if the part was rebuilt from less than its paper's full text: its results are not those of the paper."""
+    begins: ClassVar[tuple[str, ...]] = ()
+    """Names of the knobs that are a number of epochs, within which the part does nothing."""
     off: ClassVar[Mapping[str, Any]] = {}
     """Knobs with which the part leaves plain training as it is, bit for bit; empty if there are none."""
     epoch = 0
@@ -51,9 +53,21 @@ class Part:
         """Called before each epoch, counted from 0."""
         self.epoch = epoch
 
+    @property
+    def waits(self) -> bool:
+        """True if the part is waiting for the model to converge."""
+        return False
+
+    def restart(self) -> None:
+        """Called when training goes on from the weights that validated best, as a part has waited for that."""
+
     def report(self) -> dict[str, float]:
         """Return figures worth a curve, by name."""
         return {}
+
+    def idle(self) -> str:
+        """Return why the part has done nothing in the training so far; "" if it has, or is switched off."""
+        return ""
 
     def state_dict(self) -> dict[str, Any]:
         """Return the state that a restored run needs between epochs."""

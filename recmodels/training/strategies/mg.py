@@ -1,7 +1,7 @@
 """Mirror Gradient: Zhong, Huang, Li, Wen, Qin, Lin, WWW 2024, arXiv 2402.11262, Algorithm 1."""
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from recmodels.signatures import CountFromOne
 from recmodels.training.batch_loss import BatchLoss
@@ -32,6 +32,7 @@ class MirrorGradient(Rule):
     phase: Literal["epoch_first", "global"] = "epoch_first"
     clip_first: bool = True
     sync_rng: bool = False
+    n_batches = 0  # so far; no knob: it has no annotation
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -40,7 +41,8 @@ class MirrorGradient(Rule):
 
     def step(self, gradient: Gradient, update: Update, loss: BatchLoss) -> None:
         gradient()  # at theta
-        place = loss.batch_index if self.phase == "epoch_first" else loss.step + 1  # Algorithm 1 counts from 1
+        self.n_batches = loss.step + 1
+        place = loss.batch_index if self.phase == "epoch_first" else self.n_batches  # Algorithm 1 counts from 1
         mirror = place % self.interval == 0
         if not mirror or self.beta == 0:  # under Adam even a zero gradient moves, so beta=0 skips the second step
             update(self.alpha if mirror else 1.0)
@@ -55,6 +57,16 @@ class MirrorGradient(Rule):
     def penalty(self, learning_rate: float, squared_norm: float) -> dict[str, float]:
         """Theorem 3.2: alpha beta lr / 2 * ||grad L||^2 in a mirror iteration of gradient descent."""
         return {"mg_penalty": self.alpha * self.beta * learning_rate / 2 * squared_norm}
+
+    def idle(self) -> str:
+        missed = self.beta > 0 and self.phase == "global" and self.n_batches < self.interval
+        return f"no batch was mirrored (interval={self.interval}, phase=global)" if missed else ""
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"n_batches": self.n_batches}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.n_batches = state.get("n_batches", 0)  # older checkpoints have none
 
     def _combined(self, gradient: Gradient, update: Update, loss: BatchLoss) -> None:
         first = {parameter: direction.clone() for parameter, direction in loss.gradients()}

@@ -80,6 +80,9 @@ class Perturbed(Oracle):
         batch of the epoch."""
         return {"perturbed_weights": float(sum(each.numel() for each in self.parameters.values())), **self.shares}
 
+    def idle(self) -> str:
+        return "" if self.parameters or self.rho == 0 else "nothing was perturbed (no weight is in the scope)"
+
     def epsilon(self, parameters: list[nn.Parameter], gradients: list[Tensor], loss: BatchLoss) -> Perturbation:
         """Return the perturbation of the parameters whose first gradients are given."""
         return along(gradients, self.rho)

@@ -79,6 +79,15 @@ class Strategy:
         """Called after each epoch, before its evaluation."""
         self.averaging.after_epoch()
 
+    def restart(self) -> bool:
+        """Called when the model has converged. Return whether a part has waited for that: then training is to go on,
+        from the weights that validated best and with a fresh optimiser."""
+        if not any(part.waits for part in self.parts.values()):
+            return False
+        for part in self.parts.values():
+            part.restart()
+        return True
+
     @contextmanager
     def evaluation_weights(self) -> Iterator[None]:
         """Inside, the model has the evaluation weights: its own, or their average if there is an averaging."""
@@ -96,6 +105,10 @@ class Strategy:
     def report(self) -> dict[str, float]:
         """Return the parts' figures that are worth a curve, by name."""
         return {name: value for part in self.parts.values() for name, value in part.report().items()}
+
+    def idle(self) -> list[str]:
+        """Return why parts have done nothing in the training so far, one line for each that has not."""
+        return [reason for part in self.parts.values() if (reason := part.idle())]
 
     def state_dict(self) -> dict[str, Any]:
         """Return the state that a restored run needs between epochs."""

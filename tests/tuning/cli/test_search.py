@@ -78,6 +78,11 @@ def test_a_name_that_is_wrong(capsys: Any, arguments: tuple[str, ...], message: 
             ("--space", "paper-gird"),
             "--space paper-gird: neither a built-in space nor a file; did you mean 'paper-grid'?",
         ),
+        (
+            ("--strategy", "swa+mg", "--max-epochs", "50"),
+            "strategies/swa.yaml:3: swa_start < 50, the most epochs of a trial, must hold, but got swa_start=50: ",
+        ),
+        (("--compare", "mg,swa", "--max-epochs", "9"), "strategies/swa.yaml:3: swa_start < 9, the most epochs of a"),
         (("--strategy", "plain", "--set", "alpha=1"), "--set alpha=1: no parameter 'alpha'"),
         (("--sampler", "grid"), "--sampler grid: expected a finite space"),
         (

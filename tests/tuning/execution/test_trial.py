@@ -11,7 +11,7 @@ import torch
 
 from recmodels.data.dataset import Interactions, RecDataset, Split
 from recmodels.evaluation import Evaluator, popularity_scores, score
-from recmodels.models import MODELS
+from recmodels.models import MODELS, Recommender
 from recmodels.models.lightgcn import LightGCN
 from recmodels.training.checkpoint import load_weights, save_weights
 from recmodels.training.strategies.mg import MirrorGradient
@@ -282,6 +282,95 @@ def test_patience_ends_a_trial(tmp_path: Path, data: RecDataset, patience: int) 
     assert result.reason == f"no improvement for {patience + 1} epochs"
     assert result.status == "finished"
     assert result.test == evaluated(tmp_path, data, "test")
+
+
+AT_CONVERGENCE = {"adv_warmup": "converged", "adv_eps": 1.0}
+TO_THE_END = Training(max_epochs=40, patience=1, metric="ndcg@5", ks=(1, 5))
+
+
+def adversarial(strategy: str = "amr", **knobs: Any) -> TrialPlan:
+    made = plan(strategy=strategy)
+    made.params["strategy"] = dict(knobs)
+    return made
+
+
+def flat(model: Recommender) -> torch.Tensor:
+    return torch.cat([each.detach().flatten() for each in model.parameters()])
+
+
+def test_the_adversary_begins_at_the_best_weights_of_the_converged_model(
+    tmp_path: Path, data: RecDataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Plain training to its end, then another with a patience of its own and a fresh optimiser."""
+    plain, _ = run(tmp_path / "plain", data, model="VBPR", plan=adversarial("plain"), training=TO_THE_END)
+    starts: list[torch.Tensor] = []
+    original = trial.fresh_optimizer
+
+    def noted(plan: TrialPlan, model: Recommender) -> torch.optim.Optimizer:
+        starts.append(flat(model).clone())
+        return original(plan, model)
+
+    monkeypatch.setattr(trial, "fresh_optimizer", noted)
+    how: dict[str, Any] = {"model": "VBPR", "plan": adversarial(**AT_CONVERGENCE), "training": TO_THE_END}
+    rows, result = run(tmp_path / "amr", data, **how)
+    n = len(plain)
+    assert rows[:n] == plain
+    assert [row.passes for row in rows] == [2 if row.epoch <= n else 4 for row in rows]
+    second = [row.valid["ndcg@5"] for row in rows[n:]]
+    assert len(second) == second.index(max(second)) + 1 + 2
+    assert result.reason == f"no improvement for 2 epochs; first converged after epoch {n}"
+    (weights,) = (tmp_path / "plain").glob("best-*.safetensors")
+    best = MODELS["VBPR"](data, embedding_size=4)
+    best.load_state_dict(load_weights(weights))
+    assert torch.equal(starts[1], flat(best))
+
+
+def test_a_trial_that_converges_goes_on_wherever_it_was_stopped(tmp_path: Path, data: RecDataset) -> None:
+    """At every epoch, the one between the two parts of the training among them; averages begin anew as well."""
+    how: dict[str, Any] = {"model": "VBPR", "plan": adversarial("amr+ema", **AT_CONVERGENCE), "training": TO_THE_END}
+    unbroken = run(tmp_path / "a", data, **how)
+    assert "first converged" in unbroken[1].reason
+
+    def stop(row: EpochRow) -> None:
+        raise SystemExit
+
+    for _ in unbroken[0]:
+        with pytest.raises(SystemExit):
+            run(tmp_path / "b", data, stop, **how)
+    assert run(tmp_path / "b", data, stop, **how) == unbroken
+
+
+def test_a_replay_converges_where_its_search_did(tmp_path: Path, data: RecDataset) -> None:
+    """It trains for the winner's epochs, whatever its scores, and knows the patience of the search."""
+    how: dict[str, Any] = {"model": "VBPR", "plan": adversarial(**AT_CONVERGENCE)}
+    rows, _ = run(tmp_path / "a", data, training=TO_THE_END, **how)
+    longer = TO_THE_END.model_copy(update={"max_epochs": len(rows) + 3})
+    again, result = run(tmp_path / "b", data, training=longer, stops_early=False, **how)
+    assert again[: len(rows)] == rows
+    assert result.reason.startswith(f"all {len(rows) + 3} epochs; first converged after epoch ")
+
+
+@pytest.mark.parametrize(
+    ("model", "strategy", "knobs", "note"),
+    [
+        ("VBPR", "amr", {"adv_warmup": "converged"}, "the adversary never began (adv_warmup=converged)"),
+        ("VBPR", "amr", {"adv_warmup": 8}, "the adversary never began (adv_warmup=8)"),
+        ("VBPR", "amr", {"adv_warmup": 7}, ""),
+        ("VBPR", "mg+swa", {"swa_start": 8}, "no two epochs were averaged (swa_start=8)"),
+        ("VBPR", "mg+swa", {"swa_start": 7}, ""),
+        ("VBPR", "mg", {"phase": "global", "interval": 17}, "no batch was mirrored (interval=17, phase=global)"),
+        ("VBPR", "mg", {"phase": "global", "interval": 16}, ""),
+        ("VBPR", "mg", {"phase": "epoch_first", "interval": 17}, ""),
+        ("LightGCN", "sam", {"scope": "dense"}, "nothing was perturbed (no weight is in the scope)"),
+        ("VBPR", "sam", {"scope": "dense"}, ""),
+    ],
+)
+def test_a_result_says_what_never_happened(
+    tmp_path: Path, data: RecDataset, model: str, strategy: str, knobs: dict[str, Any], note: str
+) -> None:
+    """Such a trial is plain training under another name."""
+    _, result = run(tmp_path, data, model=model, plan=adversarial(strategy, **knobs))
+    assert result.reason == ("all 8 epochs; " + note if note else "all 8 epochs")
 
 
 def test_a_trial_gets_its_plan(tmp_path: Path, data: RecDataset, monkeypatch: pytest.MonkeyPatch) -> None:

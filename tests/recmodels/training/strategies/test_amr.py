@@ -307,7 +307,7 @@ def trained(
 
 @pytest.mark.parametrize("name", ["VBPR", "BM3", "SLMRec"])
 @pytest.mark.parametrize("other", ["plain", "mg", "sam", "ssam_d", "ema"])
-@pytest.mark.parametrize("off", [{"adv_weight": 0.0}, {"adv_warmup": 2}])
+@pytest.mark.parametrize("off", [{"adv_weight": 0.0}, {"adv_warmup": 2}, {"adv_warmup": "converged"}])
 def test_switched_off_it_is_not_there(name: str, other: str, off: dict[str, Any]) -> None:
     """Bit for bit and without a further pass."""
     without, alone = trained(name, other, {})
@@ -320,6 +320,58 @@ def test_it_begins_after_the_warm_up() -> None:
     """Three batches' worth of plain epochs, then two passes a batch."""
     _, strategy = trained("VBPR", "amr", {"adv_warmup": 1}, epochs=3)
     assert (strategy.counts.forward, strategy.counts.backward, strategy.counts.steps) == (4 + 2 * 8, 4 + 2 * 8, 12)
+
+
+def two_batches(strategy: Strategy) -> int:
+    """The passes of a fourth epoch of two batches."""
+    before = strategy.counts.backward
+    optimizer = make_optimizer("sgd", strategy.model.parameters(), learning_rate=0.01)
+    strategy.new_epoch(3, lambda rng: iter(()))
+    for index in range(2):
+        strategy.step(strategy.loss(BATCH, epoch=3, batch_index=index), optimizer)
+    return strategy.counts.backward - before
+
+
+def test_it_begins_when_the_model_has_converged() -> None:
+    """Once and for good; a restored run knows."""
+    strategy, other = (
+        make_strategy("amr+ema", model_of("VBPR"), {"adv_warmup": "converged"}, seed=seed) for seed in (0, 3)
+    )
+    assert two_batches(strategy) == 2
+    assert strategy.idle() == ["the adversary never began (adv_warmup=converged)"]
+    assert strategy.restart()
+    assert two_batches(strategy) == 4
+    assert strategy.idle() == []
+    other.load_state_dict(strategy.state_dict())
+    assert two_batches(other) == 4
+    assert not strategy.restart()
+    assert not other.restart()
+
+
+@pytest.mark.parametrize(
+    ("knobs", "idle"),
+    [
+        ({"adv_warmup": 3}, False),
+        ({"adv_warmup": 4}, True),
+        ({"adv_warmup": "converged", "adv_weight": 0.0}, False),
+        ({"adv_warmup": 9, "adv_weight": 0.0}, False),
+    ],
+)
+def test_says_that_the_adversary_never_began(knobs: dict[str, Any], idle: bool) -> None:
+    """Unless it was switched off; then it waits for nothing either."""
+    strategy = make_strategy("amr", model_of("VBPR"), knobs)
+    two_batches(strategy)
+    assert bool(strategy.idle()) is idle
+    assert not strategy.restart()
+
+
+def test_says_that_there_was_nothing_to_move() -> None:
+    """FREEDOM reads features in a loss whose weight may be zero."""
+    for reg_weight, idle in ((0.0, True), (0.1, False)):
+        model = model_of("FREEDOM", reg_weight=reg_weight)
+        strategy = make_strategy("amr", model)
+        strategy.loss(BATCH)()
+        assert bool(strategy.idle()) is idle
 
 
 @pytest.mark.parametrize(

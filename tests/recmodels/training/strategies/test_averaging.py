@@ -40,6 +40,25 @@ def test_ema_is_the_weighted_mean_of_all_batches(name: str, decay: float) -> Non
     torch.testing.assert_close(averaged(strategy), expected, rtol=1e-12, atol=1e-14)
 
 
+@pytest.mark.parametrize(("swa_start", "idle"), [(1, False), (3, False), (4, True), (5, True), (99, True)])
+def test_swa_says_that_it_averaged_nothing(swa_start: int, idle: bool) -> None:
+    """In four epochs; the mean of one epoch is plain training's end."""
+    strategy = make_strategy("mg+swa", MF(), {"swa_start": swa_start})
+    run(strategy, optimizer_of("sgd", strategy.model), triples(2), epochs=4)
+    assert strategy.idle() == ([f"no two epochs were averaged (swa_start={swa_start})"] if idle else [])
+    assert torch.equal(averaged(strategy), flat(strategy.model)) is idle
+
+
+@pytest.mark.parametrize("name", ["ema", "swa"])
+def test_an_average_begins_again_where_training_does(name: str) -> None:
+    """Training goes on from other weights when the model has converged: the ones before are left out."""
+    strategy = make_strategy(name, MF(), {"swa_start": 1} if name == "swa" else {})
+    run(strategy, optimizer_of("sgd", strategy.model), triples(2), epochs=2)
+    strategy.averaging.restart()
+    run(strategy, optimizer_of("sgd", strategy.model), triples(1), epochs=1)
+    assert torch.equal(averaged(strategy), flat(strategy.model))
+
+
 @pytest.mark.parametrize(("swa_start", "epochs", "ends"), [(1, 4, [0, 1, 2, 3]), (3, 5, [2, 3, 4]), (4, 3, [2])])
 def test_swa_is_the_mean_of_the_epochs_ends(swa_start: int, epochs: int, ends: list[int]) -> None:
     """From `swa_start` on; before it, the last weights."""

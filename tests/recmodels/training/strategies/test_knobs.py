@@ -54,6 +54,9 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("amr", {"adv_eps": -0.1}, "adv_eps >= 0 must hold, but got adv_eps=-0.1"),
     ("amr", {"adv_weight": NAN}, "adv_weight must be a finite number, but got nan"),
     ("amr", {"adv_warmup": -1}, "adv_warmup >= 0 must hold, but got adv_warmup=-1"),
+    ("amr", {"adv_warmup": 1.5}, "adv_warmup must be a whole number, but got 1.5"),
+    ("amr", {"adv_warmup": "soon"}, "adv_warmup must be a whole number or converged, but got 'soon'"),
+    ("amr", {"adv_warmup": None}, "adv_warmup must be a whole number or converged, but got None"),
     ("amr", {"adv_type": "fgsm"}, "adv_type must be one of grad, sign, rand, but got 'fgsm'"),
     ("amr", {"adv_eps_mode": "share"}, "adv_eps_mode must be one of absolute, relative, but got 'share'"),
 ]
