@@ -57,9 +57,11 @@ class ASAM(Scoped):
 @dataclass(kw_only=True, eq=False)
 class GSAM(Scoped):
     """Zhuang et al., ICLR 2022, arXiv 2203.08065: SAM's gradient less `decompose` times the part of the plain gradient
-    that is orthogonal to it. The learning rate is constant, and so is rho. Raises ValueError unless decompose >= 0."""
+    that is orthogonal to it. The learning rate is constant, and so is rho. Defaults are the authors' for ResNets.
+    Raises ValueError unless decompose >= 0."""
 
-    decompose: NotNegative = 0.4
+    rho: NotNegative = 0.04
+    decompose: NotNegative = 0.01
 
     @property
     def mixes(self) -> bool:

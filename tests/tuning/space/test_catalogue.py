@@ -14,8 +14,8 @@ from recmodels.signatures import keywords
 from recmodels.training import STRATEGIES
 from recmodels.training.optimizers import OPTIMIZERS
 from recmodels.training.strategies import parts_of
-from tuning.space import Space, SpaceError, catalogue, load_space
-from tuning.space.catalogue import TRAIN, check_space, known_parameters
+from tuning.space import Range, Space, SpaceError, catalogue, load_space
+from tuning.space.catalogue import TRAIN, check_begins, check_space, known_parameters, search_space
 
 LEFT_OUT = {"GRCN": {"n_layers"}, "MMGCN": {"reg_weight"}, "SLMRec": {"ssl_dropout"}}
 """What a model's file does not offer because it changes nothing in the model's usual form."""
@@ -123,8 +123,48 @@ def message(model: str, strategy: str, *overrides: str) -> str:
 
 
 @pytest.mark.parametrize(
+    ("strategy", "override", "max_epochs", "got"),
+    [
+        ("swa", "swa_start=20", 20, 20),
+        ("swa", "swa_start=20", 21, None),
+        ("mg+swa", "swa_start={type: int, low: 5, high: 50, step: 5}", 50, 50),
+        ("mg+swa", "swa_start={type: int, low: 5, high: 50, step: 5}", 51, None),
+        ("swa", "swa_start={type: categorical, values: [3, 90, 4]}", 90, 90),
+        ("amr", "adv_warmup=7", 7, 7),
+        ("amr", "adv_warmup=7", 8, None),
+        ("amr+sam", "adv_warmup={type: categorical, values: [0, converged, 30]}", 20, 30),
+        ("amr+mg", "adv_warmup=converged", 1, None),
+        ("ssam_d", "horizon=500", 20, None),
+    ],
+)
+def test_a_strategy_that_would_not_begin_is_refused(
+    strategy: str, override: str, max_epochs: int, got: int | None
+) -> None:
+    """It would be plain training under another name."""
+    space = search_space("VBPR", strategy, "demo", overrides=[override])
+    name = override.partition("=")[0]
+    if got is None:
+        check_begins(space, strategy, max_epochs)
+        return
+    with pytest.raises(SpaceError) as error:
+        check_begins(space, strategy, max_epochs)
+    rule = f"{name} < {max_epochs}, the most epochs of a trial, must hold, but got {name}={got}"
+    assert str(error.value) == f"--set {override}: {rule}: lower it with --set, or raise --max-epochs"
+
+
+def test_gsams_range_holds_what_its_authors_took() -> None:
+    """From ResNets, 0.01 at a rho of 0.04, both the defaults, up to 1; evenly in the logarithm."""
+    space = search_space("BPR", "gsam", "demo")
+    assert space.dimensions["decompose"] == Range(5e-3, 1.0, log=True, default=0.01)
+    assert space.default_point() == {"rho": 0.04, "decompose": 0.01, "every": 1}
+    (made,) = [part() for part in parts_of("gsam").values()]
+    assert (made.rho, made.decompose) == (0.04, 0.01)
+
+
+@pytest.mark.parametrize(
     ("strategy", "override", "fault"),
     [
+        ("amr", "adv_warmup=soon", "adv_warmup must be a whole number or converged, but got 'soon'"),
         ("mg", "interval=0", "interval >= 1 must hold, but got interval=0"),
         ("mg", "interval={type: int, low: 0, high: 3}", "interval >= 1 must hold, but got interval=0"),
         ("mg", "interval=1.5", "interval must be a whole number, but got 1.5"),

@@ -181,7 +181,9 @@ def test_gsam_descends_along_what_is_orthogonal() -> None:
     torch.testing.assert_close(orthogonal, first - (first @ second) / (second @ second) * second, rtol=1e-9, atol=1e-11)
     assert abs(orthogonal @ second) < 1e-9 * vector_norm(orthogonal) * vector_norm(second)
     assert vector_norm(orthogonal) > 0.01
-    assert torch.equal(stepped(Smooth(), "gsam", {"decompose": 0.0}), stepped(Smooth(), "sam"))
+    assert torch.equal(
+        stepped(Smooth(), "gsam", {"rho": 0.3, "decompose": 0.0}), stepped(Smooth(), "sam", {"rho": 0.3})
+    )
 
 
 @pytest.mark.parametrize("name", ["gnp", "bsam_plus"])
@@ -241,12 +243,14 @@ def test_scope_and_exclude(name: str, knobs: dict[str, str], moved: set[str]) ->
     run(strategy, optimizer_of("sgd", model))
     if not moved:
         assert len(seen) == 1
+        assert strategy.idle() == ["nothing was perturbed (no weight is in the scope)"]
         return
+    assert strategy.idle() == []
     eps = torch.split(seen[-1][1] - seen[-2][1], [4, 6, 3])
     names = [name for name, _ in model.named_parameters()]
     assert {name for name, each in zip(names, eps, strict=True) if each.any()} == moved
     if name != "asam":
-        expected = {"gnp": 0.1}.get(name, 0.05)
+        expected = {"gnp": 0.1, "gsam": 0.04}.get(name, 0.05)
         assert vector_norm(torch.cat(eps)).item() == pytest.approx(expected, rel=1e-6)
     report = strategy.report()
     sizes = dict(zip(names, (4, 6, 3), strict=True))
