@@ -63,20 +63,18 @@ class SparseSAM(Scoped):
         self.mask = state["mask"].to(self.device)
         self.rng.bit_generator.state = state["rng"]
 
-    def _perturb_largest(self, scores: Tensor) -> None:
-        """Mask all weights but those with the `n_perturbed` largest scores (N,), over all parameters together."""
-        self.mask = torch.zeros_like(scores, dtype=torch.bool)
-        self.mask[self._largest(scores, self.n_perturbed)] = True
-
     def _largest(self, scores: Tensor, n: int) -> Tensor:
-        """Return the places of the `n` largest scores (N,). Which ones of equal scores is drawn: topk alone would
-        prefer the same places in every epoch."""
+        """Return which weights have the `n` largest scores, over all parameters together, (N,) bool from (N,).
+
+        Which ones of equal scores is drawn: topk alone would prefer the same places in every epoch.
+        """
         if n == 0:
-            return torch.zeros(0, dtype=torch.long, device=scores.device)
+            return torch.zeros_like(scores, dtype=torch.bool)
         least = scores.topk(n, sorted=False).values.min()
-        larger, equal = (scores > least).nonzero().squeeze(1), (scores == least).nonzero().squeeze(1)
-        drawn = self._random(len(equal)).topk(n - len(larger), sorted=False).indices
-        return torch.cat([larger, equal[drawn]])
+        chosen, equal = scores > least, (scores == least).nonzero().squeeze(1)
+        drawn = self._random(len(equal)).topk(n - int(chosen.sum()), sorted=False).indices
+        chosen[equal[drawn]] = True
+        return chosen
 
     def _random(self, n: int) -> Tensor:
         """Return `n` uniform draws from [0, 1)."""
@@ -107,7 +105,7 @@ class FisherSAM(SparseSAM):
                     loss()
                     information += torch.cat([_gradient(each).square().flatten() for each in self.parameters.values()])
         self.untouched = float((information == 0).float().mean())
-        self._perturb_largest(information)
+        self.mask = self._largest(information, self.n_perturbed)
 
     def report(self) -> dict[str, float]:
         return {**super().report(), "fisher_untouched": self.untouched}
@@ -140,7 +138,7 @@ class DynamicSAM(SparseSAM):
         super().attach(model, rng)
         self.due = False
         if self._masked:
-            self._perturb_largest(self._random(self.size))
+            self.mask = self._largest(self._random(self.size), self.n_perturbed)
 
     def new_epoch(self, epoch: int, batches: Batches) -> None:
         super().new_epoch(epoch, batches)
@@ -158,8 +156,7 @@ class DynamicSAM(SparseSAM):
         n = math.floor(min(share_dropped * self.n_perturbed, self.size - self.n_perturbed))
         dropped = self._largest(torch.where(self.mask, -self._scores(self.drop), -math.inf), n)
         grown = self._largest(torch.where(self.mask, -math.inf, self._scores(self.grow)), n)
-        self.mask = self.mask.clone()
-        self.mask[dropped], self.mask[grown] = False, True
+        self.mask = (self.mask & ~dropped) | grown
 
     def _scores(self, kind: Score) -> Tensor:
         if kind == "random":
