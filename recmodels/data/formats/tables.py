@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from recmodels.data.formats.parquet_file import read_parquet
 from recmodels.errors import DataError
 from recmodels.files import reading
 
@@ -43,7 +44,7 @@ def read_columns(path: Path, names: Sequence[str]) -> dict[str, "pyarrow.Chunked
     .tsv quotation marks enclose a cell. Raises DataError for a damaged file, a missing column, a table without rows.
     """
     import pyarrow as pa
-    from pyarrow import csv, parquet
+    from pyarrow import csv
 
     found = column_names(path)
     for name in names:
@@ -52,7 +53,7 @@ def read_columns(path: Path, names: Sequence[str]) -> dict[str, "pyarrow.Chunked
     distinct = list(dict.fromkeys(names))
     with _readable(path):
         if path.suffix == ".parquet":
-            table = parquet.read_table(path, columns=distinct)
+            table = read_parquet(path, distinct)
             table.validate(full=True)  # text that is no UTF-8 would be a fault only when it is looked at
         else:  # with one thread: of several, none knows the number of a row with a fault
             converting = csv.ConvertOptions(include_columns=distinct, column_types=dict.fromkeys(names, pa.string()))
