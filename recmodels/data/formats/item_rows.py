@@ -2,13 +2,30 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from recmodels.data.formats.feature_file import load_features
+from recmodels.data.formats.feature_file import fill_with_mean, read_features
 from recmodels.errors import DataError
 from recmodels.files import read_text
+
+
+class ItemRows(NamedTuple):
+    """The row of a file for each item: `rows` (items,), -1 for an item without one.
+
+    Each row of the file is used, or is one of `n_missing`, which have a missing value, or one of `n_unused`, which are
+    complete and belong to no item or to an item that has a row above."""
+
+    rows: NDArray[np.int64]
+    n_missing: int
+    n_unused: int
+
+    @property
+    def n_without(self) -> int:
+        """Number of items without a row."""
+        return int((self.rows < 0).sum())
 
 
 def read_id_list(path: Path) -> list[str]:
@@ -20,31 +37,36 @@ def read_id_list(path: Path) -> list[str]:
     return ids
 
 
-def load_rows(path: Path, id_list: Path, item_ids: Sequence[str]) -> tuple[NDArray[np.float32], NDArray[np.int64], int]:
-    """Load the .npy at `path`, whose row i belongs to the item on line i of `id_list`: matrix and result of `rows_of`.
+def load_rows(path: Path, id_list: Path, item_ids: Sequence[str]) -> tuple[NDArray[np.float32], ItemRows]:
+    """Load the .npy at `path`, whose row i belongs to the item on line i of `id_list`, and find the row of each item.
 
-    Raises DataError for a fault in a file and for numbers of rows and ids that differ.
+    The matrix is (rows of the file, dim); rows that hold NaN are of no item. Raises DataError for a fault in a file and
+    for numbers of rows and ids that differ.
     """
-    matrix, ids = load_features(path), read_id_list(id_list)
+    (matrix, missing), ids = read_features(path), read_id_list(id_list)
     if len(ids) != len(matrix):
         raise DataError(f"{id_list}: {len(ids)} ids, expected {len(matrix)}, one for each row of {path.name}")
-    return matrix, *rows_of(id_list, ids, item_ids)
+    return matrix, rows_of(id_list, ids, item_ids, missing)
 
 
-def rows_of(path: Path, feature_ids: Sequence[str], item_ids: Sequence[str]) -> tuple[NDArray[np.int64], int]:
-    """Return the index of each item in `feature_ids`, (items,), -1 if it is not there; and the number of unused rows.
+def rows_of(
+    path: Path, feature_ids: Sequence[str], item_ids: Sequence[str], missing: NDArray[np.bool_] | None = None
+) -> ItemRows:
+    """Find the row of each of `item_ids` among the rows with `feature_ids`, less those in the mask `missing` (rows,).
 
-    Of rows with the same id the first counts. Raises DataError, which names `path`, if no item has a row.
+    Of rows with the same id the first one without a missing value counts. Raises DataError, which names `path`, if no
+    item has a row.
     """
     row_of: dict[str, int] = {}
+    left_out = np.zeros(len(feature_ids), dtype=bool) if missing is None else missing
     for row, name in enumerate(feature_ids):
-        row_of.setdefault(name, row)
+        if not left_out[row]:
+            row_of.setdefault(name, row)
     rows = np.array([row_of.get(name, -1) for name in item_ids], dtype=np.int64)
-    n_found = int((rows >= 0).sum())
+    n_found, n_missing = int((rows >= 0).sum()), int(left_out.sum())
     if not n_found:
-        examples = f"such as {next(iter(row_of))!r}, expected such as {item_ids[0]!r}"
-        raise DataError(f"{path}: none of its {len(row_of)} ids is an item of the interactions ({examples})")
-    return rows, len(feature_ids) - n_found
+        raise DataError(f"{path}: {_none_found(feature_ids, item_ids, n_missing)}")
+    return ItemRows(rows, n_missing, len(feature_ids) - n_missing - n_found)
 
 
 def with_means(features: NDArray[np.float32], rows: NDArray[np.int64]) -> NDArray[np.float32]:
@@ -52,5 +74,14 @@ def with_means(features: NDArray[np.float32], rows: NDArray[np.int64]) -> NDArra
     found = rows >= 0
     matrix = features[np.where(found, rows, 0)]
     if not found.all():
-        matrix[~found] = matrix[found].mean(axis=0, dtype=np.float64)
+        fill_with_mean(matrix, ~found)
     return matrix
+
+
+def _none_found(feature_ids: Sequence[str], item_ids: Sequence[str], n_missing: int) -> str:
+    ids = dict.fromkeys(feature_ids)
+    n_items = sum(name in ids for name in item_ids)
+    if n_items:
+        return f"the rows of all {n_items} items have a missing value ({n_missing} rows), expected some without"
+    examples = f"such as {feature_ids[0]!r}, expected such as {item_ids[0]!r}"
+    return f"none of its {len(ids)} ids is an item of the interactions ({examples})"

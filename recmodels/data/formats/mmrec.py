@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from recmodels.data.cache import cached, default_cache_dir
 from recmodels.data.dataset import Interactions, RecDataset, Splits
-from recmodels.data.formats.feature_file import load_features
+from recmodels.data.formats.feature_file import load_features, warn_of_other_files
 from recmodels.data.formats.inter_file import parse_inter
 from recmodels.data.ids import IdSource, read_id_tables
 from recmodels.data.splits import PARTS
@@ -34,7 +34,8 @@ def load_mmrec(folder: Path, cache_dir: Path | None = None) -> RecDataset:
     """Load the data set in `folder`; parsed interactions are kept in `cache_dir` (default: the user's cache folder).
 
     Sizes are 1 + the largest id over all lines. Validation and test lines of users without a training line are dropped
-    afterwards, with a warning. Raises DataError, one line with file and row, for any fault.
+    afterwards, with a warning. A row of features that holds NaN becomes the mean of the others, with a warning. Raises
+    DataError, one line with file and row, for any fault.
     """
     path = inter_path(folder)
     with reading(path):
@@ -43,6 +44,7 @@ def load_mmrec(folder: Path, cache_dir: Path | None = None) -> RecDataset:
     table = cached((cache_dir or default_cache_dir()) / name, partial(parse_inter, path, raw))
     n_users, n_items = (int(size) for size in table[:, :2].max(axis=0) + 1)
     splits = split_by_label(path, table, n_users)
+    warn_of_other_files(folder)
     features = {modality_of(file): load_features(file, n_items) for file in sorted(folder.glob("*_feat.npy"))}
     ids = IdSource(folder.absolute(), partial(read_id_tables, n_users=n_users, n_items=n_items))
     return RecDataset(folder.name, n_users, n_items, *splits, features, id_source=ids)

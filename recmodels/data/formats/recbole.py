@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recmodels.data.dataset import RecDataset
+from recmodels.data.formats.feature_file import warn_of_other_files
 from recmodels.data.formats.item_rows import load_rows, with_means
 from recmodels.data.formats.mmrec import inter_path, modality_of, split_by_label
 from recmodels.data.formats.tables import as_ids, column_names, read_columns
@@ -41,8 +42,8 @@ def load_recbole(folder: Path, cache_dir: Path | None = None) -> RecDataset:
     """Load the data set in `folder`, its ids numbered by first appearance, split by MMRec's rule unless it is split.
 
     Each line is an interaction, whatever its rating; of lines with the same user and item the first counts. Only
-    features with a list of ids are loaded, the mean in place of missing ones; texts are not encoded. `cache_dir` is not
-    used. Raises DataError for any fault.
+    features with a list of ids are loaded, the mean in place of missing rows and of rows that hold NaN; texts are not
+    encoded. `cache_dir` is not used. Raises DataError for any fault.
     """
     path, ids, table = _read(folder)
     n_users, n_items = len(ids.users), len(ids.items)
@@ -89,12 +90,15 @@ def _pairs(path: Path) -> tuple[NDArray[np.object_], NDArray[np.object_]]:
 
 def _features(folder: Path, item_ids: Sequence[str]) -> dict[str, NDArray[np.float32]]:
     features = {}
+    warn_of_other_files(folder)
     for path in sorted(folder.glob("*_feat.npy")):
         listed = path.with_suffix(".ids.txt")
         if not listed.is_file():
             log.warning("%s: not loaded, as there is no %s with the item of each row", path, listed.name)
             continue
-        matrix, rows, n_unknown = load_rows(path, listed, item_ids)
-        log.info("%s: the mean row for %d items without one; %d rows are of no item", path, (rows < 0).sum(), n_unknown)
-        features[modality_of(path)] = with_means(matrix, rows)
+        matrix, found = load_rows(path, listed, item_ids)
+        text = "%s: the mean row for %d items without one; %d rows are of no item, %d rows have missing values"
+        level = logging.WARNING if found.n_missing else logging.INFO
+        log.log(level, text, path, found.n_without, found.n_unused, found.n_missing)
+        features[modality_of(path)] = with_means(matrix, found.rows)
     return features

@@ -12,7 +12,7 @@ import pytest
 
 from recmodels.data import known_datasets, load_dataset
 from recmodels.data.cache import default_cache_dir
-from recmodels.data.formats import mmrec
+from recmodels.data.formats import feature_file, mmrec
 from recmodels.data.formats.inter_file import parse_inter
 from recmodels.data.formats.mmrec import load_mmrec
 from recmodels.errors import DataError
@@ -147,12 +147,15 @@ def with_value(row, column, value, dtype=np.float32):
 
 FEATURE_FAULTS = {
     "too few rows": (IMAGE[:3], ": no row 3, expected 4 rows (1 + the largest itemID)"),
-    "NaN": (with_value(2, 1, np.nan), ": row 2, column 1 is nan, expected a finite float32"),
+    "NaN in all rows": (IMAGE * np.nan, ": each of its 4 rows has a missing value (NaN), expected some without"),
     "infinity": (with_value(0, 1, -np.inf), ": row 0, column 1 is -inf, expected a finite float32"),
     "beyond float32": (with_value(3, 0, 1e300, np.float64), ": row 3, column 0 is 1e+300, expected a finite float32"),
     "vector": (IMAGE[:, 0], ": shape is (4,), expected (items, columns) with at least one column"),
     "no columns": (IMAGE[:, :0], ": shape is (4, 0), expected (items, columns) with at least one column"),
-    "integers": (IMAGE.astype(np.int32), ": dtype is int32, expected float16, float32 or float64"),
+    "a cube": (np.zeros((4, 2, 2)), ": shape is (4, 2, 2), expected (items, columns) with at least one column"),
+    "complex": (IMAGE.astype(np.complex64), ": dtype is complex64, expected floats, whole numbers or bool"),
+    "texts": (IMAGE.astype(str), ": dtype is <U32, expected floats, whole numbers or bool"),
+    "times": (IMAGE.astype("M8[s]"), ": dtype is datetime64[s], expected floats, whole numbers or bool"),
 }
 
 
@@ -162,6 +165,59 @@ def test_says_what_is_wrong_with_the_features(folder, features, message):
     with pytest.raises(DataError) as error:
         load_mmrec(folder)
     assert str(error.value) == f"{folder / 'audio_feat.npy'}{message}"
+
+
+@pytest.mark.parametrize("kind", ["?", "i1", "u1", "<i2", ">i4", "i8", "u8", ">f4", "f2", "f8", "g"])
+def test_takes_matrices_of_any_real_numbers(folder, kind):
+    """Multi-hot features are whole numbers; other machines write the other byte order, MATLAB columns first."""
+    matrix = (IMAGE > 2).astype(kind)
+    for order in ("C", "F"):
+        np.save(folder / "tags_feat.npy", np.asarray(matrix, order=order))
+        tags = load_mmrec(folder).features["tags"]
+        np.testing.assert_array_equal(tags, [[0, 0], [0, 1], [1, 1], [1, 1]])
+        assert tags.dtype == np.float32
+        assert tags.flags.c_contiguous
+
+
+def test_a_row_with_nan_gets_the_mean_of_the_others_with_a_warning(folder, caplog):
+    matrix = IMAGE.astype(np.float64)
+    matrix[2] = np.nan
+    np.save(folder / "image_feat.npy", matrix)
+    image = load_mmrec(folder).features["image"]
+    np.testing.assert_allclose(image, [[0, 1], [2, 3], [8 / 3, 11 / 3], [6, 7]], rtol=1e-6)
+    matrix[[0, 1], 1] = np.nan
+    np.save(folder / "image_feat.npy", matrix)
+    np.testing.assert_array_equal(load_mmrec(folder).features["image"], [[6, 7]] * 4)
+    path, mean = folder / "image_feat.npy", "and get the mean of the others"
+    assert [record.message for record in caplog.records] == [
+        f"{path}: 1 of 4 rows have missing values (the first is row 2) {mean}",
+        f"{path}: 3 of 4 rows, most of them have missing values (the first is row 0) {mean}",
+    ]
+
+
+def test_a_row_with_nan_is_found_beyond_the_first_block(folder, monkeypatch):
+    monkeypatch.setattr(feature_file, "BLOCK", 3)
+    np.save(folder / "image_feat.npy", with_value(3, 1, np.nan))
+    np.testing.assert_array_equal(load_mmrec(folder).features["image"][3], [2, 3])
+    np.save(folder / "image_feat.npy", with_value(3, 1, np.inf))
+    with pytest.raises(DataError, match="row 3, column 1 is inf, expected a finite float32"):
+        load_mmrec(folder)
+
+
+@pytest.mark.parametrize("name", ["image_feat.pt", "audio_feat.npz", "text_feat.h5", "text_feat.npy.gz"])
+def test_features_in_another_kind_of_file_are_named(folder, caplog, name):
+    (folder / name).write_bytes(b"anything")
+    assert set(load_mmrec(folder).features) == {"image"}
+    (record,) = caplog.records
+    assert record.message.startswith(f"{folder / name}: not loaded, features are read from a file such as ")
+
+
+def test_refuses_a_second_array_in_a_file(folder):
+    with (folder / "image_feat.npy").open("wb") as file:
+        np.save(file, IMAGE.astype(np.float32))
+        np.save(file, IMAGE)
+    with pytest.raises(DataError, match=r"image_feat.npy: \d+ bytes follow the array of shape \(4, 2\), expected one"):
+        load_mmrec(folder)
 
 
 class Trap:

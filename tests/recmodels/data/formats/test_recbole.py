@@ -97,6 +97,19 @@ def test_features_need_a_list_of_ids(folder: Path, caplog: Any) -> None:
         loaded(folder)
 
 
+def test_rows_of_features_with_nan_are_no_rows(folder: Path, caplog: Any) -> None:
+    """The second row of an item counts if the first has a missing value."""
+    matrix = np.array([[1, np.nan], [4, 4], [2, 6], [9, 9], [0, 8]], dtype=np.float32)
+    np.save(folder / "image_feat.npy", matrix)
+    (folder / "image_feat.ids.txt").write_text("01\nx y\nÜ\nelse\nÜ\n")
+    image = loaded(folder).features["image"]
+    np.testing.assert_array_equal(image, [[3, 5], [4, 4], [2, 6], [3, 5]])
+    assert "the mean row for 2 items without one; 2 rows are of no item, 1 rows have missing values" in caplog.text
+    np.save(folder / "image_feat.npy", np.where(matrix == 9, matrix, np.nan))
+    with pytest.raises(DataError, match=r"image_feat.ids.txt: the rows of all 3 items have a missing value \(4 rows\)"):
+        loaded(folder)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
