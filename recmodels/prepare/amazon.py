@@ -14,7 +14,9 @@ from recmodels.data.dataset import Floats
 from recmodels.data.published import PUBLISHED, difference
 from recmodels.data.splits import split
 from recmodels.errors import DataError
-from recmodels.prepare.amazon_files import read_ratings, read_reviews, read_texts
+from recmodels.prepare.amazon_files import read_ratings, read_reviews
+from recmodels.prepare.amazon_generations import agree
+from recmodels.prepare.amazon_texts import Texts, read_texts
 from recmodels.prepare.download import download
 from recmodels.prepare.folder import Note, check_free, describe, file_note, write_folder
 from recmodels.prepare.image_features import WIDTH, read_image_features
@@ -87,7 +89,10 @@ def prepare_amazon(
     files = {kind: sources.get(kind, category) for kind in needed if needed[kind]}
     path, _ = files[first]
     log.info("reading %s", path)
-    table, counts = collect(read(path), k_core, path)
+    raw = read(path)
+    log.info("%s: %s of %s", path, first, raw.years)
+    years = {first: raw.years}
+    table, counts = collect(raw, k_core, path)
     labels = split(table.users, table.extra["timestamp"], rule, seed, path)
     sizes = table.sizes(labels)
     n_users, n_items, _, *n_splits = sizes.values()
@@ -97,7 +102,9 @@ def prepare_amazon(
     rows = {asin: row for row, asin in enumerate(table.item_ids)}
     matrices, notes = {}, {}
     if text:
-        matrices["text"], notes["text"] = _text(files["metadata"][0], rows, encoder, seed)
+        texts = _texts(files["metadata"][0], rows, f"{first} of {raw.years}", raw.years)
+        years["metadata"] = texts.years
+        matrices["text"], notes["text"] = _encoded(texts, files["metadata"][0], encoder, seed)
     with _scratch(folder) as scratch:
         if images:
             matrices["image"], notes["image"] = _images(files["image-features"][0], rows, scratch / "image", width)
@@ -105,6 +112,7 @@ def prepare_amazon(
             name,
             ("numpy", "pandas", "scikit-learn"),
             sources=[note for _, note in files.values()],
+            generations=years,
             options={"k_core": k_core, "split": rule, "seed": seed},
             counts=counts | sizes,
             features=notes,
@@ -124,14 +132,33 @@ def _scratch(folder: Path) -> Iterator[Path]:
         raise DataError(f"{folder.parent}: cannot be written ({error.strerror or error})") from None
 
 
-def _text(path: Path, rows: Mapping[str, int], encoder: str, seed: int) -> tuple[Floats, Note]:
+def _texts(path: Path, rows: Mapping[str, int], reviews: str, years: str) -> Texts:
+    """Read the texts of the items. `reviews`: what the file of interactions is, of the generation `years`."""
     log.info("reading %s", path)
-    texts, missing = read_texts(path, rows)
-    if missing == len(texts):
-        raise DataError(f"{path}: none of the {len(texts)} items is in it, expected the metadata of the same category")
-    log.info("encoding the texts of %s items, %s of them without metadata", f"{len(texts):,}", f"{missing:,}")
-    matrix, encoded_by = encode(texts, encoder, seed, path)
-    return matrix, {"encoder": encoded_by, "items_without": missing, "columns": matrix.shape[1]}
+    texts = read_texts(path, rows)
+    mixed = "" if agree(years, texts.years) else f", which is metadata of {texts.years} beside {reviews}"
+    n_found = len(rows) - texts.n_missing
+    if not n_found:
+        expected = "expected the metadata of the same category and year"
+        raise DataError(f"{path}: none of the {len(rows)} items is in it{mixed}, {expected}")
+    if mixed:
+        log.warning("%s: %d of the %d items are in it%s", path, n_found, len(rows), mixed)
+    return texts
+
+
+def _encoded(texts: Texts, path: Path, encoder: str, seed: int) -> tuple[Floats, Note]:
+    n, missing = f"{len(texts.texts):,}", f"{texts.n_missing:,}"
+    log.info("encoding the texts of %s items of %s, %s of them without metadata", n, texts.years, missing)
+    matrix, encoded_by = encode(texts.texts, encoder, seed, path)
+    note = {"encoder": encoded_by, "items_without": texts.n_missing, "columns": matrix.shape[1]}
+    for key, n_lines, why in (
+        ("lines_repeated", texts.n_repeated, "are of an item that has a line above"),
+        ("lines_without_id", texts.n_nameless, "have no item id"),
+    ):
+        if n_lines:
+            log.info("%s: left out %d lines, which %s", path, n_lines, why)
+            note[key] = n_lines
+    return matrix, note
 
 
 def _images(path: Path, rows: Mapping[str, int], scratch: Path, width: int) -> tuple[Floats, Note]:

@@ -1,25 +1,27 @@
-"""Read Amazon's raw text files as streams: reviews, ratings, metadata. A fault names the file and the line."""
+"""Read the interactions in Amazon's raw files as streams: reviews and ratings. A fault names the file and the line."""
 
-import ast
-import gzip
-import json
+import csv
+import logging
 import math
 import re
-import warnings
-import zlib
-from collections.abc import Callable, Iterator, Mapping
-from functools import partial
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from itertools import chain, islice
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple, TypeVar, cast
+from typing import Any, NamedTuple, TypeVar
 
 from recmodels.errors import DataError
-from recmodels.prepare.progress import bytes_bar
+from recmodels.prepare.amazon_generations import EITHER, PLAIN, ReviewKeys, review_keys, unknown_keys
+from recmodels.prepare.amazon_lines import Entry, entries_of, lines_of, shown
 
-LONGEST = 1 << 20  # bytes of a line; real ones have some 10 kB
-GZIP = b"\x1f\x8b"
-OWN_ASIN = re.compile(rb"'asin': '([^'\\]*)'")
+N_GUESSED = 1000  # lines of ratings that tell whether the user or the item comes first
+ASIN = re.compile(r"B[0-9A-Z]{9}|[0-9]{9}[0-9X]")
+NUMBER = re.compile(r"[+-]?\d+\.?\d*(e[+-]?\d+)?", re.IGNORECASE)
+LATEST = 10**11  # s after 1970: a later time is in milliseconds
 
 Value = TypeVar("Value", int, float)
+
+log = logging.getLogger("mirrortune.prepare")
 
 
 class Row(NamedTuple):
@@ -31,32 +33,127 @@ class Row(NamedTuple):
     rating: float
 
 
-def read_reviews(path: Path) -> Iterator[Row]:
-    """Read a JSON object a line, with reviewerID, asin, unixReviewTime (s) and overall. Raises DataError."""
-    for number, line in _lines(path):
-        review = _parsed(path, number, line, json.loads, "a JSON object")
-        yield _row(path, number, *(review.get(key) for key in ("reviewerID", "asin", "unixReviewTime", "overall")))
+@dataclass(frozen=True)
+class RawRows:
+    """The interactions of a file, read as they are asked for, once. `years`: its generation, such as "2018"."""
+
+    years: str
+    rows: Iterator[Row]
+
+    def __iter__(self) -> Iterator[Row]:
+        return self.rows
 
 
-def read_ratings(path: Path) -> Iterator[Row]:
-    """Read `user,item,rating,timestamp` a line, without a header. Raises DataError."""
-    for number, line in _lines(path):
-        fields = line.decode(errors="replace").strip().split(",")
-        if len(fields) != 4:
-            raise DataError(f"{path}:{number}: expected user,item,rating,timestamp, found {_shown(line)}")
-        user, item, rating, time = fields
-        yield _row(path, number, user, item, time, rating)
+def read_reviews(path: Path) -> RawRows:
+    """Read an interaction a line, a JSON object or a Python dictionary with the keys of a generation.
+
+    Raises DataError, for keys of no generation with those that were found and those that are known.
+    """
+    entries = entries_of(path)
+    number, first = next(entries)
+    keys = review_keys(first)
+    if keys is None:
+        raise DataError(f"{path}:{number}: {unknown_keys(first, 'reviews')}")
+    return RawRows(keys.years, _reviews(path, chain([(number, first)], entries), keys))
 
 
-def _row(path: Path, number: int, user: object, item: object, time: object, rating: object) -> Row:
+def _reviews(path: Path, entries: Iterable[tuple[int, Entry]], keys: ReviewKeys) -> Iterator[Row]:
+    latest = 0
+    for number, review in entries:
+        if keys.user not in review and keys.item not in review:
+            found = f"neither {keys.user} nor {keys.item} among {', '.join(map(str, review))}"
+            raise DataError(f"{path}:{number}: {found}, expected the keys of the lines above")
+        user, item, rating, time = (review.get(key) for key in keys.names)
+        row = _row(path, number, user, item, rating, time, keys.per_second)
+        latest = max(latest, row.time or 0)
+        yield row
+    _check_unit(path, latest, keys)
+
+
+def read_ratings(path: Path) -> RawRows:
+    """Read an interaction a line, between commas: user, item, rating and time, or as a header says.
+
+    Files of 2018 have the item first and no header; so what looks like Amazon's item ids decides, and a line of the log
+    says so. Raises DataError.
+    """
+    lines = lines_of(path)
+    head = list(islice(lines, N_GUESSED))
+    layout, n_header = _layout(path, head)
+    return RawRows(layout.keys.years, _ratings(path, chain(head[n_header:], lines), layout))
+
+
+class Layout(NamedTuple):
+    """Where the values of ReviewKeys.names stand in a line of ratings, which has the `columns`."""
+
+    keys: ReviewKeys
+    columns: list[str]
+    places: tuple[int, ...]
+
+
+def _layout(path: Path, head: list[tuple[int, bytes]]) -> tuple[Layout, int]:
+    """Return the layout of ratings that begin with the lines `head`, and how many lines the header has, 0 or 1."""
+    number, first = head[0]
+    names = [name.strip() for name in _fields(path, number, first)]
+    if all(names) and not any(map(NUMBER.fullmatch, names)):
+        keys = review_keys(names) or (replace(PLAIN, years=EITHER) if set(PLAIN.names) <= set(names) else None)
+        if keys is None:
+            raise DataError(f"{path}:{number}: {unknown_keys(names, 'reviews')}")
+        return Layout(keys, names, tuple(map(names.index, keys.names))), 1
+    rows = [fields for row, line in head if len(fields := _fields(path, row, line)) == len(PLAIN.names)]
+    in_first, in_second = (sum(ASIN.fullmatch(row[place].strip()) is not None for row in rows) for place in (0, 1))
+    if in_first > in_second:
+        text = "%s: the first column has Amazon's item ids, read as item,user,rating,timestamp, the order of 2018"
+        log.info(text, path)
+        columns = [PLAIN.item, PLAIN.user, PLAIN.rating, PLAIN.time]
+        return Layout(replace(PLAIN, years="2018"), columns, tuple(map(columns.index, PLAIN.names))), 0
+    if in_first == in_second:
+        text = "%s: neither column of ids looks like Amazon's item ids alone, read as user,item,rating,timestamp"
+        log.warning(text, path)
+    years = "2014" if in_second > in_first else EITHER
+    return Layout(replace(PLAIN, years=years), list(PLAIN.names), (0, 1, 2, 3)), 0
+
+
+def _ratings(path: Path, lines: Iterable[tuple[int, bytes]], layout: Layout) -> Iterator[Row]:
+    latest = 0
+    for number, line in lines:
+        fields = _fields(path, number, line)
+        if len(fields) != len(layout.columns):
+            raise DataError(f"{path}:{number}: expected {','.join(layout.columns)}, found {shown(line)}")
+        user, item, rating, time = (fields[place] for place in layout.places)
+        row = _row(path, number, user, item, rating, time, layout.keys.per_second)
+        latest = max(latest, row.time or 0)
+        yield row
+    _check_unit(path, latest, layout.keys)
+
+
+def _fields(path: Path, number: int, line: bytes) -> list[str]:
+    text = line.decode(errors="replace").strip()
+    if '"' not in text:
+        return text.split(",")
+    try:
+        return next(csv.reader([text], strict=True))
+    except csv.Error as error:
+        raise DataError(f"{path}:{number}: not a line between commas ({error}): {shown(line)}") from None
+
+
+def _row(path: Path, number: int, user: object, item: object, rating: object, time: object, per_second: int) -> Row:
     for column, name in (("user", user), ("item", item)):
         if name is not None and not (isinstance(name, str) and name.isprintable()):
             raise DataError(f"{path}:{number}: {column} is {name!r:.60}, expected printable text")
-    seconds = _number(path, number, "time", time, int)
-    if seconds is not None and abs(seconds) >= 1 << 62:
-        raise DataError(f"{path}:{number}: time is {seconds}, expected seconds since 1970")
+    moment = _number(path, number, "time", time, int)
+    if moment is not None and abs(moment) >= LATEST * per_second:
+        unit = "seconds" if per_second == 1 else "milliseconds"
+        raise DataError(f"{path}:{number}: time is {moment}, expected {unit} since 1970")
     stars = _number(path, number, "rating", rating, float)
+    seconds = None if moment is None else moment // per_second
     return Row(_id(user), _id(item), seconds, math.nan if stars is None else stars)
+
+
+def _check_unit(path: Path, latest: int, keys: ReviewKeys) -> None:
+    """Warn if times that should be milliseconds can only be seconds. `latest`: in what was taken as seconds."""
+    if keys.per_second > 1 and 0 < latest < LATEST // keys.per_second:
+        text = "%s: the latest %s is %d s after 1970: are these seconds, not milliseconds, as those of %s are?"
+        log.warning(text, path, keys.time, latest, keys.years)
 
 
 def _id(value: object) -> str | None:
@@ -70,84 +167,3 @@ def _number(path: Path, line_number: int, column: str, value: Any, kind: type[Va
         return kind(value)
     except (ValueError, TypeError, OverflowError):
         raise DataError(f"{path}:{line_number}: {column} is {value!r:.60}, expected a number") from None
-
-
-def read_texts(path: Path, rows: Mapping[str, int]) -> tuple[list[str], int]:
-    """Read a text for each item of `rows` (asin -> row), in the order of the rows; count the items without metadata.
-
-    The file has a Python literal a line: a dictionary with asin, title, brand, categories, description; all but asin
-    may be missing. Raises DataError.
-    """
-    texts = [""] * len(rows)
-    wanted = {asin.encode(): row for asin, row in rows.items()}
-    for number, line in _lines(path):
-        found = OWN_ASIN.search(line)
-        if found and found[1] not in wanted:  # most lines are of other items: not worth parsing
-            continue
-        entry = _parsed(path, number, line, _literal, "a Python dictionary")
-        row = rows.get(entry["asin"]) if isinstance(entry.get("asin"), str) else None
-        if row is not None and not texts[row]:
-            texts[row] = item_text(entry)
-    missing = sum(not text for text in texts)
-    return [text or item_text({}) for text in texts], missing
-
-
-def item_text(entry: Mapping[str, Any]) -> str:
-    """Join title, brand, the words of the first category path and the description, with blanks in between.
-
-    A missing part is a blank.
-    """
-    categories = entry.get("categories")
-    first = categories[0] if isinstance(categories, list) and categories else []
-    path = " ".join(word for word in first if isinstance(word, str)) if isinstance(first, list) else ""
-    parts = entry.get("title"), entry.get("brand"), path, entry.get("description")
-    text = " ".join(part if isinstance(part, str) and part else " " for part in parts).replace("\n", " ")
-    return text.encode(errors="replace").decode()  # half a character, as '\\ud800' in the file is, goes to no encoder
-
-
-def _literal(line: bytes) -> Any:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # unknown escapes such as '\d' in a description
-        return ast.literal_eval(line.decode())
-
-
-def _parsed(path: Path, number: int, line: bytes, parse: Callable[[bytes], Any], kind: str) -> dict[Any, Any]:
-    """Return the dictionary that `parse` makes of a line. Raises DataError; `kind` says what is expected."""
-    try:
-        entry = parse(line)
-    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError) as error:
-        reason = getattr(error, "msg", None) or type(error).__name__
-        raise DataError(f"{path}:{number}: not {kind} ({reason}): {_shown(line)}") from None
-    if not isinstance(entry, dict):
-        raise DataError(f"{path}:{number}: expected {kind}, found {_shown(line)}")
-    return entry
-
-
-def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
-    """Yield number (from 1) and text of each line that is not blank, of a plain or a gzip file."""
-    number = 0
-    try:
-        with path.open("rb") as raw, bytes_bar(path.name, path.stat().st_size) as show:
-            zipped = raw.read(2) == GZIP
-            raw.seek(0)
-            file = cast(BinaryIO, gzip.GzipFile(fileobj=raw) if zipped else raw)
-            for number, line in enumerate(iter(partial(file.readline, LONGEST + 1), b""), start=1):
-                if len(line) > LONGEST:
-                    raise DataError(f"{path}:{number}: longer than {LONGEST} bytes, expected a line for each entry")
-                if number % 10_000 == 0:
-                    show(raw.tell())
-                if not line.isspace():
-                    yield number, line
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        damage, reason = ("cut off", "") if isinstance(error, EOFError) else ("damaged", f" ({error})")
-        fault = f"{damage} after line {number}{reason}"
-        raise DataError(f"{path}: the gzip file is {fault}; delete it and get it again") from None
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror or error})") from None
-    if not number:
-        raise DataError(f"{path}: the file is empty, expected an entry a line")
-
-
-def _shown(line: bytes) -> str:
-    """Return the beginning of a line, quoted."""
-    return repr(line.decode(errors="replace").strip()[:60])

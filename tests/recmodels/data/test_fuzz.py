@@ -28,7 +28,8 @@ from recmodels.data.formats.recbole import load_recbole
 from recmodels.data.synthetic import synthetic
 from recmodels.errors import UserError
 from recmodels.prepare.amazon import Sources, prepare_amazon
-from recmodels.prepare.amazon_files import read_ratings, read_reviews, read_texts
+from recmodels.prepare.amazon_files import read_ratings, read_reviews
+from recmodels.prepare.amazon_texts import read_texts
 from recmodels.prepare.image_features import read_image_features
 from recmodels.prepare.interactions import collect
 from recmodels.prepare.user_table import prepare_own

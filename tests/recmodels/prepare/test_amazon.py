@@ -20,7 +20,8 @@ from recmodels.data.published import difference
 from recmodels.errors import DataError
 from recmodels.prepare import text
 from recmodels.prepare.amazon import Sources, prepare_amazon
-from recmodels.prepare.amazon_files import read_ratings, read_reviews, read_texts
+from recmodels.prepare.amazon_files import read_ratings, read_reviews
+from recmodels.prepare.amazon_texts import read_texts
 from recmodels.prepare.image_features import read_image_features
 from tests.benchmarks.prepare import make
 from tests.benchmarks.prepare import prepare as measure
@@ -149,12 +150,13 @@ def test_ratings_serve_in_place_of_reviews(raw: RawFiles, tmp_path: Path) -> Non
 
 
 def test_a_text_is_made_of_what_there_is(raw: RawFiles) -> None:
-    texts, missing = read_texts(raw.metadata, {asin(item): item for item in range(N_ITEMS)})
+    read = read_texts(raw.metadata, {asin(item): item for item in range(N_ITEMS)})
+    texts = read.texts
     assert texts[0] == "thing 0 Acme Baby Nursery's best Soft. Warm."
     assert texts[1] == "       "
     assert texts[2] == "thing 2   Toys Red"
     assert texts[N_ITEMS - 1] == texts[1]
-    assert missing == 1
+    assert (read.years, read.n_missing, read.n_repeated, read.n_nameless) == ("2014", 1, 0, 0)
 
 
 def test_prepares_from_a_server_that_breaks_off(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,7 +10,8 @@ import pytest
 from numpy.random import Generator
 
 from recmodels.errors import DataError
-from recmodels.prepare.amazon_files import read_ratings, read_reviews, read_texts
+from recmodels.prepare.amazon_files import read_ratings, read_reviews
+from recmodels.prepare.amazon_texts import read_texts
 from recmodels.prepare.image_features import read_image_features
 from recmodels.prepare.interactions import collect
 from tests.recmodels.prepare.raw_files import N_ITEMS, asin, made_metadata, made_reviews, record
