@@ -61,7 +61,7 @@ def feature_column(path: Path, name: str, column: "pyarrow.ChunkedArray") -> Wor
     import pyarrow as pa
 
     declared = name.rpartition(":")[2] if ":" in name else ""
-    column = _plain(column)
+    column = _plain(path, name, column)
     kind = column.type
     if pa.types.is_null(kind):
         return _empty(name, len(column))
@@ -86,7 +86,8 @@ def feature_column(path: Path, name: str, column: "pyarrow.ChunkedArray") -> Wor
 def _texts(path: Path, name: str, texts: list[str | None], declared: str) -> Words | Numbers:
     """Decide on a column of text: words if a cell holds words, else a matrix.
 
-    Vectors among words are a fault, unless they are few and may be titles such as `4 5 6`."""
+    Numbers among words are a fault, unless they are the smaller part and may be titles such as `1984` and `4 5 6`.
+    """
     cells = [text or "" for text in texts]
     if declared in WORDS:
         return Words(name, cells)
@@ -106,12 +107,15 @@ def _texts(path: Path, name: str, texts: list[str | None], declared: str) -> Wor
     if words and declared in NUMBERS:
         raise _fault(path, words[0], name, cells[words[0]], "expected numbers, as the column's name says")
     if words:
-        sure = any(looks_like_a_vector(cells[row], len(read[row] or ())) for row in vectors)
-        if vectors and (sure or 2 * len(vectors) >= len(filled)):
-            first, other = sorted((words[0], vectors[0]))
+        in_digits = [row for row in filled if read[row] is not None]
+        sure = [row for row in vectors if looks_like_a_vector(cells[row], len(read[row] or ()))]
+        many = 2 * len(in_digits) >= len(filled)
+        if many or sure:
+            first, other = sorted((words[0], in_digits[0] if many else sure[0]))
             before = f"expected the same kind as in row {first + 1}, {cells[first]!r:.60}"
-            raise _fault(path, other, name, cells[other], f"{before}: all words or all numbers")
-        return Words(name, cells, len(filled) - len(words))
+            fix = f"all words or all numbers (a column called {name}:token_seq is words)"
+            raise _fault(path, other, name, cells[other], f"{before}: {fix}")
+        return Words(name, cells, len(in_digits))
     if unclear:
         raise _fault(path, unclear[0], name, cells[unclear[0]], unclear[1])
     if declared == "float" and vectors:
@@ -186,13 +190,25 @@ def _fault(path: Path, row: int, name: str, cell: str, expected: str) -> DataErr
     return DataError(f"{path}: row {row + 1}: {name} is {cell!r:.60}, {expected}")
 
 
-def _plain(column: "pyarrow.ChunkedArray") -> "pyarrow.ChunkedArray":
-    """Return the column without dictionaries and extension types such as tensors."""
+def _plain(path: Path, name: str, column: "pyarrow.ChunkedArray") -> "pyarrow.ChunkedArray":
+    """Return the column without dictionaries and extension types such as tensors, and bytes that are text as text."""
     import pyarrow as pa
+    import pyarrow.compute as pc
 
+    types = pa.types
     if isinstance(column.type, pa.BaseExtensionType):
         column = pa.chunked_array([chunk.storage for chunk in column.chunks], column.type.storage_type)
-    return column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column
+    if types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    if types.is_binary(column.type) or types.is_large_binary(column.type) or types.is_binary_view(column.type):
+        try:
+            text = column.cast(pa.string())
+        except pa.ArrowInvalid:
+            text = None
+        if text is None or pc.any(pc.match_substring(text, "\0")).as_py():  # as in the bytes of numbers
+            raise DataError(f"{path}: {name} is a column of {column.type} that is no text, expected lists of numbers")
+        return text
+    return column
 
 
 def _is_list(kind: "pyarrow.DataType") -> bool:

@@ -55,8 +55,8 @@ def numbers_in(cell: str) -> list[float] | None:
 
 
 def looks_like_a_vector(cell: str, n_numbers: int) -> bool:
-    """Return whether a cell of `n_numbers` numbers is hardly a title such as `4 5 6`: it has brackets or a point."""
-    return n_numbers > 1 and any(mark in cell for mark in "[({.")
+    """Return whether a cell of `n_numbers` is hardly a title such as `4 5 6`: brackets, a point, five numbers."""
+    return n_numbers > 4 or (n_numbers > 1 and any(mark in cell for mark in "[({."))
 
 
 def _parsed(body: str, separator: str | None) -> list[float] | None:

@@ -19,7 +19,8 @@ from recmodels.prepare.folder import Note
 from recmodels.prepare.text import encode
 
 SPECIFICATION = re.compile(
-    r"(?P<modality>[^=]*)=(?P<path>.+?\.(npy|parquet|(csv|tsv|txt|dat|item|jsonl|ndjson|json)(\.gz)?))(:(?P<rest>.+))?"
+    r"(?P<modality>[^=]*)=(?P<path>.+?\.(npy|parquet|(csv|tsv|txt|tab|dat|data|item|jsonl|ndjson|json)(\.gz)?))"
+    r"(:(?P<rest>.+))?"
 )
 FORMS = "MODALITY=FEATURES.npy:IDS.txt (an item id a line) or MODALITY=TABLE.csv|.tsv|.parquet:COLUMN,..."
 TEXT = "text"  # the modality of words, and what makes another modality one of words, as in reviews:text=...

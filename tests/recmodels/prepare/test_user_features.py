@@ -123,6 +123,21 @@ def test_the_type_in_a_header_of_recbole_decides(place: Path, modality: str) -> 
             ["red", "[1, 2]", "hat"],
             "row 2: e is '[1, 2]', expected the same kind as in row 1, 'red': all words or",
         ),
+        (
+            "e",
+            ["red", "1 0 1 0 0", "hat"],
+            "row 2: e is '1 0 1 0 0', expected the same kind as in row 1, 'red': all words",
+        ),
+        (
+            "e",
+            ["red", "7"] * 25,
+            "row 2: e is '7', expected the same kind as in row 1, 'red': all words or all numbers (a",
+        ),
+        (
+            "e",
+            ["1.5"] * 49 + ["red"],
+            "row 50: e is 'red', expected the same kind as in row 1, '1.5': all words or all n",
+        ),
         ("e", ["red", "0.1 0.2", "hat"], "row 2: e is '0.1 0.2', expected the same kind as in row 1, 'red': all words"),
     ],
 )
@@ -171,6 +186,13 @@ def test_words_and_vectors_are_not_mixed(place: Path) -> None:
     assert "t.parquet: title holds words and emb numbers, expected words or numbers alone" in refused(
         f"text={path}:title,emb"
     )
+
+
+@pytest.mark.parametrize("kind", [pa.binary(), pa.large_string(), pa.string_view(), "dictionary"])
+def test_text_of_any_type_is_words(place: Path, kind: Any) -> None:
+    titles = pa.array(TITLES).dictionary_encode() if kind == "dictionary" else pa.array(TITLES).cast(kind)
+    path = write(place / "t.parquet", {"title": TITLES, "other": titles})
+    np.testing.assert_array_equal(loaded(f"text={path}:other")[0], loaded(f"text={path}:title")[0])
 
 
 def test_lists_of_texts_are_words(place: Path) -> None:
@@ -251,7 +273,8 @@ def test_a_list_of_ids_and_nan_in_the_matrix(place: Path) -> None:
     ("cells", "found"),
     [
         (pa.array([{"a": 1}] * 50), "struct<a: int64>"),
-        (pa.array([b"ab"] * 50), "binary"),
+        (pa.array([row.tobytes() for row in MATRIX]), "binary that is no text"),
+        (pa.array([np.zeros(6, np.float32).tobytes()] * 50), "binary that is no text"),
         (pa.array([[[1.0, 2.0]]] * 50), "lists of list<element: double>"),
         (pa.array([[b"ab"]] * 50), "lists of binary"),
     ],
