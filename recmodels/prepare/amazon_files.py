@@ -164,6 +164,6 @@ def _number(path: Path, line_number: int, column: str, value: Any, kind: type[Va
     if value is None or (isinstance(value, str) and not value.strip()):
         return None
     try:
-        return kind(value)
+        return kind(float(value) if isinstance(value, str) and "." in value else value)  # 1400000000.0 is a time
     except (ValueError, TypeError, OverflowError):
         raise DataError(f"{path}:{line_number}: {column} is {value!r:.60}, expected a number") from None

@@ -61,5 +61,6 @@ def _tfidf(texts: Sequence[str], seed: int, source: object) -> tuple[Floats, str
         raise DataError(f"{source}: none of the {len(texts)} texts has a word of two letters") from None
     columns = min(COLUMNS, *counts.shape)
     one_word = counts.shape[1] == 1  # which is its own best direction, but the SVD wants two at least
-    rows = counts.toarray() if one_word else TruncatedSVD(columns, random_state=seed).fit_transform(counts)
+    with np.errstate(invalid="ignore", divide="ignore"):  # texts that are all the same have no variance
+        rows = counts.toarray() if one_word else TruncatedSVD(columns, random_state=seed).fit_transform(counts)
     return normalize(rows).astype(np.float32), f"TF-IDF and truncated SVD (scikit-learn {version('scikit-learn')})"

@@ -153,6 +153,12 @@ def test_ratings_of_each_generation(tmp_path: Path, kind: str, caplog: pytest.Lo
     assert manifest["generations"] == {"ratings": years}
 
 
+def test_times_may_have_a_point(tmp_path: Path) -> None:
+    """pandas writes whole numbers so if one of them is missing."""
+    (tmp_path / "ratings.csv").write_text("A1,B000000001,4.0,1400000000.0\nA1,B000000002,4.0,\n")
+    assert [row.time for row in read_ratings(tmp_path / "ratings.csv")] == [1_400_000_000, None]
+
+
 def test_an_order_of_ids_that_cannot_be_told_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / "ratings.csv").write_text("ann,hat,4.0,1400000000\n")
     assert [(row.user, row.item) for row in read_ratings(tmp_path / "ratings.csv")] == [("ann", "hat")]

