@@ -61,17 +61,17 @@ def looks_like_a_vector(cell: str, n_numbers: int) -> bool:
 
 def _parsed(body: str, separator: str | None) -> list[float] | None:
     """Return the numbers between separators (None: blanks), of which one may follow the last; None for any other."""
-    tokens = [token.strip() for token in body.split(separator)]
-    if len(tokens) > 1 and not tokens[-1]:
+    tokens = body.split(separator)
+    if len(tokens) > 1 and not tokens[-1].strip():
         tokens.pop()
     if PLAIN.fullmatch(body.replace(separator, " ") if separator else body):
         try:
-            return [float(token) if token else math.nan for token in tokens]
-        except ValueError:  # as of 2024-01-31
-            return None
+            return list(map(float, tokens))
+        except ValueError:  # one is missing, or the text is 2024-01-31
+            pass
     found = []
     for token in tokens:
-        value = _value(token)
+        value = _value(token.strip())
         if value is None:
             return None
         found.append(value)

@@ -34,7 +34,7 @@ TO_NPY = {  # endings of files of arrays, which are never opened -> what makes a
 }
 TO_TABLE = ("feather", "arrow", "orc", "xlsx", "xls", "ods", "avro")
 ENDINGS = "|".join(re.escape(ending) for endings in (*TO_NPY, TO_TABLE) for ending in endings)
-OTHER_FILE = re.compile(rf"[^=]*=(?P<path>.+?\.(?P<ending>{ENDINGS}))(:.*)?", re.IGNORECASE)
+OTHER_FILE = re.compile(rf"[^=]*=(?P<path>[^:]+?\.(?P<ending>{ENDINGS}))(:.*)?", re.IGNORECASE)
 
 log = logging.getLogger("mirrortune.prepare")
 
