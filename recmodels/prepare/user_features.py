@@ -100,9 +100,13 @@ def load(source: Source, item_ids: Sequence[str], item_col: str, encoder: str, s
     text = "%s: %d columns of %s; %d of %d items have none and get the mean; %d rows of other items are not used"
     level = logging.WARNING if 2 * found.n_without > len(item_ids) else logging.INFO
     log.log(level, text, source.modality, matrix.shape[1], source.path, found.n_without, len(item_ids), found.n_unused)
+    if found.n_without:
+        log.info("%s: the first item without is %r", source.modality, item_ids[int((found.rows < 0).argmax())])
     counts = {"items_without": found.n_without, "rows_not_used": found.n_unused, "columns": matrix.shape[1]}
     if found.n_missing:
-        log.info("%s: %d rows of %s have missing values", source.modality, found.n_missing, source.path)
+        first = int(found.missing.argmax()) + (0 if source.ids else 1)  # arrays count from 0, tables from 1
+        text = "%s: %d rows of %s have missing values, the first is row %d"
+        log.info(text, source.modality, found.n_missing, source.path, first)
         counts["rows_with_missing_values"] = found.n_missing
     return with_means(matrix, found.rows), note | counts
 

@@ -15,17 +15,22 @@ from recmodels.files import read_text
 class ItemRows(NamedTuple):
     """The row of a file for each item: `rows` (items,), -1 for an item without one.
 
-    Each row of the file is used, or is one of `n_missing`, which have a missing value, or one of `n_unused`, which are
-    complete and belong to no item or to an item that has a row above."""
+    Each row of the file is used, or has a missing value, as the mask `missing` (rows of the file,) says, or is one of
+    `n_unused`, which are complete and belong to no item or to an item that has a row above."""
 
     rows: NDArray[np.int64]
-    n_missing: int
+    missing: NDArray[np.bool_]
     n_unused: int
 
     @property
     def n_without(self) -> int:
         """Number of items without a row."""
         return int((self.rows < 0).sum())
+
+    @property
+    def n_missing(self) -> int:
+        """Number of rows with a missing value."""
+        return int(self.missing.sum())
 
 
 def read_id_list(path: Path) -> list[str]:
@@ -66,7 +71,7 @@ def rows_of(
     n_found, n_missing = int((rows >= 0).sum()), int(left_out.sum())
     if not n_found:
         raise DataError(f"{path}: {_none_found(feature_ids, item_ids, n_missing)}")
-    return ItemRows(rows, n_missing, len(feature_ids) - n_missing - n_found)
+    return ItemRows(rows, left_out, len(feature_ids) - n_missing - n_found)
 
 
 def with_means(features: NDArray[np.float32], rows: NDArray[np.int64]) -> NDArray[np.float32]:

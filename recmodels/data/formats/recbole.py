@@ -97,8 +97,10 @@ def _features(folder: Path, item_ids: Sequence[str]) -> dict[str, NDArray[np.flo
             log.warning("%s: not loaded, as there is no %s with the item of each row", path, listed.name)
             continue
         matrix, found = load_rows(path, listed, item_ids)
-        text = "%s: the mean row for %d items without one; %d rows are of no item, %d rows have missing values"
-        level = logging.WARNING if found.n_missing else logging.INFO
-        log.log(level, text, path, found.n_without, found.n_unused, found.n_missing)
+        text = "%s: the mean row for %d items without one; %d rows are of no item"
+        log.info(text, path, found.n_without, found.n_unused)
+        if found.n_missing:
+            text = "%s: %d of %d rows have missing values and count for no item, the first is row %d"
+            log.warning(text, path, found.n_missing, len(matrix), found.missing.argmax())
         features[modality_of(path)] = with_means(matrix, found.rows)
     return features

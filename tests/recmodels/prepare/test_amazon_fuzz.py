@@ -40,12 +40,27 @@ METADATA = "\n".join(made_metadata()).encode()
 RATINGS = b"".join(b"u%d,%s,4.0,1400000000\n" % (n % 7, asin(n % 5).encode()) for n in range(30))
 IMAGES = b"".join(record(name, np.full(WIDTH, row)) for name, row in ROWS.items())
 
+NEW_REVIEWS = b"\n".join(
+    b'{"rating": 5.0, "parent_asin": "%s", "user_id": "AE%d", "timestamp": %d}'
+    % (asin(n % 5).encode(), n % 7, 1000 * n)
+    for n in range(1, 31)
+)
+NEW_RATINGS = b"user_id,parent_asin,rating,timestamp\n" + RATINGS.replace(b",4.0,", b",4.0,1000")
+NEW_METADATA = b"\n".join(
+    b'{"title": "thing &amp; %d", "features": ["a", "b"], "categories": ["c"], "parent_asin": "%s"}'
+    % (n, name.encode())
+    for name, n in ROWS.items()
+)
+
 KINDS: list[tuple[bytes, Callable[[Path], object]]] = [
     (REVIEWS, lambda path: collect(read_reviews(path), 1, path)),
     (gzip.compress(REVIEWS), lambda path: collect(read_reviews(path), 1, path)),
     (RATINGS, lambda path: collect(read_ratings(path), 1, path)),
     (METADATA, lambda path: read_texts(path, ROWS)),
     (gzip.compress(METADATA), lambda path: read_texts(path, ROWS)),
+    (NEW_REVIEWS, lambda path: collect(read_reviews(path), 1, path)),
+    (NEW_RATINGS, lambda path: collect(read_ratings(path), 1, path)),
+    (NEW_METADATA, lambda path: read_texts(path, ROWS)),
     (IMAGES, lambda path: read_image_features(path, ROWS, path.with_suffix(".out"), WIDTH)),
 ]
 
