@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from recmodels.data.dataset import Floats
 from recmodels.errors import DataError
-from recmodels.prepare.number_cells import looks_like_a_vector, numbers_in
+from recmodels.prepare.number_cells import looks_like_a_vector, numbers_in, reads_as_words
 
 if TYPE_CHECKING:
     import pyarrow
@@ -115,6 +115,10 @@ def _texts(path: Path, name: str, texts: list[str | None], declared: str) -> Wor
             before = f"expected the same kind as in row {first + 1}, {cells[first]!r:.60}"
             fix = f"all words or all numbers (a column called {name}:token_seq is words)"
             raise _fault(path, other, name, cells[other], f"{before}: {fix}")
+        strange = [row for row in words if not reads_as_words(cells[row])]
+        if 2 * len(strange) > len(words):
+            expected = f"expected words, or numbers such as [0.1, 0.2] (a column called {name}:token_seq is words)"
+            raise _fault(path, strange[0], name, cells[strange[0]], expected)
         return Words(name, cells, len(in_digits))
     if unclear:
         raise _fault(path, unclear[0], name, cells[unclear[0]], unclear[1])

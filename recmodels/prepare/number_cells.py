@@ -11,10 +11,12 @@ BRACKETS = {"[": "]", "(": ")", "{": "}"}
 PLAIN = re.compile(r"[\d\s.+eE-]+", re.ASCII)
 NUMBER = re.compile(r"[+-]?((\d+\.?\d*|\.\d+)(e[+-]?\d+)?|inf|infinity)", re.ASCII | re.IGNORECASE)
 WRITTEN_NUMBER = re.compile(r"(?:np|numpy)\.\w+\(([^()]*)\)")  # np.float64(0.1)
-WRITTEN_ARRAY = re.compile(r"(?:\w+\.)?(?:array|tensor)\((.*?)(?:,\s*(?:dtype|device)=[\w.':]+)*\)", re.DOTALL)
+WRITTEN_ARRAY = re.compile(r"[A-Za-z][\w.]*\((\[.*?\])(?:,\s*\w+=[^=]+)*\)", re.DOTALL)  # array([0.1], dtype=float32)
 TRUTH = {"true": 1.0, "false": 0.0}
 TOKEN = re.compile(r"[^\s,;|\[\](){}]+")
 LEFT_OUT = ("...", "…")
+POWER = re.compile(r"(?<=\d)e(?=[+-]?\d)", re.IGNORECASE)
+BEGINNING = 200  # characters that tell whether a text is words
 TWO_WHOLE = re.compile(r"[+-]?\d+,\d+", re.ASCII)
 
 EXPECTED = "expected numbers between blanks, commas, semicolons or bars, such as [0.1, 0.2]"
@@ -57,6 +59,15 @@ def numbers_in(cell: str) -> list[float] | None:
 def looks_like_a_vector(cell: str, n_numbers: int) -> bool:
     """Return whether a cell of `n_numbers` is hardly a title such as `4 5 6`: brackets, a point, five numbers."""
     return n_numbers > 4 or (n_numbers > 1 and any(mark in cell for mark in "[({."))
+
+
+def reads_as_words(cell: str) -> bool:
+    """Return whether a text has a letter outside of numbers, and is not numbers for the greater part.
+
+    A date, a telephone number and `1:0.5 7:0.2` are neither numbers nor words."""
+    tokens = TOKEN.findall(cell[:BEGINNING])
+    words = [token for token in tokens if not NUMBER.fullmatch(token)]
+    return 2 * len(words) >= len(tokens) and any(letter.isalpha() for word in words for letter in POWER.sub("", word))
 
 
 def _parsed(body: str, separator: str | None) -> list[float] | None:

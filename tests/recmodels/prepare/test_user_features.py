@@ -54,6 +54,8 @@ FORMS = {
     "arrays with line ends": lambda row: np.array2string(row, precision=9, max_line_width=30),
     "arrays' code": lambda row: repr(row),
     "a row of a batch": lambda row: str(row[None].tolist()),
+    "other libraries' arrays": lambda row: f"tf.Tensor({row}, shape=(6,), dtype=float32)",
+    "vectors of Spark": lambda row: f"DenseVector({row.tolist()})",
     "tensors": lambda row: f"tensor({row.tolist()}, device='cuda:0')",
 }
 
@@ -109,6 +111,10 @@ def test_the_type_in_a_header_of_recbole_decides(place: Path, modality: str) -> 
     [
         ("e:float_seq", ["1 2", "red"], "row 2: e:float_seq is 'red', expected numbers, as the column's name says"),
         ("e:float", ["1", "1 2"], "row 2: e:float is '1 2', expected one number, as the column's name says"),
+        ("e", ["1:0.5 7:0.2"], "row 1: e is '1:0.5 7:0.2', expected words, or numbers such as [0.1, 0.2] (a column"),
+        ("e", ["2024-01-31"], "row 1: e is '2024-01-31', expected words, or numbers such as [0.1, 0.2] (a column"),
+        ("e", ["(4,[0,2],[1.0,3.0])"], "row 1: e is '(4,[0,2],[1.0,3.0])', expected numbers between"),
+        ("e", ["v 0.1 0.2"], "row 1: e is 'v 0.1 0.2', expected words, or numbers such as [0.1, 0.2] (a column called"),
         ("e", ["1 2", "1 2 3"], "row 2: e has 3 numbers, expected 2 as in row 1"),
         ("e", ["", "1 2 3", "1 2"], "row 3: e has 2 numbers, expected 3 as in row 2"),
         ("e", ["0,5;0,3"], "row 1: e is '0,5;0,3', expected numbers between blanks, commas, semicolons or bars"),
