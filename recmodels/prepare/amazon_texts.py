@@ -76,6 +76,7 @@ def item_text(entry: Entry, entities: bool = False) -> str:
 
 def _words(part: object) -> str:
     """Return a text, or the texts in a list, of lists in a list those in the first; "" for any other."""
-    if isinstance(part, list):
-        return _words(part[0]) if part and isinstance(part[0], list) else " ".join(filter(None, map(_words, part)))
-    return part if isinstance(part, str) else ""
+    if isinstance(part, str):
+        return part
+    first = part[0] if isinstance(part, list) and part and isinstance(part[0], list) else part
+    return " ".join(word for word in first if isinstance(word, str)) if isinstance(first, list) else ""
