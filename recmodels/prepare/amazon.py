@@ -77,9 +77,9 @@ def prepare_amazon(
 ) -> Path:
     """Make the folder `data_dir`/`name` for one of `recmodels.data.published.AMAZON_SETS` and return its path.
 
-    `sources` of text may be of any generation in `recmodels.prepare.amazon_generations`; the manifest names them. `rule`
-    and `seed`: see `recmodels.data.splits.split`. `encoder`: see `recmodels.prepare.text.encode`. `width`: float32
-    values of an image record. All raw files are downloaded before the long work begins. Raises UserError or
+    `sources` of text may be of any generation in `recmodels.prepare.amazon_generations`; the manifest names them.
+    `rule` and `seed`: see `recmodels.data.splits.split`. `encoder`: see `recmodels.prepare.text.encode`. `width`:
+    float32 values of an image record. All raw files are downloaded before the long work begins. Raises UserError or
     DataError, one line; `data_dir` is then left as it was, and downloads are kept for the next try.
     """
     folder = data_dir / name
