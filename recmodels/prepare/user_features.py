@@ -19,7 +19,7 @@ from recmodels.prepare.folder import Note
 from recmodels.prepare.text import encode
 
 SPECIFICATION = re.compile(
-    r"(?P<modality>[^=]*)=(?P<path>.+?\.(npy|parquet|(csv|tsv|txt|tab|dat|data|item|jsonl|ndjson|json)(\.gz)?))"
+    r"(?P<modality>[^=]*)=(?P<path>.+?\.(?i:npy|parquet|(csv|tsv|txt|tab|dat|data|item|jsonl|ndjson|json)(\.gz)?))"
     r"(:(?P<rest>.+))?"
 )
 FORMS = "MODALITY=FEATURES.npy:IDS.txt (an item id a line) or MODALITY=TABLE.csv|.tsv|.parquet:COLUMN,..."
@@ -72,7 +72,7 @@ def parse(text: str) -> Source:
         raise UserError(f"`features` {text}: modality {modality!r}, expected letters, digits and underscores before =")
     if colon and tag != TEXT:
         raise UserError(f"`features` {text}: {tag!r} before =, expected {modality}= or, for words, {modality}:{TEXT}=")
-    if path.suffix != ".npy":
+    if path.suffix.lower() != ".npy":
         columns = tuple(name.strip() for name in rest.split(",")) if rest else ()
         return Source(modality, path, None, columns, words=modality == TEXT or bool(colon))
     if colon:
