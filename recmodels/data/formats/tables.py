@@ -1,8 +1,9 @@
-"""Read columns of CSV, tab-separated or Parquet tables as ids, texts or numbers. A fault names file and row.
+"""Read columns of text tables, JSON lines or Parquet as ids, texts or numbers. A fault names file and row.
 
 Rows are counted from 1, without the header.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from recmodels.data.formats import delimited, json_lines
+from recmodels.data.formats.dialect import BY_ENDING, JSON, Dialect, ending
 from recmodels.data.formats.parquet_file import read_parquet
 from recmodels.errors import DataError
 from recmodels.files import reading
@@ -21,46 +24,54 @@ if TYPE_CHECKING:
 EXACT = 2**53  # beyond it a float is no longer a certain integer
 
 
-def column_names(path: Path) -> list[str]:
-    """Read the names in a table's header. Raises DataError for a file that is no table, or with a name twice."""
-    from pyarrow import csv, parquet
+def column_names(path: Path, dialect: Dialect = BY_ENDING) -> list[str]:
+    """Read the names of a table's columns. Raises DataError for a file that is no table, or with a name twice.
 
-    with _readable(path):
-        if path.suffix == ".parquet":
+    The file's ending decides, before a .gz that may follow on text: .parquet; .jsonl, .ndjson or .json for JSON lines;
+    any other is a text table of this `dialect`.
+    """
+    if ending(path) == ".parquet":
+        from pyarrow import parquet
+
+        with _readable(path):
             found = list(parquet.read_schema(path).names)
-        else:
-            with csv.open_csv(str(path), csv.ReadOptions(use_threads=False), _parsing(path)) as reader:
-                found = list(reader.schema.names)
-    for name in found:
-        if found.count(name) > 1:
+    else:
+        found = json_lines.keys(path) if ending(path) in JSON else delimited.header(path, dialect.of(path))
+    if not found:
+        raise DataError(f"{path}: found no columns, expected a table")
+    for name, n in Counter(found).items():
+        if n > 1:
             raise DataError(f"{path}: two columns are called {name!r}, expected each name once")
     return found
 
 
-def read_columns(path: Path, names: Sequence[str]) -> dict[str, "pyarrow.ChunkedArray"]:
-    """Read the columns of these names, of equal length, at least 1: text from a text file, any type from Parquet.
+def read_columns(path: Path, names: Sequence[str], dialect: Dialect = BY_ENDING) -> dict[str, "pyarrow.ChunkedArray"]:
+    """Read the columns of these names, of equal length, at least 1: text from a text table, any type from others.
 
-    The file's name decides: .parquet; .csv; any other is separated by tabs; .gz may follow on text. Only in .csv and
-    .tsv quotation marks enclose a cell. Raises DataError for a damaged file, a missing column, a table without rows.
+    The file's ending decides as for `column_names`. Raises DataError for a damaged file, a missing column, a table
+    without rows.
     """
-    import pyarrow as pa
-    from pyarrow import csv
-
-    found = column_names(path)
+    found = column_names(path, dialect)
     for name in names:
         if name not in found:
-            raise DataError(f"{path}: no column {name!r}, found {', '.join(map(repr, found))}")
+            headless = (
+                "; `header=False` names columns by position" if name.isdigit() and ending(path) not in JSON else ""
+            )
+            raise DataError(f"{path}: no column {name!r}, found {', '.join(map(repr, found))}{headless}")
     distinct = list(dict.fromkeys(names))
-    with _readable(path):
-        if path.suffix == ".parquet":
+    if ending(path) == ".parquet":
+        with _readable(path):
             table = read_parquet(path, distinct)
             table.validate(full=True)  # text that is no UTF-8 would be a fault only when it is looked at
-        else:  # with one thread: of several, none knows the number of a row with a fault
-            converting = csv.ConvertOptions(include_columns=distinct, column_types=dict.fromkeys(names, pa.string()))
-            table = csv.read_csv(str(path), csv.ReadOptions(use_threads=False), _parsing(path), converting)
-    if not len(table):
-        raise DataError(f"{path}: found a header and no rows")
-    return {name: table[name] for name in names}
+        columns = {name: table[name] for name in distinct}
+    elif ending(path) in JSON:
+        columns = json_lines.read_values(path, distinct)
+    else:
+        cells = delimited.read_cells(path, dialect.of(path), distinct)
+        columns = {name: _as_string(path, name, column, "UTF-8 (`encoding`?)") for name, column in cells.items()}
+    if not len(columns[distinct[0]]):
+        raise DataError(f"{path}: found {'no rows' if ending(path) in JSON else 'a header and no rows'}")
+    return {name: columns[name] for name in names}
 
 
 def as_ids(path: Path, name: str, column: "pyarrow.ChunkedArray") -> NDArray[np.object_]:
@@ -68,12 +79,15 @@ def as_ids(path: Path, name: str, column: "pyarrow.ChunkedArray") -> NDArray[np.
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
+    column = _decoded(column)
+    kind = column.type
     if pa.types.is_floating(kind):  # many tools make floats of integers with gaps
         column = _whole(path, name, column.to_numpy())
-    elif not (pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_integer(kind)):
+    elif pa.types.is_decimal(kind):
+        column = _whole_decimals(path, name, column)
+    elif not (is_text_type(kind) or pa.types.is_integer(kind) or pa.types.is_null(kind)):
         raise DataError(f"{path}: {name!r} is a column of {kind}, expected ids that are text or whole numbers")
-    text = column.cast(pa.string())
+    text = _as_string(path, name, column)
     missing = np.asarray(pc.equal(pc.utf8_trim_whitespace(text.fill_null("")), ""))
     if missing.any():
         row = int(missing.argmax()) + 1
@@ -84,10 +98,15 @@ def as_ids(path: Path, name: str, column: "pyarrow.ChunkedArray") -> NDArray[np.
 def as_text(path: Path, name: str, column: "pyarrow.ChunkedArray") -> list[str]:
     """Return the cells as text, "" for a missing one. Raises DataError for cells that hold several values."""
     import pyarrow as pa
+    import pyarrow.compute as pc
 
-    if pa.types.is_nested(column.type) or pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type):
-        raise DataError(f"{path}: {name!r} is a column of {column.type}, expected text or numbers")
-    found: list[str] = column.cast(pa.string()).fill_null("").to_pylist()
+    column = _decoded(column)
+    if pa.types.is_floating(column.type):
+        column = pc.if_else(pc.is_nan(column), None, column)
+    try:
+        found: list[str] = _as_string(path, name, column).fill_null("").to_pylist()
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        raise DataError(f"{path}: {name!r} is a column of {column.type}, expected text or numbers") from None
     return found
 
 
@@ -96,7 +115,14 @@ def as_numbers(path: Path, name: str, column: "pyarrow.ChunkedArray") -> NDArray
     import pandas as pd
     import pyarrow as pa
 
-    if pa.types.is_floating(column.type) or pa.types.is_integer(column.type) or pa.types.is_boolean(column.type):
+    column = _decoded(column)
+    kind = column.type
+    if (
+        pa.types.is_floating(kind)
+        or pa.types.is_integer(kind)
+        or pa.types.is_boolean(kind)
+        or pa.types.is_decimal(kind)
+    ):
         values = column.cast(pa.float64(), safe=False).to_numpy()
     else:
         series = pd.Series(as_text(path, name, column), dtype=object)
@@ -108,6 +134,38 @@ def as_numbers(path: Path, name: str, column: "pyarrow.ChunkedArray") -> NDArray
     return values
 
 
+def _decoded(column: "pyarrow.ChunkedArray") -> "pyarrow.ChunkedArray":
+    """Return the values themselves of a column of categories."""
+    import pyarrow as pa
+
+    return column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column
+
+
+def is_text_type(kind: "pyarrow.DataType") -> bool:
+    """Return whether a type of Arrow holds text, or bytes that may be text."""
+    import pyarrow as pa
+
+    names = ("string", "large_string", "string_view", "binary", "large_binary", "binary_view", "fixed_size_binary")
+    return any(getattr(pa.types, f"is_{name}")(kind) for name in names if hasattr(pa.types, f"is_{name}"))
+
+
+def _as_string(path: Path, name: str, column: Any, expected: str = "UTF-8") -> Any:
+    """Return a column as Arrow's string. DataError for bytes that are no text; ArrowException for other types."""
+    import pyarrow as pa
+
+    try:
+        return column.cast(pa.string())
+    except pa.ArrowInvalid:
+        if not is_text_type(column.type):
+            raise
+    for row, cell in enumerate(column.cast(pa.large_binary()).to_pylist(), start=1):
+        try:
+            (cell or b"").decode()
+        except UnicodeDecodeError:
+            raise DataError(f"{path}: row {row}: {name} is {cell[:60]!r}, expected text in {expected}") from None
+    raise DataError(f"{path}: {name!r} is a column of {column.type} with more text than fits, expected less than 2 GB")
+
+
 def _whole(path: Path, name: str, values: NDArray[np.floating[Any]]) -> "pyarrow.Array":
     import pyarrow as pa
 
@@ -115,17 +173,22 @@ def _whole(path: Path, name: str, values: NDArray[np.floating[Any]]) -> "pyarrow
     fractions = ~missing & ~((np.floor(values) == values) & (np.abs(values) < EXACT))
     if fractions.any():
         row = int(fractions.argmax())
-        raise DataError(f"{path}: row {row + 1}: {name} is {values[row]}, expected text or a whole number")
+        expected = "expected text or a whole number (below 2**53, as floats are not exact beyond)"
+        raise DataError(f"{path}: row {row + 1}: {name} is {values[row]}, {expected}")
     return pa.array(np.where(missing, 0, values).astype(np.int64), mask=missing)
 
 
-def _parsing(path: Path) -> Any:
-    from pyarrow import csv
+def _whole_decimals(path: Path, name: str, column: "pyarrow.ChunkedArray") -> "pyarrow.ChunkedArray":
+    import pyarrow as pa
 
-    kind = path.with_suffix("").suffix if path.suffix == ".gz" else path.suffix
-    quoted = kind in (".csv", ".tsv")
-    delimiter, quote = "," if kind == ".csv" else "\t", '"' if quoted else False
-    return csv.ParseOptions(delimiter=delimiter, quote_char=quote, newlines_in_values=quoted)
+    digits = 38 if column.type.bit_width <= 128 else 76
+    whole = pa.decimal128(digits, 0) if digits == 38 else pa.decimal256(digits, 0)
+    try:
+        return column.cast(whole)
+    except pa.ArrowInvalid:
+        values = column.to_pylist()
+    row = next((row for row, value in enumerate(values) if value is not None and value != int(value)), 0)
+    raise DataError(f"{path}: row {row + 1}: {name} is {values[row]}, expected text or a whole number")
 
 
 @contextmanager

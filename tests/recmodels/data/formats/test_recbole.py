@@ -117,9 +117,9 @@ def test_rows_of_features_with_nan_are_no_rows(folder: Path, caplog: Any) -> Non
         ("user_id:token\ta:token\tb:token\nx\ty\tz\n", "found the columns 'user_id:token', 'a:token', 'b:token', exp"),
         (HEADER, "found a header and no rows"),
         (HEADER + "u\ti\t1\t1\nu\t\t1\t1\n", "row 2: item_id:token is missing"),
-        (HEADER + "u\ti\t1\t1\nu\tj\n", "Expected 4 columns, got 2"),
+        (HEADER + "u\ti\t1\t1\nu\tj\n", "row 2: found 2 cells, expected 4 as in the header"),
         (HEADER + "u\ti\t1\t1\n", "no row of the 1 is for validation"),
-        (HEADER + "u\t\udcff\t1\t1\n", "invalid UTF8"),
+        (HEADER + "u\t\udcff\t1\t1\n", "row 1: item_id:token is b'\\xff', expected text in UTF-8"),
     ],
 )
 def test_a_fault_is_one_line_that_names_the_file(folder: Path, text: str, message: str) -> None:
