@@ -1,15 +1,15 @@
 """Find a column of a table by its name. The part before a colon is enough: item_id for RecBole's `item_id:token`."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from recmodels.errors import UserError
 
 USUAL = {  # kind of column -> its usual names
-    "user": ("user_id", "userID", "userId", "user", "reviewerID", "customer_id", "u"),
-    "item": ("item_id", "itemID", "itemId", "item", "asin", "parent_asin", "movieId", "product_id", "i"),
+    "user": ("user_id", "userID", "userId", "user", "reviewerID", "customer_id", "User-ID", "u"),
+    "item": ("item_id", "itemID", "itemId", "item", "asin", "parent_asin", "movieId", "product_id", "ISBN", "i"),
     "time": ("timestamp", "time", "unixReviewTime", "date", "datetime"),
-    "rating": ("rating", "overall", "score", "stars"),
+    "rating": ("rating", "overall", "score", "stars", "Book-Rating"),
 }
 
 
@@ -33,6 +33,12 @@ def choose(path: Path, found: Sequence[str], names: Sequence[str], kind: str, pa
     which = f"{' and '.join(map(repr, known))} may be" if known else "no known name of"
     expected = f"`{parameter}` NAME" if parameter else f"one called {names[0]!r}"
     raise UserError(f"{path}: {which} the {kind} column, expected {expected} (found {_listed(found)})")
+
+
+def spare(found: Sequence[str], kind: str, used: Collection[str]) -> str | None:
+    """Return the first column with a usual name of this kind that is not among the `used` ones, None without one."""
+    free = [column for name in USUAL[kind] for column in found if _is_called(column, name) and column not in used]
+    return free[0] if free else None
 
 
 def _is_called(column: str, name: str) -> bool:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recmodels.data.dataset import Floats
+from recmodels.data.formats.dialect import BY_ENDING, Dialect
 from recmodels.data.formats.item_rows import ItemRows, load_rows, rows_of, with_means
 from recmodels.data.formats.tables import as_ids, column_names, read_columns
 from recmodels.errors import DataError, UserError
@@ -83,19 +84,21 @@ def parse(text: str) -> Source:
     return Source(modality, path, Path(rest), (), words=False)
 
 
-def load(source: Source, item_ids: Sequence[str], item_col: str, encoder: str, seed: int) -> tuple[Floats, Note]:
+def load(
+    source: Source, item_ids: Sequence[str], item_col: str, encoder: str, seed: int, dialect: Dialect = BY_ENDING
+) -> tuple[Floats, Note]:
     """Load a row for each of `item_ids`, float32 (items, dim), and a note for the manifest.
 
     A row with a missing value counts for nothing, and items without a row get the mean of the others; rows of other
     items are not used; of rows of the same item the first one counts that has all values. `item_col`: the column of
     item ids in the interactions; a table without it may have another usual name. `encoder` and `seed`: of texts.
-    Raises DataError and UserError.
+    `dialect`: of a text table; without a header its column 0 has the item ids. Raises DataError and UserError.
     """
     if source.ids:
         matrix, found = load_rows(source.path, source.ids, item_ids)
         features = Features(matrix, found, {})
     else:
-        features = _from_table(source, item_ids, item_col, encoder, seed)
+        features = _from_table(source, item_ids, item_col, encoder, seed, dialect)
     matrix, found, note = features
     text = "%s: %d columns of %s; %d of %d items have none and get the mean; %d rows of other items are not used"
     level = logging.WARNING if 2 * found.n_without > len(item_ids) else logging.INFO
@@ -111,14 +114,17 @@ def load(source: Source, item_ids: Sequence[str], item_col: str, encoder: str, s
     return with_means(matrix, found.rows), note | counts
 
 
-def _from_table(source: Source, item_ids: Sequence[str], item_col: str, encoder: str, seed: int) -> Features:
+def _from_table(
+    source: Source, item_ids: Sequence[str], item_col: str, encoder: str, seed: int, dialect: Dialect
+) -> Features:
     """Load columns that are all numbers as they are, and encode columns of words, if the source may hold words."""
-    path, found = source.path, column_names(source.path)
-    item = choose(path, found, [item_col, *USUAL["item"]], "item", None)
+    path, found = source.path, column_names(source.path, dialect)
+    usual = [item_col, *USUAL["item"]]
+    item = "0" if dialect.header is False else choose(path, found, usual, "item", None)
     names = [resolve(path, found, name) for name in source.columns] or [name for name in found if name != item]
     if not names:
         raise DataError(f"{path}: no column but {item!r}, expected some with features")
-    cells = read_columns(path, [item, *names])
+    cells = read_columns(path, [item, *names], dialect)
     ids = as_ids(path, item, cells[item]).tolist()
     columns = [_accepted(source, feature_column(path, name, cells[name])) for name in names]
     missing_in = _missing_in(path, columns)
