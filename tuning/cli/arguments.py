@@ -59,11 +59,20 @@ def refuse(given: Given, names: Iterable[str], why: str) -> None:
 
 
 COLUMNS = ("user_col", "item_col", "time_col", "rating_col")
-SAME_NAME = ("base_url", "data_dir", "encoder", "features", "k_core", "name", "overwrite", *COLUMNS)
-OPTIONS = {name: flag(name) for name in SAME_NAME} | {"checksums": "--checksum", "rule": "--split"}
-"""Parameter that messages of recmodels name in backquotes -> its option."""
+SAME_NAME = (
+    *("base_url", "data_dir", "encoder", "encoding", "features", "k_core", "name", "overwrite", "quote", "sep"),
+    *COLUMNS,
+)
+OPTIONS = {name: flag(name) for name in SAME_NAME} | {
+    "checksums": "--checksum",
+    "header": "--no-header",
+    "header=False": "--no-header",
+    "header=True": "--header",
+    "rule": "--split",
+}
+"""Parameter that messages of recmodels name in backquotes, or parameter=value -> its option."""
 
 
 def name_options(message: str) -> str:
     """Return a message of recmodels with each parameter as its option: `data_dir` in backquotes becomes --data-dir."""
-    return re.sub("`([a-z_]+)`", lambda found: OPTIONS.get(found[1], found[0]), message)
+    return re.sub("`([a-z_]+(?:=[A-Z][a-z]+)?)`", lambda found: OPTIONS.get(found[1], found[0]), message)

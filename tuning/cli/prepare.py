@@ -2,12 +2,14 @@
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
 from recmodels.data import DEFAULT_DATA_DIR
+from recmodels.data.formats.dialect import QUOTES, Dialect
 from recmodels.data.published import AMAZON_SETS
 from recmodels.data.splits import RULES
 from recmodels.errors import UserError, did_you_mean
@@ -17,9 +19,10 @@ from recmodels.prepare.text import ENCODERS
 from tuning.cli.arguments import COLUMNS, Given, Parser, refuse
 from tuning.reports.tables import say
 
+DIALECT = {field.name for field in fields(Dialect)}
 FILES = {kind.replace("-", "_"): kind for kind in ADDRESSES}
 PUBLIC = {*FILES, "base_url", "checksum", "cache_dir", "no_images", "no_text"}
-OWN = {"name", *COLUMNS, "min_rating", "features", "feature_ids"}
+OWN = {"name", *COLUMNS, *DIALECT, "min_rating", "features", "feature_ids"}
 SEED = 999
 
 DESCRIPTION = "Make a data set folder from Amazon's public files, downloaded or local, or from tables of yours."
@@ -72,7 +75,8 @@ def prepare_table(given: Given) -> Path:
     ids = f":{given['feature_ids']}" if "feature_ids" in given else ""  # of a .npy without a list of ids
     features = [text + ids if text.endswith(".npy") else text for text in given.get("features", ())]
     options = shared(given) | {key: given[key] for key in given.keys() & {*COLUMNS, "min_rating"}}
-    return prepare_own(Path(given["from_"]), name=name, features=features, **options)
+    dialect = Dialect(**{key: given[key] for key in given.keys() & DIALECT})
+    return prepare_own(Path(given["from_"]), name=name, features=features, dialect=dialect, **options)
 
 
 def shared(given: Given) -> dict[str, Any]:
@@ -140,13 +144,22 @@ def parser() -> Parser:
     group.add_argument("--cache-dir", metavar="DIR", help="where downloads are kept (default: the user's cache)")
 
     group = parser.add_argument_group("a data set of your own")
-    group.add_argument("--from", metavar="TABLE", dest="from_", help="interactions: .csv, .tsv or .parquet")
+    table = "interactions: .csv, .tsv, other text, .parquet or .jsonl"
+    group.add_argument("--from", metavar="TABLE", dest="from_", help=table)
     group.add_argument("--name", metavar="NAME", help="of the new data set")
     group.add_argument("--user-col", metavar="COLUMN", help="(default: found by usual names, as the next three)")
     group.add_argument("--item-col", metavar="COLUMN", help="ids may be any text")
     group.add_argument("--time-col", metavar="COLUMN", help="for --split leave-last-out and time")
     group.add_argument("--rating-col", metavar="COLUMN", help="for --min-rating")
     group.add_argument("--min-rating", metavar="X", type=float, help="leave lower rated rows out")
+    group.add_argument(
+        "--sep", metavar="TEXT", help="between cells, such as ';', '::' or tab (comma in .csv, else tab)"
+    )
+    group.add_argument("--encoding", metavar="NAME", help="of the table, such as latin-1 (utf-8)")
+    header = "whether the first row has names; without, columns are 0, 1, ..."
+    group.add_argument("--header", action=argparse.BooleanOptionalAction, help=header)
+    quote = 'meaning of " in a table: two stand for one, \\" stands for one, it is text (double in .csv and .tsv)'
+    group.add_argument("--quote", metavar="RULE", choices=QUOTES, help=f"{', '.join(QUOTES)}: {quote}")
     group.add_argument("--features", metavar="MODALITY=FILE", action="append", help=FEATURES)
     group.add_argument("--feature-ids", metavar="FILE", help="the item ids of each .npy that is given without")
     return parser
