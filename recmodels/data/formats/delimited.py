@@ -2,7 +2,10 @@
 
 import csv
 import io
+import re
+from collections import Counter
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -74,12 +77,6 @@ class _Table:
         rows = memoryview(self.file.text)[self.start :]
         if not bytes(rows[:1024]).strip(b"\r\n") and not bytes(rows).strip(b"\r\n"):
             return [pa.chunked_array([], pa.binary()) for _ in wanted]
-        ragged: list[Any] = []
-
-        def note(row: Any) -> str:
-            ragged.append(row)
-            return "error"
-
         try:
             table = arrow_csv.read_csv(
                 pa.BufferReader(pa.py_buffer(rows)),
@@ -90,7 +87,6 @@ class _Table:
                     quote_char='"' if self.enclosed else False,
                     escape_char="\\" if self.dialect.quote == "backslash" else False,
                     newlines_in_values=self.enclosed,
-                    invalid_row_handler=note,
                 ),
                 arrow_csv.ConvertOptions(
                     include_columns=[names[position] for position in wanted],
@@ -98,9 +94,7 @@ class _Table:
                 ),
             )
         except pa.ArrowException as error:
-            if not ragged:
-                raise DataError(f"{self.path}: not a readable table ({str(error).splitlines()[0]})") from None
-            raise DataError(f"{self.path}: {self._ragged(ragged[0])}") from None
+            raise DataError(f"{self.path}: {self._fault(str(error))}") from None
         return list(table.columns)
 
     def check_unclear(self, columns: dict[str, "pyarrow.ChunkedArray"]) -> None:
@@ -134,17 +128,22 @@ class _Table:
 
     def _swallowed(self, found: Quotation) -> tuple[int, str] | None:
         """Return the offset of the first quotation that holds rows, and the reason."""
+        values = cache(lambda position: _counts(self.columns([position])[0]))
         for offset, inside in suspects(self.file.text, self.file.sep, self.width, found):
-            if are_rows(inside, lambda position: _texts(self.columns([position])[0])):
+            if are_rows(inside, values):
                 return offset, "the lines up to the mark that closes it are rows of their own"
         return None
 
-    def _ragged(self, row: Any) -> str:
-        unit = "cell" if row.actual_columns == 1 else "cells"
+    def _fault(self, message: str) -> str:
+        """Return the fault in a message of the parser's."""
+        found = re.search(r"Row #(\d+): Expected \d+ columns, got (\d+): (.*)", message)
+        if not found:
+            return f"not a readable table ({(message.splitlines() or ['no reason'])[0]})"
+        row, n_cells, text = found.groups()
         of = "row 1" if self.dialect.header is False else "the header"
-        found = f"row {row.number}: found {row.actual_columns} {unit}, expected {self.width} as in {of}"
-        asked = self.dialect.quote in (None, "none") and '"' in row.text
-        return f"{found} ({_shown(row.text.encode())}{'; `quote` double, if marks enclose cells?' if asked else ''})"
+        asked = self.dialect.quote in (None, "none") and b'"' in self.file.text
+        end = f"{_shown(text.encode())}{'; `quote` double, if marks enclose cells?' if asked else ''}"
+        return f"row {row}: found {n_cells} cell{'s' * (n_cells != '1')}, expected {self.width} as in {of} ({end})"
 
 
 def _first_row(path: Path, dialect: Dialect, file: TextFile) -> tuple[list[str], int, int]:
@@ -164,7 +163,9 @@ def _first_row(path: Path, dialect: Dialect, file: TextFile) -> tuple[list[str],
         except csv.Error as error:
             if size < len(text):
                 continue
-            raise DataError(f"{path}:{line_of(text, skipped)}: torn quotation or too long a cell ({error})") from None
+            raise DataError(
+                f"{path}:{line_of(text, skipped)}: torn quotation in the header, or too long a cell ({error})"
+            ) from None
         if lines.tell() < len(decoded):
             break
     behind = skipped + len(decoded[: lines.tell()].encode(errors="surrogateescape"))
@@ -208,8 +209,8 @@ def _check_header_once(path: Path, columns: dict[str, "pyarrow.ChunkedArray"]) -
         raise DataError(f"{path}: row {row + 1}: repeats the header, expected one header (are these several files?)")
 
 
-def _texts(column: "pyarrow.ChunkedArray") -> list[str]:
-    return [cell.decode(errors="replace") for cell in column.to_pylist()]
+def _counts(column: "pyarrow.ChunkedArray") -> Counter[str]:
+    return Counter(cell.decode(errors="replace") for cell in column.to_pylist())
 
 
 def _shown(cell: bytes) -> str:

@@ -1,12 +1,15 @@
 """Find quotations that may have swallowed rows: two torn marks look like the two ends of a cell of several lines."""
 
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator
 
 import numpy as np
 
 from recmodels.data.formats.dialect import are_numbers
 from recmodels.data.formats.quotation import Quotation
 
+ENOUGH = 30  # rows that show how the cells of a table look
+LEAST = 0.02  # share of rows with an unheard-of value that a column always may have
 Cells = dict[int, list[str]]
 """Column -> cells."""
 
@@ -36,33 +39,25 @@ def suspects(text: bytes, sep: bytes, n_columns: int, found: Quotation) -> Itera
             yield opens, inside
 
 
-def are_rows(inside: Cells, values: Callable[[int], list[str]]) -> bool:
-    """Return whether the cells inside of a quotation look like those of its columns, whose `values` the table has.
+def are_rows(inside: Cells, values: Callable[[int], Counter[str]]) -> bool:
+    """Return whether the cells inside of a quotation may be rows of the table, whose `values` in a column are counted.
 
-    Where values repeat, as ids do, it is enough if half of the cells are known in one column; else all must look alike.
+    In a table of ENOUGH rows they are text for sure if none of them is known in its column and they do not look like
+    the others (words among numbers, blanks at the ends), or if the columns are such as ids and ratings, in which nearly
+    every value is there twice.
     """
-    columns = {column: values(column) for column in inside}
-    repeating = {column: known for column, found in columns.items() if 2 * len(known := set(found)) <= len(found)}
-    if repeating:
-        return any(
-            2 * sum(cell in known for cell in inside[each]) >= len(inside[each]) for each, known in repeating.items()
-        )
-    return all(_alike(cells, columns[column]) for column, cells in inside.items())
+    alike, chance = True, 1.0  # that rows have nothing in common with the others; all rows of one user are one case
+    for column, cells in inside.items():
+        known = values(column)
+        if known.total() < ENOUGH or not known.keys().isdisjoint(cells):
+            return True
+        alike &= _alike(cells, known)
+        chance *= max(LEAST, sum(n == 1 for n in known.values()) / known.total())
+    return alike and chance > LEAST**1.5
 
 
-def _alike(cells: list[str], known: list[str]) -> bool:
-    """Return whether the cells are numbers, empty, or with blanks at an end only if some of the `known` are."""
+def _alike(cells: list[str], known: Collection[str]) -> bool:
+    """Return whether the cells are numbers if the `known` are, with blanks at their ends only if some of those have."""
     if are_numbers(known) and not are_numbers(cells):
         return False
-    padded, empty = (
-        any(test(each) for each in cells) and not any(test(each) for each in known) for test in (_padded, _empty)
-    )
-    return not padded and not empty
-
-
-def _padded(cell: str) -> bool:
-    return cell != cell.strip()
-
-
-def _empty(cell: str) -> bool:
-    return not cell
+    return all(cell == cell.strip() for cell in cells) or any(cell != cell.strip() for cell in known)
