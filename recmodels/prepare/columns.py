@@ -32,6 +32,8 @@ def choose(path: Path, found: Sequence[str], names: Sequence[str], kind: str, pa
         return resolve(path, found, known[0])
     which = f"{' and '.join(map(repr, known))} may be" if known else "no known name of"
     expected = f"`{parameter}` NAME" if parameter else f"one called {names[0]!r}"
+    if not any(is_usual(column) for column in found) and any(any(map(str.isdigit, column)) for column in found):
+        expected += ", or `header=False` if these are no names"
     raise UserError(f"{path}: {which} the {kind} column, expected {expected} (found {_listed(found)})")
 
 
@@ -39,6 +41,11 @@ def spare(found: Sequence[str], kind: str, used: Collection[str]) -> str | None:
     """Return the first column with a usual name of this kind that is not among the `used` ones, None without one."""
     free = [column for name in USUAL[kind] for column in found if _is_called(column, name) and column not in used]
     return free[0] if free else None
+
+
+def is_usual(column: str) -> bool:
+    """Return whether a column has a usual name of any kind."""
+    return any(_is_called(column, name) for names in USUAL.values() for name in names)
 
 
 def _is_called(column: str, name: str) -> bool:

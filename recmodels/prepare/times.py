@@ -24,8 +24,8 @@ def as_times(path: Path, name: str, column: "pyarrow.ChunkedArray") -> NDArray[n
     """
     import pyarrow as pa
 
-    if _are_whole(column):  # a float would round nanoseconds
-        return np.asarray(column.cast(pa.int64()).to_numpy())
+    if (whole := _as_whole(column)) is not None:  # a float would round nanoseconds
+        return whole
     texts = as_text(path, name, column)
     dated = bool({"-", "/"} & {*texts[0][1:]}) and not pd.isna(
         pd.to_datetime(texts[0], format="ISO8601", utc=True, errors="coerce")
@@ -46,13 +46,15 @@ def as_times(path: Path, name: str, column: "pyarrow.ChunkedArray") -> NDArray[n
     return np.round(seconds * scale).astype(np.int64)
 
 
-def _are_whole(column: "pyarrow.ChunkedArray") -> bool:
-    """Return whether all cells are whole numbers of 63 bits, as numbers or as text."""
+def _as_whole(column: "pyarrow.ChunkedArray") -> NDArray[np.int64] | None:
+    """Return a column of whole numbers, or of text that is, as integers; None for any other."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    if column.null_count or pa.types.is_uint64(column.type):
-        return False
-    if is_text_type(column.type):
-        return bool(pc.all(pc.match_substring_regex(column, "^-?[0-9]{1,18}$")).as_py())
-    return bool(pa.types.is_integer(column.type))
+    digits = is_text_type(column.type) and pc.all(pc.match_substring_regex(column, "^-?[0-9]+$")).as_py()
+    if column.null_count or not (digits or pa.types.is_integer(column.type)):
+        return None
+    try:
+        return np.asarray(column.cast(pa.int64()).to_numpy())
+    except pa.ArrowInvalid:  # beyond 64 bits
+        return None

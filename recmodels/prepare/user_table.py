@@ -14,7 +14,7 @@ from recmodels.data.numbering import factorize, first_rows
 from recmodels.errors import DataError, UserError
 from recmodels.prepare import user_features
 from recmodels.prepare.cleaning import cleaned
-from recmodels.prepare.columns import USUAL, choose, resolve, spare
+from recmodels.prepare.columns import USUAL, choose, is_usual, resolve, spare
 from recmodels.prepare.folder import check_free, check_ids, describe, file_note, write_folder
 from recmodels.prepare.interactions import Table
 from recmodels.prepare.times import as_times
@@ -102,7 +102,7 @@ def _read(path: Path, dialect: Dialect, columns: dict[str, str], found: Sequence
         extra["timestamp"] = as_times(path, columns["time"], cells[columns["time"]])
     users, user_ids = factorize(as_ids(path, columns["user"], cells[columns["user"]]))
     items, item_ids = factorize(as_ids(path, columns["item"], cells[columns["item"]]))
-    if dialect.header is False and user_ids[0] in USUAL["user"] and item_ids[0] in USUAL["item"]:
+    if dialect.header is False and is_usual(user_ids[0]) and is_usual(item_ids[0]):
         raise DataError(f"{path}: row 1: {user_ids[0]!r} and {item_ids[0]!r} are names, expected no `header=False`")
     time = spare(found, "time", columns.values())
     if "time" not in columns and time and not first_rows(users, items).all():

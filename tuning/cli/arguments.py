@@ -55,7 +55,7 @@ def refuse(given: Given, names: Iterable[str], why: str) -> None:
     """Raise UserError if one of the named options was given."""
     for name in names:
         if name in given:
-            raise UserError(f"{flag(name)}: {why}")
+            raise UserError(f"{flag(f'no_{name}' if given[name] is False else name)}: {why}")
 
 
 COLUMNS = ("user_col", "item_col", "time_col", "rating_col")

@@ -163,16 +163,21 @@ def _first_row(path: Path, dialect: Dialect, file: TextFile) -> tuple[list[str],
         except csv.Error as error:
             if size < len(text):
                 continue
-            raise DataError(
-                f"{path}:{line_of(text, skipped)}: torn quotation in the header, or too long a cell ({error})"
-            ) from None
+            _check_separator(path, dialect, decoded.splitlines()[0], '"{}"')
+            line = line_of(text, skipped)
+            raise DataError(f"{path}:{line}: torn quotation or too long a cell ({error}), expected names") from None
         if lines.tell() < len(decoded):
             break
     behind = skipped + len(decoded[: lines.tell()].encode(errors="surrogateescape"))
     _check_first_row(path, dialect, cells)
     if dialect.header is False:
         return [str(position) for position in range(len(cells))], skipped, behind
-    return cells, behind, behind
+    return [_printable(cell) for cell in cells], behind, behind
+
+
+def _printable(name: str) -> str:
+    r"""Return a name with bytes of another encoding as \xe9."""
+    return name.encode(errors="surrogateescape").decode(errors="backslashreplace")
 
 
 def _csv_options(dialect: Dialect, sep: bytes) -> dict[str, Any]:
@@ -185,15 +190,21 @@ def _csv_options(dialect: Dialect, sep: bytes) -> dict[str, Any]:
 
 def _check_first_row(path: Path, dialect: Dialect, cells: list[str]) -> None:
     """Raise DataError for one column that looks like several, and for names that look like cells."""
-    sep = dialect.sep or ""
     if len(cells) == 1:
-        for other in sorted(SEPARATORS, key=len, reverse=True):
-            if other in cells[0] and other != sep:
-                found = f"one column, {cells[0][:60]!r}, with {SEPARATORS.get(sep, repr(sep))} between cells"
-                raise DataError(f"{path}: found {found}, expected several (`sep` {SEPARATORS[other]}?)")
+        _check_separator(path, dialect, cells[0], "{}")
     if dialect.header is None and are_numbers(cells):
         found = f"the names in its first row are numbers ({', '.join(map(repr, cells[:4]))})"
         raise DataError(f"{path}: {found}, expected `header=False` if it has none, `header=True` if they are names")
+
+
+def _check_separator(path: Path, dialect: Dialect, line: str, pattern: str) -> None:
+    """Raise DataError if another usual separator, put into the `pattern`, is in the first line."""
+    sep = dialect.sep or ""
+    for other in sorted(SEPARATORS, key=len, reverse=True):
+        if pattern.format(other) in line and other != sep:
+            shown = _shown(line.encode(errors="surrogateescape"))
+            found = f"one column, {shown}, with {SEPARATORS.get(sep, repr(sep))} between cells"
+            raise DataError(f"{path}: found {found}, expected several (`sep` {SEPARATORS[other]}?)")
 
 
 def _check_header_once(path: Path, columns: dict[str, "pyarrow.ChunkedArray"]) -> None:
@@ -202,7 +213,7 @@ def _check_header_once(path: Path, columns: dict[str, "pyarrow.ChunkedArray"]) -
 
     same = None
     for name, column in columns.items():
-        found = pc.equal(column, name.encode(errors="surrogateescape"))
+        found = pc.equal(column, name.encode())
         same = found if same is None else pc.and_(same, found)
     row = pc.index(same, True).as_py() if len(columns) > 1 else -1
     if row >= 0:

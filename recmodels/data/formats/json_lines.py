@@ -18,7 +18,10 @@ KINDS = {str: "text", bool: "true or false", int: "a number", float: "a number",
 
 def keys(path: Path) -> list[str]:
     """Read the keys of all objects, in the order of their appearance. Raises DataError for what is no JSON lines."""
-    return list(dict.fromkeys(key for _, found in _objects(path) for key in found))
+    found = list(dict.fromkeys(key for _, each in _objects(path) for key in each))
+    for key in filter(_is_broken, found):
+        raise DataError(f"{path}: the key {key!r} holds half a character, expected whole text")
+    return found
 
 
 def read_values(path: Path, names: Sequence[str]) -> dict[str, "pyarrow.ChunkedArray"]:

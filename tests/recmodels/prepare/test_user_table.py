@@ -8,10 +8,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
+from recmodels.data.formats.dialect import Dialect
 from recmodels.data.formats.mmrec import load_mmrec
-from recmodels.errors import UserError
+from recmodels.errors import DataError, UserError
+from recmodels.prepare.times import as_times
 from recmodels.prepare.user_table import prepare_own
 
 USERS = ["007", "7", "u,1", "Zoë", "NA", "1.0"]
@@ -104,6 +107,142 @@ def test_repeats_low_ratings_and_the_core_are_left_out_and_counted(plays: Path, 
         f"1 of {len(PLAYS) + 2 - low} rows, which repeat a user and an item (the latest row of each stays)",
         f"1 of {len(PLAYS) + 1 - low} rows, which are not in the 2-core",
     ]
+
+
+def revised() -> pd.DataFrame:
+    """40 users rate one of 21 items 2 and later 5, and 8 others 5."""
+    first = [(f"u{user}", f"revised {user % 21}", 2, 1) for user in range(40)]
+    others = [(f"u{user}", f"i{(user + 7 * n) % 40}", 5, 2 + n) for user in range(40) for n in range(8)]
+    later = [(user, item, 5, 100) for user, item, _, _ in first]
+    return pd.DataFrame(first + others + later, columns=["user", "item", "rating", "time"])
+
+
+@pytest.mark.parametrize("columns", [["user", "item", "rating", "time"], ["user", "item", "rating"]])
+def test_a_low_rating_does_not_stand_for_a_later_high_one(plays: Path, columns: list[str]) -> None:
+    revised()[columns].to_csv(plays, index=False)
+    counts = json.loads((prepared(plays, min_rating=4) / "manifest.json").read_text())["counts"]
+    assert (counts["rows"], counts["rated_lower"], counts["repeated"]) == (400, 40, 0)
+    assert (counts["interactions"], counts["items"]) == (360, 61)
+
+
+@pytest.mark.parametrize("name", ["time", "unnamed", "broken"])
+def test_the_latest_of_repeated_rows_stays_if_there_are_times(plays: Path, name: str, caplog: Any) -> None:
+    caplog.set_level(logging.INFO, "mirrortune.prepare")
+    table = pd.concat([PLAYS, PLAYS.head(8).assign(rating=1, time=[300] * 4 + [50] * 4)])
+    table["time"] = table["time"].astype(str)
+    if name == "broken":
+        table.iloc[3, 3] = "noon"
+    table.rename(columns={"time": "unnamed"} if name == "unnamed" else {}).to_csv(plays, index=False)
+    folder = prepared(plays, rating_col="rating")
+    manifest = json.loads((folder / "manifest.json").read_text())
+    kept = "latest" if name == "time" else "first"
+    assert manifest["repeats"] == f"the {kept} row counts"
+    assert f"left out 8 of {len(PLAYS) + 8} rows, which repeat a user and an item (the {kept} row" in caplog.text
+    assert ("row 4: time is 'noon', expected a date" in caplog.text) == (name == "broken")
+    ratings = pd.read_csv(folder / "own.inter", sep="\t")["rating"]
+    assert (ratings == 1).sum() == (PLAYS["rating"] == 1).sum() + (4 if name == "time" else 0)
+    assert manifest["columns_not_used"] == {"time": [], "unnamed": ["unnamed"], "broken": ["time"]}[name]
+
+
+def test_of_repeated_rows_at_the_same_time_the_last_stays(plays: Path) -> None:
+    pd.concat([PLAYS, PLAYS.head(1).assign(rating=9)]).to_csv(plays, index=False)
+    ratings = pd.read_csv(prepared(plays, rating_col="rating") / "own.inter", sep="\t")["rating"]
+    assert (ratings == 9).sum() == 1
+
+
+def test_ratings_that_are_not_used_are_mentioned(plays: Path, caplog: Any) -> None:
+    caplog.set_level(logging.INFO, "mirrortune.prepare")
+    prepared(plays)
+    assert "the ratings in 'rating' are not used: each row is an interaction, whatever its rating" in caplog.text
+    caplog.clear()
+    prepared(plays, min_rating=1, overwrite=True)
+    assert "not used" not in caplog.text
+
+
+def test_a_set_like_movielens_is_read_in_its_dialect(plays: Path, caplog: Any) -> None:
+    """`::` between cells, no header, Latin-1, an unclosed mark in a title; the items' table ends like the ratings."""
+    caplog.set_level(logging.INFO, "mirrortune.prepare")
+    codes = [PLAYS[name].factorize()[0] + 1 for name in ("user", "item")]
+    ratings, movies = plays.with_name("ratings.dat"), plays.with_name("movies.dat")
+    rows = zip(*codes, PLAYS["rating"], PLAYS["time"], strict=True)
+    ratings.write_text("".join("::".join(map(str, row)) + "\n" for row in rows))
+    words = ["Amélie", "Zürich", '"Heat', "Æon", "Heat", "Ronin", "Alien", "Speed"]
+    movies.write_bytes("".join(f"{row}::{word} (1995)::Drama\n" for row, word in enumerate(words, 1)).encode("latin-1"))
+    dialect = Dialect(sep="::", encoding="latin-1", header=False)
+    folder = prepared(ratings, f"text={movies}:1,2", dialect=dialect, rating_col="2", min_rating=2)
+    high = PLAYS["rating"].to_numpy() >= 2
+    assert rows_of(folder) == set(zip(codes[0][high].astype(str), codes[1][high].astype(str), strict=True))
+    assert "without a header, column 0 is taken for the user" in caplog.text
+    assert "without a header, column 1 is taken for the item" in caplog.text
+    manifest = json.loads((folder / "manifest.json").read_text())
+    assert manifest["columns"] == {"user": "0", "item": "1", "rating": "2"}
+    assert manifest["columns_not_used"] == ["3"]
+    assert manifest["dialect"] == {"sep": "::", "encoding": "latin-1", "header": False}
+    assert manifest["features"]["text"]["items_without"] == 0
+
+
+def test_a_header_of_numbers_is_suspicious(plays: Path) -> None:
+    """Taken for a header, this first row would make ratings of the column called 1 the items."""
+    table = plays.with_name("u.data")
+    table.write_text("0\t5\t1\n" + "".join(f"{user}\t{item}\t1\n" for user in range(5) for item in range(9)))
+    assert "expected `header=False` if it has none" in refused(table, user_col="0", item_col="1")
+    table.write_text("".join(f"u{user}\ti{item}\n" for user in range(5) for item in range(9)))
+    assert "expected `user_col` NAME, or `header=False` if these are no names (found 'u0', 'i0')" in refused(table)
+    table.write_text("user\titem\n" + "".join(f"{user}\t{item}\n" for user in range(5) for item in range(9)))
+    message = refused(table, dialect=Dialect(header=False))
+    assert message == f"{table}: row 1: 'user' and 'item' are names, expected no `header=False`"
+
+
+def test_a_dialect_without_a_text_table_has_no_meaning(plays: Path) -> None:
+    table = plays.with_name("plays.parquet")
+    PLAYS.to_parquet(table)
+    message = refused(table, dialect=Dialect(sep=";"))
+    assert message == "`sep`: no meaning for .parquet, expected a text table such as .csv"
+    items = plays.with_name("items.dat")
+    items.write_text("item;size\n" + "".join(f"{item};{len(item)}\n" for item in ITEMS))
+    prepared(table, f"size={items}", dialect=Dialect(sep=";"))
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "json.gz"])
+def test_json_lines_make_the_same_folder(plays: Path, kind: str) -> None:
+    other = plays.with_name(f"other.{kind}")
+    PLAYS.to_json(other, orient="records", lines=True)
+    folder = prepare_own(other, name="own", data_dir=plays.parent / "else")
+    assert (folder / "own.inter").read_bytes() == (prepared(plays) / "own.inter").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("cells", "expected"),
+    [
+        (["2024-01-31", "2024-01-31T00:00:01"], [1706659200, 1706659201]),
+        (["2024/01/31", "2024-01-31 00:00:00.5+00:00"], [1706659200 * 10**6, 1706659200 * 10**6 + 500_000]),
+        (["1706659200", "-1"], [1706659200, -1]),
+        (["1706659200123456789", "1"], [1706659200123456789, 1]),
+        (["1e3", "2.5"], [1000 * 10**6, 2_500_000]),
+    ],
+)
+def test_times_are_dates_or_numbers(tmp_path: Path, cells: list[str], expected: list[int]) -> None:
+    assert as_times(tmp_path, "time", pa.chunked_array([cells])).tolist() == expected
+
+
+@pytest.mark.parametrize(
+    ("cells", "row"),
+    [
+        (["31.01.2024"], 1),
+        (["01/31/2024"], 1),
+        (["Jan 31, 2024"], 1),
+        (["2024-01-31", "1706659200.5x"], 2),
+        (["1706659200", "2024-01-31"], 2),
+        (["2024-01-31", ""], 2),
+        (["1", "inf"], 2),
+        (["0x10"], 1),
+    ],
+)
+def test_a_time_of_another_form_is_told_which_are_read(tmp_path: Path, cells: list[str], row: int) -> None:
+    with pytest.raises(DataError) as caught:
+        as_times(tmp_path, "time", pa.chunked_array([cells]))
+    forms = "expected a date such as 2024-01-31 or 2024-01-31T12:30:00, or a number such as 1706704200"
+    assert str(caught.value) == f"{tmp_path}: row {row}: time is {cells[row - 1]!r}, {forms}"
 
 
 def test_the_latest_rows_are_held_out(plays: Path) -> None:
