@@ -47,8 +47,8 @@ def prepare_own(
     appearance. `rule` and `seed`: see `recmodels.data.splits.split`. Columns that are not named are found by usual
     names, times only for a `rule` that needs them and for repeats, ratings only for `min_rating`. `features`: texts as
     in `user_features.FORMS`; `encoder`: see `recmodels.prepare.text.encode`. `dialect`: of `table`, if it is text, and
-    of tables of features whose names end alike. Raises DataError or UserError, one line, for a fault in a file or a
-    parameter.
+    of text tables of features, see `Dialect.beside`. Raises DataError or UserError, one line, for a fault in a file or
+    a parameter.
     """
     folder = data_dir / name
     check_free(folder, overwrite)

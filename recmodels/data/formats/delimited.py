@@ -103,8 +103,8 @@ class _Table:
 
         for name, column in columns.items():
             marked = pc.and_(pc.starts_with(column, pattern='"'), pc.ends_with(column, pattern='"'))
-            row = pc.index(marked, True).as_py()
-            if row < 0 or column[row].as_py() == b'"':
+            row = pc.index(pc.and_(marked, pc.greater(pc.binary_length(column), 1)), True).as_py()
+            if row < 0:
                 continue
             found = quotation(self.file.text, self.file.sep, escapes=False)
             if not found.torn and not next(suspects(self.file.text, self.file.sep, self.width, found), None):
@@ -192,6 +192,10 @@ def _check_first_row(path: Path, dialect: Dialect, cells: list[str]) -> None:
     """Raise DataError for one column that looks like several, and for names that look like cells."""
     if len(cells) == 1:
         _check_separator(path, dialect, cells[0], "{}")
+    for cell in cells:
+        if dialect.quote is None and len(cell) > 1 and cell[0] == cell[-1] == '"':
+            expected = "expected `quote` double if the marks enclose it, `quote` none if they are part of it"
+            raise DataError(f"{path}: found {cell!r} in the first row, {expected}")
     if dialect.header is None and are_numbers(cells):
         found = f"the names in its first row are numbers ({', '.join(map(repr, cells[:4]))})"
         raise DataError(f"{path}: {found}, expected `header=False` if it has none, `header=True` if they are names")

@@ -69,9 +69,14 @@ class Dialect:
         return Dialect(sep, self.encoding, self.header, quote)
 
     def beside(self, table: Path, other: Path) -> "Dialect":
-        """Return the dialect of another file, where `table` has this one: the same if their names end alike."""
-        alike = is_text(other) and (ending(other) == ending(table) or not is_text(table))
-        return self if alike else BY_ENDING
+        """Return the dialect of another file, where `table` has this one.
+
+        It is the same if their names end alike; else only encoding and quotation marks are.
+        """
+        if not is_text(other):
+            return BY_ENDING
+        alike = ending(other) == ending(table) or not is_text(table)
+        return self if alike else Dialect(encoding=self.encoding, quote=self.quote)
 
 
 def ending(path: Path) -> str:

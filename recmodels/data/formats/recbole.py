@@ -66,7 +66,11 @@ def _read(folder: Path) -> tuple[Path, IdMaps, NDArray[np.int64]]:
     paths = [part for part in parts if part is not None] or [inter_path(folder)]
     if any(parts) and not all(parts):
         raise DataError(f"{folder}: found {', '.join(p.name for p in paths)}, expected .train, .valid and .test.inter")
-    read = [_pairs(path) for path in paths]
+    try:
+        read = [_pairs(path) for path in paths]
+    except DataError as error:
+        prepare = "; a folder is loaded without parameters, but prepare has them" if "`" in str(error) else ""
+        raise DataError(f"{error}{prepare}") from None
     (users, user_ids), (items, item_ids) = (factorize(np.concatenate(tokens)) for tokens in zip(*read, strict=True))
     labels = np.repeat(np.arange(len(read)) if all(parts) else UNSPLIT, [len(tokens) for tokens, _ in read])
     first = first_rows(users, items)

@@ -59,10 +59,8 @@ def read_text_file(path: Path, dialect: Dialect, limit: int | None = None) -> Te
     if joined := re.search(rb"[\r\n]" + codecs.BOM_UTF8, text):
         line = line_of(text, joined.end())
         raise DataError(f"{path}:{line}: begins with a byte-order mark, expected one file and not several in a row")
-    if dialect.quote == "backslash":  # \N is what databases write for a missing cell
-        edge = rb"\r\n" + re.escape((dialect.sep or "").encode())[:2]
-        text = re.sub(rb"(^|(?<=[" + edge + rb"]))\\N(?=[" + edge + rb"]|$)", b"", text)
-    return _with_one_byte(path, text, (dialect.sep or "").encode())
+    file = _with_one_byte(path, text, (dialect.sep or "").encode())
+    return _without_nulls(file) if dialect.quote == "backslash" else file
 
 
 def line_of(text: bytes, offset: int) -> int:
@@ -103,3 +101,9 @@ def _with_one_byte(path: Path, text: bytes, sep: bytes) -> TextFile:
         if code not in text:
             return TextFile(text.replace(sep, bytes([code])), bytes([code]))
     raise DataError(f"{path}: holds every control character, expected text")
+
+
+def _without_nulls(file: TextFile) -> TextFile:
+    r"""Return the text with empty cells for \N, which databases write for a missing one."""
+    edge = rb"\r\n" + re.escape(file.sep)
+    return TextFile(re.sub(rb"(^|(?<=[" + edge + rb"]))\\N(?=[" + edge + rb"]|$)", b"", file.text), file.sep)

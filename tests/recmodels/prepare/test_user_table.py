@@ -203,6 +203,19 @@ def test_a_dialect_without_a_text_table_has_no_meaning(plays: Path) -> None:
     prepared(table, f"size={items}", dialect=Dialect(sep=";"))
 
 
+def test_encoding_and_marks_hold_for_text_tables_of_other_endings_too(plays: Path) -> None:
+    items = plays.with_name("items.tsv")
+    titles = ['"Café', *(f"word{row}" for row in range(7))]
+    rows = "".join(f"{item}\t{title}\n" for item, title in zip(ITEMS, titles, strict=True))
+    items.write_bytes(f"item\ttitle\n{rows}".encode("latin-1"))
+    table = plays.with_name("ascii.csv")
+    table.write_text("user;item\n" + "".join(f"{user};{item}\n" for user in range(6) for item in ITEMS))
+    assert "items.tsv: row 1: torn quotation" in refused(table, f"text={items}:title", dialect=Dialect(sep=";"))
+    dialect = Dialect(sep=";", quote="none", encoding="latin-1")
+    note = json.loads((prepared(table, f"text={items}:title", dialect=dialect) / "manifest.json").read_text())
+    assert note["features"]["text"]["items_without"] == 0
+
+
 @pytest.mark.parametrize("kind", ["jsonl", "json.gz"])
 def test_json_lines_make_the_same_folder(plays: Path, kind: str) -> None:
     other = plays.with_name(f"other.{kind}")

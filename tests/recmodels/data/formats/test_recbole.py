@@ -120,6 +120,11 @@ def test_rows_of_features_with_nan_are_no_rows(folder: Path, caplog: Any) -> Non
         (HEADER + "u\ti\t1\t1\nu\tj\n", "row 2: found 2 cells, expected 4 as in the header"),
         (HEADER + "u\ti\t1\t1\n", "no row of the 1 is for validation"),
         (HEADER + "u\t\udcff\t1\t1\n", "row 1: item_id:token is b'\\xff', expected text in UTF-8"),
+        (
+            HEADER + '"u"\ti\t1\t1\n',
+            "if they are part of it; a folder is loaded without parameters, but prepare has them",
+        ),
+        (HEADER + "u\ti\t1\t1\n" + HEADER, "row 2: repeats the header, expected one header"),
     ],
 )
 def test_a_fault_is_one_line_that_names_the_file(folder: Path, text: str, message: str) -> None:

@@ -84,6 +84,9 @@ def test_marks_that_may_enclose_a_cell_or_not_are_a_question(tmp_path: Path) -> 
     for quote, cell in (("double", "Heroes"), ("none", '"Heroes"')):
         assert read(tmp_path / "t.txt", text, "search", quote=quote)[156] == (cell,)
     assert len(read(tmp_path / "t.txt", text, "user", "item")) == N
+    text = searches("\t", {3: '"', 157: '"Heroes"', 200: '"'})
+    assert read(tmp_path / "t.txt", text, "search")[156] == ('"Heroes"',)  # as the others enclose nothing
+    assert """found '"a"' in the first row, expected `quote` double""" in refused(tmp_path / "t.txt", '"a"\tb\n1\t2\n')
 
 
 CELLS = ["two\nlines", 'say ""hi"", ok', "\r\n\r\n", "nice\nred,green,blue", ",", '"', "a,b\n,\nc"]
