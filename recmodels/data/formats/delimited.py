@@ -2,6 +2,7 @@
 
 import csv
 import io
+import logging
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -17,6 +18,8 @@ from recmodels.errors import DataError
 
 if TYPE_CHECKING:
     import pyarrow
+
+log = logging.getLogger("mirrortune.data")
 
 BLOCK = 1 << 26  # bytes that are parsed at a time: no row may be longer
 HEAD = 1 << 20  # bytes in which the header is looked for first
@@ -42,6 +45,8 @@ def read_cells(path: Path, dialect: Dialect, names: Sequence[str]) -> dict[str, 
     quotation marks of which nobody knows whether they belong to the text, the header of a second file.
     """
     file = read_text_file(path, dialect)
+    if file.text[-1:] not in (b"\n", b"\r", b""):
+        log.warning("%s: the last row has no line end; if the file was cut off, so may be this row", path)
     found, start, _ = _first_row(path, dialect, file)
     table = _Table(path, dialect, file, len(found), start)
     wanted = [found.index(name) for name in names]
@@ -95,7 +100,7 @@ class _Table:
             )
         except pa.ArrowException as error:
             raise DataError(f"{self.path}: {self._fault(str(error))}") from None
-        return list(table.columns)
+        return [self.file.restored(column) for column in table.columns]
 
     def check_unclear(self, columns: dict[str, "pyarrow.ChunkedArray"]) -> None:
         """Raise DataError for a cell in quotation marks, if all marks of the table could enclose cells."""
@@ -172,7 +177,8 @@ def _first_row(path: Path, dialect: Dialect, file: TextFile) -> tuple[list[str],
     _check_first_row(path, dialect, cells)
     if dialect.header is False:
         return [str(position) for position in range(len(cells))], skipped, behind
-    return [_printable(cell) for cell in cells], behind, behind
+    names = [cell.replace(file.sep.decode(), dialect.sep or "") for cell in cells]
+    return [_printable(name) for name in names], behind, behind
 
 
 def _printable(name: str) -> str:

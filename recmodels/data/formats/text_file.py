@@ -4,12 +4,16 @@ import codecs
 import gzip
 import re
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from recmodels.data.formats.dialect import Dialect
 from recmodels.errors import DataError
 from recmodels.files import reading
+
+if TYPE_CHECKING:
+    import pyarrow
 
 BINARY = {
     b"\x1f\x8b": "a gzip file, expected a name that ends in .gz",
@@ -35,10 +39,22 @@ MARKS = {  # utf-32 first: its mark begins with that of utf-16
 
 @dataclass(frozen=True)
 class TextFile:
-    """The text of a table, UTF-8 without a byte-order mark, and the byte that separates its cells."""
+    """The text of a table, UTF-8 without a byte-order mark, and the byte that separates its cells.
+
+    `written`: the separator in the file, which may be longer.
+    """
 
     text: bytes
     sep: bytes
+    written: bytes
+
+    def restored(self, column: "pyarrow.ChunkedArray") -> "pyarrow.ChunkedArray":
+        """Return a column of binary cells with the separators, which enclosed cells may hold, as they were written."""
+        import pyarrow.compute as pc
+
+        if self.sep == self.written:
+            return column
+        return pc.replace_substring(column, pattern=self.sep, replacement=self.written)
 
 
 def read_text_file(path: Path, dialect: Dialect, limit: int | None = None) -> TextFile:
@@ -91,7 +107,7 @@ def _as_utf8(path: Path, content: bytes, encoding: str, whole: bool) -> bytes:
 def _with_one_byte(path: Path, text: bytes, sep: bytes) -> TextFile:
     """Return the text with a separator of one byte that is nowhere else in it. Raises DataError if it is ambiguous."""
     if len(sep) == 1:
-        return TextFile(text, sep)
+        return TextFile(text, sep, sep)
     overlaps = [sep + sep[size:] for size in range(1, len(sep)) if sep.endswith(sep[:size])]
     if any(overlap in text for overlap in overlaps):  # of :::, either the first or the last colon belongs to a cell
         for line, row in enumerate(text.splitlines(), start=1):
@@ -99,11 +115,11 @@ def _with_one_byte(path: Path, text: bytes, sep: bytes) -> TextFile:
                 raise DataError(f"{path}:{line}: {sep.decode()!r} separates its cells in more than one way")
     for code in (31, 30, 29, 28, *range(1, 9), *range(14, 28)):
         if code not in text:
-            return TextFile(text.replace(sep, bytes([code])), bytes([code]))
+            return TextFile(text.replace(sep, bytes([code])), bytes([code]), sep)
     raise DataError(f"{path}: holds every control character, expected text")
 
 
 def _without_nulls(file: TextFile) -> TextFile:
     r"""Return the text with empty cells for \N, which databases write for a missing one."""
     edge = rb"\r\n" + re.escape(file.sep)
-    return TextFile(re.sub(rb"(^|(?<=[" + edge + rb"]))\\N(?=[" + edge + rb"]|$)", b"", file.text), file.sep)
+    return replace(file, text=re.sub(rb"(^|(?<=[" + edge + rb"]))\\N(?=[" + edge + rb"]|$)", b"", file.text))

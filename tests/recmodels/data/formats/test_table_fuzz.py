@@ -7,7 +7,6 @@ import csv
 import gzip
 import io
 import json
-import logging
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -124,6 +123,9 @@ def by_csv(random: Random, names: list[str], rows: Rows) -> Case:
 
 def by_pandas(random: Random, names: list[str], rows: Rows) -> Case:
     text = pd.DataFrame(rows, columns=names).to_csv(index=False, lineterminator=random.choice(["\n", "\r\n"]))
+    if "::" not in text and random.random() < 0.3:  # as if it had written this separator, also inside of marks
+        longer = [[cell.replace(",", "::") for cell in row] for row in rows]
+        return text_case(random, names, longer, text.replace(",", "::"), "::", True, True)
     return text_case(random, names, rows, text, ",", True, True)
 
 
@@ -184,14 +186,14 @@ def test_a_sound_table_is_read_as_it_was_written(tmp_path: Path, start: int) -> 
         case = written(number)
         found = read(tmp_path, case)
         expected = [row[:2] for row in case.rows]
-        if any(not row[0].strip() for row in case.rows):
-            n_missing = sum(not row[0].strip() for row in case.rows)
-            assert isinstance(found, str), number
-            assert f"({n_missing} have none)" in found or "quotation" in found or "`quote`" in found, (number, found)
+        n_missing = sum(not row[0].strip() for row in case.rows)
+        # Marks that may enclose cells, lines that may be rows, colons that may be a cell's: these are questions.
+        is_question = any(part in found for part in ("`quote`", "more than one way"))
+        if n_missing:
+            assert f"({n_missing} have none)" in found or is_question, (number, found)
         elif isinstance(found, str):
             refused.append((number, found))
-            # Marks that may enclose cells or not, lines that may be rows or not: these are questions to the user.
-            assert "`quote`" in found or "more than one way" in found, (number, found)
+            assert is_question, (number, found)
         else:
             assert found == expected, number
     assert len(refused) < 10, refused
@@ -316,7 +318,6 @@ def test_a_damaged_table_is_read_as_strictly_as_can_be_or_refused(tmp_path: Path
 @pytest.mark.parametrize("start", range(0, TABLES, 250))
 def test_a_prepared_set_has_the_rows_that_were_written(tmp_path: Path, start: int) -> None:
     """The same through `prepare_own`: all distinct pairs are there, and every row is counted."""
-    logging.getLogger("mirrortune").setLevel(logging.ERROR)
     for number in range(start, min(start + 250, TABLES), 10):
         random, case = Random(number), written(number)
         if random.random() < 0.3:

@@ -186,6 +186,15 @@ def test_a_separator_that_separates_in_more_than_one_way(tmp_path: Path) -> None
         tmp_path / "t.dat", "a::b\n1::2\n3:::4\n", sep="::"
     )
     assert read(tmp_path / "t.dat", "a::b::c\n1::::2\n", sep="::") == [("1", "", "2")]
+    text = '"a::b"::c\n"1::2"::3\n'
+    assert read(tmp_path / "t.dat", text, "a::b", "c", sep="::", quote="double") == [("1::2", "3")]
+
+
+def test_a_last_row_without_a_line_end_is_mentioned(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    assert read(tmp_path / "t.csv", "user,item\na,b\nc,d\n")[1] == ("c", "d")
+    assert not caplog.text
+    assert read(tmp_path / "t.csv", "user,item\na,b\nc,d")[1] == ("c", "d")
+    assert "t.csv: the last row has no line end; if the file was cut off, so may be this row" in caplog.text
 
 
 @pytest.mark.parametrize(
