@@ -7,6 +7,7 @@ by a slow twin: csv, pyarrow's Python lists or numpy.load, and a loop over the c
 import csv
 import gzip
 import io
+import json
 import os
 import re
 import warnings
@@ -28,7 +29,7 @@ from recmodels.prepare.user_features import load, parse
 from tests.recmodels.data.test_fuzz import repacked
 
 CASES = int(os.environ.get("MIRRORTUNE_FUZZ", "200"))
-FORMATS = ("csv", "tsv", "csv.gz", "item", "parquet", "npy")
+FORMATS = ("csv", "tsv", "csv.gz", "item", "parquet", "jsonl", "npy")
 MISSING = {"", "nan", "-nan", "na", "<na>", "n/a", "#n/a", "null", "none", "nat", "-", "\\n"}
 
 # Cells that are damaged, missing, infinite, or numbers to some readers.
@@ -88,6 +89,14 @@ def written(path: Path, case: Case, random: Random) -> str:
         parquet.write_table(
             pa.table({"item": case.ids, **{n: typed(c, case, random) for n, c in case.columns.items()}}), path
         )
+        return f"{case.modality}={path}:{','.join(case.columns)}"
+    if case.format == "jsonl":
+        rows = [{"item": name} for name in case.ids]
+        for name, cells in case.columns.items():
+            for row, cell in zip(rows, typed(cells, case, random).to_pylist(), strict=True):
+                if cell is not None or random.random() < 0.5:  # an absent key is a missing value too
+                    row[name] = cell
+        path.write_text("\n".join(map(json.dumps, rows)))
         return f"{case.modality}={path}:{','.join(case.columns)}"
     mark = random.choice(["", "NA", "nan", "null"])
     join, brackets = random.choice([" ", ", ", ";", "|", "\n "]), random.choice(["", "[]", "()"])
@@ -168,6 +177,10 @@ def reread(path: Path, case: Case) -> Case | None:
                 table = parquet.ParquetFile(file).read().to_pydict()
             columns = {name: [cell_of(cell) for cell in table[name]] for name in case.columns}
             return replace(case, ids=list(map(str, table["item"])), columns=columns)
+        if case.format == "jsonl":
+            rows = [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line.strip()]
+            columns = {name: [cell_of(row.get(name)) for row in rows] for name in case.columns}
+            return replace(case, ids=[str(row["item"]) for row in rows], columns=columns)
         content = gzip.decompress(path.read_bytes()) if case.format.endswith("gz") else path.read_bytes()
         quoting = csv.QUOTE_NONE if case.format == "item" else csv.QUOTE_MINIMAL
         delimiter = "," if case.format.startswith("csv") else "\t"
