@@ -62,12 +62,14 @@ def looks_like_a_vector(cell: str, n_numbers: int) -> bool:
 
 
 def reads_as_words(cell: str) -> bool:
-    """Return whether a text has a letter outside of numbers, and is not numbers for the greater part.
+    """Return whether a text is words with at most three numbers for each, such as `Rocky 2 (1979)`, and with at most
+    one if none has two letters, as in `A 1`.
 
     A date, a telephone number and `1:0.5 7:0.2` are neither numbers nor words."""
     tokens = TOKEN.findall(cell[:BEGINNING])
     words = [token for token in tokens if not NUMBER.fullmatch(token)]
-    return 2 * len(words) >= len(tokens) and any(letter.isalpha() for word in words for letter in POWER.sub("", word))
+    n_letters = max((sum(map(str.isalpha, POWER.sub("", word))) for word in words), default=0)
+    return n_letters > 0 and len(tokens) <= (4 if n_letters > 1 else 2) * len(words)
 
 
 def _parsed(body: str, separator: str | None) -> list[float] | None:

@@ -21,8 +21,6 @@ from recmodels.files import reading
 if TYPE_CHECKING:
     import pyarrow
 
-EXACT = 2**53  # beyond it a float is no longer a certain integer
-
 
 def column_names(path: Path, dialect: Dialect = BY_ENDING) -> list[str]:
     """Read the names of a table's columns. Raises DataError for a file that is no table, or with a name twice.
@@ -169,11 +167,13 @@ def _as_string(path: Path, name: str, column: Any, expected: str = "UTF-8") -> A
 def _whole(path: Path, name: str, values: NDArray[np.floating[Any]]) -> "pyarrow.Array":
     import pyarrow as pa
 
+    digits = np.finfo(values.dtype).nmant + 1  # beyond 2**digits a float is no longer a certain integer
+    values = values.astype(np.float64)
     missing = np.isnan(values)
-    fractions = ~missing & ~((np.floor(values) == values) & (np.abs(values) < EXACT))
+    fractions = ~missing & ~((np.floor(values) == values) & (np.abs(values) < 2**digits))
     if fractions.any():
         row = int(fractions.argmax())
-        expected = "expected text or a whole number (below 2**53, as floats are not exact beyond)"
+        expected = f"expected text or a whole number (below 2**{digits}, as these floats are not exact beyond)"
         raise DataError(f"{path}: row {row + 1}: {name} is {values[row]}, {expected}")
     return pa.array(np.where(missing, 0, values).astype(np.int64), mask=missing)
 

@@ -164,11 +164,16 @@ def test_words_of_another_modality_than_text_are_encoded_if_asked_for(place: Pat
 
 def test_titles_in_digits_stay_words_and_are_counted(place: Path, caplog: Any) -> None:
     caplog.set_level(logging.INFO, "mirrortune.prepare")
-    titles = ["1984", "4 5 6", *TITLES[2:]]
+    titles = ["1984", "4 5 6", "Rocky 2 (1979)", *TITLES[3:]]
     matrix, note = loaded(f"text={write(place / 't.csv', {'title': titles})}:title")
     assert matrix[0] @ matrix[2] < 0.1
     assert note["encoder"].startswith("TF-IDF")
     assert "title holds words; 2 of its cells are in digits" in caplog.text
+
+
+def test_titles_with_more_numbers_than_words_are_words(place: Path) -> None:
+    titles = [f"Rocky {row} (19{row + 76})" for row in range(len(TITLES))]
+    assert loaded(f"text={write(place / 't.csv', {'title': titles})}:title")[1]["encoder"].startswith("TF-IDF")
 
 
 @pytest.mark.parametrize("ending", ["csv", "parquet"])

@@ -118,7 +118,7 @@ def test_enclosed_line_ends_separators_and_marks_are_text(tmp_path: Path) -> Non
         ("1,2,2024-01-31\n3,4,2024-02-01\n", "the names in its first row are numbers ('1', '2', '2024-01-31')"),
         ('"1","1"\n"3","4"\n', "expected `header=False` if it has none, `header=True` if they are names"),
         (b"PK\x03\x04\x14", ": is a zip or Excel file, expected a text table"),
-        (gzip.compress(b"user,item\n"), ": is a gzip file, expected a name that ends in .gz"),
+        (gzip.compress(b"user,item\n", mtime=0), ": is a gzip file, expected a name that ends in .gz"),
         (
             "user,item\nZo\xeb,b\n".encode("latin-1"),
             r": row 1: user is b'Zo\xeb', expected text in UTF-8 (`encoding`?)",
@@ -292,6 +292,8 @@ def test_ids_of_any_writer_of_parquet(tmp_path: Path, column: pa.Array, expected
         (pa.array(["a", None], pa.string_view()), "row 2: id is missing"),
         (pa.array([b"a", b"\xff"]), r"row 2: id is b'\xff', expected text in UTF-8"),
         (pa.array([1e17]), "row 1: id is 1e+17, expected text or a whole number (below 2**53"),
+        (pa.array([2.0**24], pa.float32()), "row 1: id is 16777216.0, expected text or a whole number (below 2**24"),
+        (pa.array([np.float16(2048)]), "row 1: id is 2048.0, expected text or a whole number (below 2**11"),
         (pa.array([True]), "'id' is a column of bool, expected ids that are text or whole numbers"),
         (pa.array([1], pa.date32()), "'id' is a column of date32[day], expected ids that are text or whole numbers"),
         (pa.array([[1]]), "'id' is a column of list<element: int64>, expected ids that are text or whole numbers"),
