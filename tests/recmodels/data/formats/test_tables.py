@@ -272,7 +272,10 @@ IDS: list[tuple[Any, list[str]]] = [
 
 def stored(path: Path, column: pa.Array) -> pa.ChunkedArray:
     """Write a column to Parquet and read it as tables are read."""
-    parquet.write_table(pa.table({"id": column}), path)
+    try:
+        parquet.write_table(pa.table({"id": column}), path)
+    except pa.ArrowNotImplementedError:
+        pytest.skip(f"pyarrow {pa.__version__} writes no {column.type}")
     return read_columns(path, ["id"])["id"]
 
 
@@ -302,8 +305,9 @@ def test_ids_of_any_writer_of_parquet(tmp_path: Path, column: pa.Array, expected
 )
 def test_ids_of_parquet_that_are_none(tmp_path: Path, column: pa.Array, message: str) -> None:
     path = tmp_path / "t.parquet"
+    found = stored(path, column)
     with pytest.raises(DataError) as caught:
-        as_ids(path, "id", stored(path, column))
+        as_ids(path, "id", found)
     assert f"{path}: {message}" in str(caught.value)
 
 
