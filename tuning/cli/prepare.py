@@ -149,7 +149,7 @@ def parser() -> Parser:
     group.add_argument("--name", metavar="NAME", help="of the new data set")
     group.add_argument("--user-col", metavar="COLUMN", help="(default: found by usual names, as the next three)")
     group.add_argument("--item-col", metavar="COLUMN", help="ids may be any text")
-    group.add_argument("--time-col", metavar="COLUMN", help="for --split leave-last-out and time")
+    group.add_argument("--time-col", metavar="COLUMN", help="for --split leave-last-out and time, and repeated rows")
     group.add_argument("--rating-col", metavar="COLUMN", help="for --min-rating")
     group.add_argument("--min-rating", metavar="X", type=float, help="leave lower rated rows out")
     group.add_argument(
@@ -158,8 +158,12 @@ def parser() -> Parser:
     group.add_argument("--encoding", metavar="NAME", help="of the table, such as latin-1 (utf-8)")
     header = "whether the first row has names; without, columns are 0, 1, ..."
     group.add_argument("--header", action=argparse.BooleanOptionalAction, help=header)
-    quote = 'meaning of " in a table: two stand for one, \\" stands for one, it is text (double in .csv and .tsv)'
-    group.add_argument("--quote", metavar="RULE", choices=QUOTES, help=f"{', '.join(QUOTES)}: {quote}")
+    quote = (
+        'meaning of ": double (encloses cells, two inside stand for one; .csv and .tsv), backslash (the same, and \\" '
+    )
+    group.add_argument(
+        "--quote", metavar="RULE", choices=QUOTES, help=f"{quote}stands for one), none (text; other files)"
+    )
     group.add_argument("--features", metavar="MODALITY=FILE", action="append", help=FEATURES)
     group.add_argument("--feature-ids", metavar="FILE", help="the item ids of each .npy that is given without")
     return parser

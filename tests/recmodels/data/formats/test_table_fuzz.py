@@ -215,6 +215,28 @@ def torn(case: Case, random: Random) -> tuple[bytes, str]:
     return "".join(lines).encode(), "".join(lines)
 
 
+@pytest.mark.parametrize("start", range(0, TABLES, 50))
+def test_two_torn_quotations_in_a_larger_table_are_refused(tmp_path: Path, start: int) -> None:
+    """The second closes the first; all that lies between would be lost, of users in order or not, or of items."""
+    for number in range(start, start + 50):
+        random = Random(number)
+        n, n_users = random.choice([60, 480, 1000]), random.choice([20, 60])
+        users = [f"u{row * n_users // n}" if number % 2 else f"u{random.randrange(n_users)}" for row in range(n)]
+        items = [f"i{random.randrange(50)}" for _ in range(n)]
+        if random.random() < 0.4:
+            users, items = [str(row) for row in range(n)], [f"red shoe {row}" for row in range(n)]
+        more = [[random.choice([str(row % 5), f"w{row}", "good shoe"]) for row in range(n)] for _ in range(number % 3)]
+        rows = list(map(list, zip(users, items, *more, strict=True)))
+        (first, second), column = sorted(random.sample(range(n), 2)), random.randrange(len(rows[0]))
+        rows[first][column] = f'"{rows[first][column]}'
+        rows[second][column] = random.choice(['"', f'{rows[second][column]}"'])
+        names = NAMES[: len(rows[0])]
+        content = "".join(",".join(row) + "\n" for row in [names, *rows]).encode()
+        found = read(tmp_path, Case(names, rows, ".csv", content))
+        assert isinstance(found, str), number
+        assert f": row {first + 1}: torn quotation at " in found, (number, found)
+
+
 def unquoted(rows: Rows) -> Rows:
     return [[cell.replace('"', "") for cell in row] for row in rows]
 
