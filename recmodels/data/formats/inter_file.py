@@ -24,8 +24,8 @@ def parse_inter(path: Path, raw: bytes) -> NDArray[np.int64]:
     """Parse the columns userID, itemID and x_label of the file's bytes `raw`: (n, 3), n >= 1, in file order.
 
     UTF-8 with or without a byte-order mark, any line ends; empty lines are skipped. `path` serves the messages only.
-    Raises DataError for a missing column, a field that is no integer, an id below 0 or absurdly large, a label other
-    than 0, 1 and 2, a repeated pair of user and item, a file without interactions.
+    Raises DataError for a missing column, a line of another number of fields, a field that is no integer, an id below 0
+    or absurdly large, a label other than 0, 1 and 2, a repeated pair of user and item, a file without interactions.
     """
     text = raw.decode("utf-8-sig", errors="replace")  # the three columns are ASCII; others may hold anything
     if not text.strip():
@@ -40,6 +40,10 @@ def parse_inter(path: Path, raw: bytes) -> NDArray[np.int64]:
         raise DataError(f"{path}: found a header line and no interactions")
     first_fault = partial(_first_non_integer, path, text, columns)
     table = read_integers(path, stream, first_fault, delimiter="\t", usecols=columns)
+    for line_number, line in enumerate(io.StringIO(text, newline=None), start=1):
+        n_fields = line.count("\t") + 1
+        if n_fields != len(names) and line != "\n":  # its columns may be shifted
+            raise DataError(f"{path}:{line_number}: found {n_fields} fields, expected {len(names)} as in the header")
     _check_values(path, table, partial(_line, text))
     check_repeats(path, table, partial(_line, text))
     return table

@@ -96,6 +96,7 @@ FAULTS = {
         ["2\t1\t0\t0\n", "1\t1\t0\t2\n", "0\t0\t0\t0\n"],
         ":8: user 1 and item 1 were on line 4 already, expected each pair once over all splits",
     ),
+    "shifted columns": (HEADER, ["2\t1\t\t0\t1\n"], ":7: found 5 fields, expected 4 as in the header"),
     "missing column": (
         "userID\titemID\trating\tlabel\n",
         [],
