@@ -108,17 +108,23 @@ class Scheduler(Part):
     """one trial in so many goes on at each rung of asha and hyperband"""
 
 
+def _placeable(gpus: float) -> float:
+    if gpus != round(gpus) and not 1e-4 <= gpus < 1:  # Ray counts in steps of 1e-4
+        raise ValueError("expected a share of one GPU, at least 0.0001, or a whole number of GPUs")
+    return gpus
+
+
 class Resources(Part):
     """The share of the machine that one trial gets. None: derived from the machine."""
 
     cpus_per_trial: Annotated[int, Field(ge=1)] | None = None
     """cores, and threads, of a trial"""
-    gpus_per_trial: Annotated[float, Field(ge=0)] | None = None
-    """GPUs of a trial, such as 0.25; 1 by default if there is one"""
+    gpus_per_trial: Annotated[float, Field(ge=0), AfterValidator(_placeable)] | None = None
+    """GPUs of a trial: a whole number, or a share of one such as 0.25; 1 by default if there is one"""
     max_concurrent: Annotated[int, Field(ge=1)] | None = None
     """most trials at a time"""
     ray_address: str | None = None
-    """address of a running Ray cluster, or auto"""
+    """Ray cluster to join: HOST:PORT of its head, or auto; local: none; RAY_ADDRESS by default"""
 
 
 class Tracking(Part):
