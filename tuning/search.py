@@ -13,6 +13,7 @@ from recmodels.errors import UserError
 from recmodels.evaluation import evaluate, popularity_scores
 from recmodels.training.checkpoint import load_weights
 from tuning.execution.observer import Observer
+from tuning.execution.ray_tune.placement import TrialResources
 from tuning.execution.ray_tune.settings import prepare
 from tuning.execution.trial import build
 from tuning.export.mmrec import check_mmrec
@@ -91,28 +92,27 @@ class Search:
 
     def run(self) -> Outcome:
         """Search until the budget ends or the user interrupts; the best so far is exported in either case."""
-        prepare(self.spec.resources.ray_address)
-        from tuning.execution.ray_tune.cluster import cluster  # imports ray, which reads those settings
+        address = prepare(self.spec.resources.ray_address)
+        from tuning.execution.ray_tune.cluster import cluster  # imports ray, which reads what `prepare` sets
 
         with self.folder.locked():
-            self.folder.write_spec(self.spec)
             if self.folder.environment() and not remaining(self.spec, self.folder):
+                self.folder.write_spec(self.spec)
                 return self._finish(interrupted=False)  # at most the tracking store is behind
-            with cluster(self.spec.resources.ray_address):
+            with cluster(address, self.spec, self.observer.say) as resources:
+                self.folder.write_spec(self.spec)  # not before Ray runs: a search that cannot run leaves nothing
                 try:
-                    complete = self._explore()
+                    complete = self._explore(resources)
                 except BaseException:  # a second Ctrl-C, or Ray itself failed: a resume goes on
                     if self.tracker:
                         self.tracker.close(interrupted=True, timeout=5)
                     raise
                 return self._finish(interrupted=not complete)
 
-    def _explore(self) -> bool:
-        from tuning.execution.ray_tune.cluster import trial_resources
+    def _explore(self, resources: TrialResources) -> bool:
         from tuning.execution.ray_tune.tuner import run_trials
         from tuning.proposals.study import Study
 
-        resources = trial_resources(self.spec)
         before = self.folder.environment()
         if self.folder.popularity() is None:
             self.folder.write_popularity(popularity_scores(self.data, self.spec.training.cutoffs))

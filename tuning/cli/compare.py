@@ -1,6 +1,7 @@
 """Compare strategies from the command line: --compare, and --resume of a comparison."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -46,8 +47,8 @@ def resume(folder: Path, given: Given, argv: Sequence[str], console: Console) ->
 def compare(comparison: Comparison, argv: Sequence[str], console: Console) -> int:
     """Run the remaining searches of a comparison and print its result; return the exit code."""
     first = comparison.searches[0]
-    prepare(first.resources.ray_address)
-    from tuning.execution.ray_tune.cluster import cluster  # imports ray, which reads settings that `prepare` makes
+    address = prepare(first.resources.ray_address)
+    from tuning.execution.ray_tune.cluster import cluster  # imports ray, which reads what `prepare` sets
 
     data = load_data(first.dataset, dict(first))
     say(console, f"{data}\ncomparison {comparison.name}")
@@ -57,7 +58,7 @@ def compare(comparison: Comparison, argv: Sequence[str], console: Console) -> in
         return not run_search(spec, data, argv, console).interrupted
 
     try:
-        with cluster(first.resources.ray_address):
+        with cluster(address, first, partial(say, console)):
             complete = run_comparison(comparison, run)
     except KeyboardInterrupt:
         complete = False

@@ -13,7 +13,7 @@ ray/                Ray's scratch, removed when the search ends
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -155,8 +155,12 @@ class SearchFolder:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Keep other processes from running the search. UserError if one of them runs it."""
+        """Keep other processes from running the search. UserError if one of them runs it.
+
+        A search that has not begun by the end leaves no folder.
+        """
         lock = FileLock(self.path / ".lock")
+        made = [folder for folder in (self.path, self.path.parent) if not folder.exists()]
         try:
             lock.acquire(timeout=0)
         except Timeout:
@@ -166,6 +170,11 @@ class SearchFolder:
         try:
             yield
         finally:
+            if not self.exists():
+                (self.path / ".lock").unlink(missing_ok=True)
+                for folder in made:
+                    with suppress(OSError):  # somebody else has put something there
+                        folder.rmdir()
             lock.release()
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from ray.tune.search import Searcher
 
-from tuning.execution.ray_tune.cluster import TrialResources
+from tuning.execution.ray_tune.placement import TrialResources
 from tuning.proposals import Queue
 from tuning.records import SearchFolder
 

@@ -14,10 +14,11 @@ from ray.tune.experiment import Trial
 from recmodels.data.dataset import RecDataset
 from tuning.execution.observer import Observer
 from tuning.execution.ray_tune.budget import OutOfBudget
-from tuning.execution.ray_tune.cluster import TrialResources
+from tuning.execution.ray_tune.placement import TrialResources
 from tuning.execution.ray_tune.pruning import Pruning, scheduler
 from tuning.execution.ray_tune.recorder import Recorder
 from tuning.execution.ray_tune.searcher import PlanSearcher
+from tuning.execution.ray_tune.waiting import Waiting
 from tuning.execution.trial import run_trial
 from tuning.proposals import make_queue, remaining
 from tuning.proposals.study import Study
@@ -44,6 +45,9 @@ def run_trials(
         {"cpu": resources.cpus, "gpu": resources.gpus},
     )
     recorder, budget = Recorder(spec, folder, study, pruning, observer), OutOfBudget(spec, folder)
+    callbacks: list[tune.Callback] = [recorder]
+    if resources.grows:
+        callbacks.append(Waiting(resources, observer.say))
     tuner = Tuner(
         trainable,
         tune_config=TuneConfig(
@@ -60,7 +64,7 @@ def run_trials(
         run_config=RunConfig(
             name="run",
             storage_path=str(folder.scratch.resolve()),
-            callbacks=[recorder],
+            callbacks=callbacks,
             stop=budget,
             verbose=0,
             failure_config=FailureConfig(max_failures=0),
