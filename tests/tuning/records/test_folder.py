@@ -145,3 +145,17 @@ def test_the_lock_opens_when_its_holder_fails(tmp_path: Path) -> None:
         raise ZeroDivisionError
     with SearchFolder(tmp_path).locked():
         pass
+
+
+def test_a_search_that_never_began_leaves_no_folder_but_those_that_were_there(tmp_path: Path) -> None:
+    with SearchFolder(tmp_path / "searches" / "s").locked():
+        pass
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "searches").mkdir()
+    with SearchFolder(tmp_path / "searches" / "s").locked():
+        (tmp_path / "searches" / "s" / "notes.txt").touch()
+    assert [path.name for path in tmp_path.rglob("*")] == ["searches", "s", "notes.txt"]
+    begun = made_folder(tmp_path, name="begun")
+    with begun.locked():
+        pass
+    assert begun.exists()

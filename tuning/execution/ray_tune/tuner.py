@@ -18,6 +18,7 @@ from tuning.execution.ray_tune.placement import TrialResources
 from tuning.execution.ray_tune.pruning import Pruning, scheduler
 from tuning.execution.ray_tune.recorder import Recorder
 from tuning.execution.ray_tune.searcher import PlanSearcher
+from tuning.execution.ray_tune.trainable import saved_before_the_next
 from tuning.execution.ray_tune.waiting import Waiting
 from tuning.execution.trial import run_trial
 from tuning.proposals import make_queue, remaining
@@ -41,7 +42,7 @@ def run_trials(
     pruning = Pruning(scheduler(spec), spec.training.max_epochs)
     pruning.remember([folder.trial(name) for name, record in folder.ledger().items() if record.role != "baseline"])
     trainable = tune.with_resources(
-        tune.with_parameters(_ray_trial, data=data, spec=spec, folder=folder),
+        saved_before_the_next(tune.with_parameters(_ray_trial, data=data, spec=spec, folder=folder)),
         {"cpu": resources.cpus, "gpu": resources.gpus},
     )
     recorder, budget = Recorder(spec, folder, study, pruning, observer), OutOfBudget(spec, folder)
