@@ -90,7 +90,7 @@ def largest(nodes: Sequence[Node], single: str = "the only node") -> str:
         return f"{single} has {count(nodes[0].cpus, 'CPU')} and {count(nodes[0].gpus, 'GPU')}"
     best = {(node.cpus, node.gpus) for node in nodes if not any(_beats(other, node) for other in nodes)}
     kinds = " or ".join(f"{count(cpus, 'CPU')} and {count(gpus, 'GPU')}" for cpus, gpus in sorted(best))
-    return f"the largest of {len(nodes)} nodes have {kinds}"
+    return f"the largest of {len(nodes)} nodes {'has' if len(best) == 1 else 'have'} {kinds}"
 
 
 def _beats(one: Node, other: Node) -> bool:
