@@ -8,7 +8,7 @@ import torch
 
 from recmodels.data import BatchSampler, RecDataset
 from recmodels.training.batch_loss import BadStep, BatchLoss, without_side_effects
-from recmodels.training.loop import TrainingState
+from recmodels.training.loop import TrainingState, batches_on
 from recmodels.training.strategies.base import restoring
 
 
@@ -25,14 +25,13 @@ def sharpness(
     model, strategy = state.model, state.strategy
     if not model.trains:
         return {}
-    device = next(model.parameters()).device
     sampler = BatchSampler(data, batch_size, negatives=model.needs_negatives)
     with strategy.evaluation_weights(), without_side_effects(model):
         torch.manual_seed(0)
         model.train()
-        batches = islice(sampler.epoch(np.random.default_rng(0)), n_batches)
+        batches = islice(batches_on(model.device, sampler, np.random.default_rng(0)), n_batches)
         try:
-            measured = [_rise(BatchLoss(model, torch.from_numpy(rows).to(device)), rho) for rows in batches]
+            measured = [_rise(BatchLoss(model, rows), rho) for rows in batches]
         except BadStep:
             return {}
         finally:

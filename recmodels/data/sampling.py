@@ -31,10 +31,14 @@ class BatchSampler:
 
         Everything is drawn from `rng` in this call, before the first batch.
         """
+        rows = self.rows(rng)
+        return (rows[:, start : start + self.batch_size] for start in range(0, rows.shape[1], self.batch_size))
+
+    def rows(self, rng: np.random.Generator) -> NDArray[np.int64]:
+        """Draw an epoch from `rng`: the batches side by side, (3, n) or (2, n)."""
         order = rng.permutation(len(self.users))
         drawn = [self.negatives.draw(rng)] if self.negatives else []
-        rows = np.stack([self.users, self.items, *drawn])[:, order]
-        return (rows[:, start : start + self.batch_size] for start in range(0, len(order), self.batch_size))
+        return np.stack([self.users, self.items, *drawn])[:, order]
 
 
 class NegativeSampler:

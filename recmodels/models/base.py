@@ -1,8 +1,10 @@
 """The contract of a model: a loss of a batch, and two matrices whose inner products are the scores."""
 
 from abc import ABC, abstractmethod
+from itertools import chain
 from typing import Any, ClassVar, Literal
 
+import torch
 from torch import Tensor, nn
 
 from recmodels.data.dataset import RecDataset
@@ -32,6 +34,11 @@ class Recommender(nn.Module, ABC):
         super().__init__()
         check_values(type(self), chosen)
         self.n_users, self.n_items = data.n_users, data.n_items
+
+    @property
+    def device(self) -> torch.device:
+        """The device that the model is on."""
+        return next(chain(self.parameters(), self.buffers()), torch.empty(0)).device
 
     @abstractmethod
     def loss(self, batch: Tensor) -> dict[str, Tensor]:

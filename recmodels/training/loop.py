@@ -50,26 +50,33 @@ class TrainingState:
     epoch: int = 0
 
     def state_dict(self) -> dict[str, Any]:
-        """Return all of it, with torch's generators: a restored run goes on as if it had not been interrupted."""
+        """Return all of it, with torch's generators of the CPU and of the model's device.
+
+        On the CPU a restored run goes on as if it had not been interrupted, bit for bit. On a GPU, which adds in no
+        fixed order, it sees the same batches and draws, and its numbers differ by rounding.
+        """
+        device = self.model.device
         return {
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "strategy": self.strategy.state_dict(),
             "rng": self.rng.bit_generator.state,
             "torch_rng": torch.get_rng_state(),
-            "cuda_rng": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+            # The device in use alone: asking for another card's generator would take memory there.
+            "cuda_rng": [torch.cuda.get_rng_state(device)] if device.type == "cuda" else [],
             "epoch": self.epoch,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Restore the state that `state_dict` returned."""
+        """Restore the state that `state_dict` returned, on this or another device; a GPU's draws have no use on a
+        CPU."""
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.strategy.load_state_dict(state["strategy"])
         self.rng.bit_generator.state = state["rng"]
         torch.set_rng_state(state["torch_rng"])
-        if state["cuda_rng"] and torch.cuda.is_available():
-            torch.cuda.set_rng_state_all(state["cuda_rng"])
+        if state["cuda_rng"] and self.model.device.type == "cuda":
+            torch.cuda.set_rng_state(state["cuda_rng"][0], self.model.device)  # older files hold one of each card
         self.epoch = state["epoch"]
 
 
@@ -96,10 +103,10 @@ def train(
     2 True True
     """
     sampler = BatchSampler(data, batch_size, negatives=state.model.needs_negatives)
-    weight = next(state.model.parameters(), None)
-    while state.epoch < (max_epochs if weight is not None else 1):
+    trains = next(state.model.parameters(), None) is not None
+    while state.epoch < (max_epochs if trains else 1):
         start, before = time.perf_counter(), replace(state.strategy.counts)
-        loss, terms = _train_epoch(state, sampler, weight.device) if weight is not None else (0.0, {})
+        loss, terms = _train_epoch(state, sampler) if trains else (0.0, {})
         trained = time.perf_counter()
         state.model.eval()
         with state.strategy.evaluation_weights(), torch.no_grad():
@@ -110,22 +117,28 @@ def train(
         yield EpochReport(state.epoch, loss, terms, valid, trained - start, evaluated - trained, counts)
 
 
-def _train_epoch(state: TrainingState, sampler: BatchSampler, device: torch.device) -> tuple[float, dict[str, float]]:
+def batches_on(device: torch.device, sampler: BatchSampler, rng: np.random.Generator) -> Iterator[Tensor]:
+    """Yield the sampler's batches of an epoch on a device; all are drawn, and uploaded at once, in this call."""
+    rows = torch.from_numpy(sampler.rows(rng)).to(device)
+    return (rows[:, start : start + sampler.batch_size] for start in range(0, rows.shape[1], sampler.batch_size))
+
+
+def _train_epoch(state: TrainingState, sampler: BatchSampler) -> tuple[float, dict[str, float]]:
     """Return the means over the epoch's batches of the loss and of its named terms."""
-    epoch, strategy = state.epoch, state.strategy
+    epoch, strategy, device = state.epoch, state.strategy, state.model.device
 
     def batches(rng: np.random.Generator) -> Iterator[BatchLoss]:
         while True:
-            yield from (strategy.loss(torch.from_numpy(rows).to(device)) for rows in sampler.epoch(rng))
+            yield from map(strategy.loss, batches_on(device, sampler, rng))
 
     state.model.train()
     state.model.new_epoch()
     strategy.new_epoch(epoch, batches)
     losses: list[float] = []
     sums: dict[str, Tensor] = {}
-    for batch_index, rows in enumerate(sampler.epoch(state.rng)):
+    for batch_index, rows in enumerate(batches_on(device, sampler, state.rng)):
         step = epoch * len(sampler) + batch_index
-        loss = strategy.loss(torch.from_numpy(rows).to(device), epoch=epoch, batch_index=batch_index, step=step)
+        loss = strategy.loss(rows, epoch=epoch, batch_index=batch_index, step=step)
         strategy.step(loss, state.optimizer)
         if loss.value is not None:
             losses.append(loss.value)
