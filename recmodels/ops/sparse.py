@@ -30,7 +30,9 @@ class Csr(NamedTuple):
     def tensor(self, n_columns: int) -> Tensor:
         """Return torch's own form of the matrix."""
         size = (len(self.indptr) - 1, n_columns)
-        return torch.sparse_csr_tensor(*self, size=size, check_invariants=False)
+        # cuSPARSE takes the values' address; a gradient that was expanded from one number would be read past its end.
+        values = self.values.contiguous()
+        return torch.sparse_csr_tensor(self.indptr, self.indices, values, size=size, check_invariants=False)
 
     def times(self, dense: Tensor) -> Tensor:
         """Return the product with (m, D), without a gradient."""
