@@ -2,6 +2,7 @@
 of Micro-video, ACM MM 2019."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -90,8 +91,10 @@ class Branch(nn.Module):
         self.graph = graph
         for name in ("unit_users", "unit_items", "around_users", "around_items"):
             self.register_buffer(name, None, persistent=False)
-        self._prepare()
-        self.register_load_state_dict_post_hook(lambda *_: self._prepare())
+        if self.projection is None:
+            self.unit_items = unit_rows(self.features.table)
+            self.around_users = graph.to_users(self.unit_items)
+        self._prepare_users()
 
     def forward(self, ids: Sequence[Tensor], users: Tensor | None, items: Tensor | None) -> tuple[Tensor, Tensor]:
         """Return the given rows (None: all) of users (U, D) and items (I, D) at the last layer."""
@@ -122,13 +125,17 @@ class Branch(nn.Module):
         return self.last(around @ self.last.convolve, own, ids)
 
     @torch.no_grad()
-    def _prepare(self) -> None:
+    def _prepare_users(self) -> None:
         if not self.preference.requires_grad:
             self.unit_users = unit_rows(self.preference)
             self.around_items = self.graph.to_items(self.unit_users)
-        if self.projection is None:
-            self.unit_items = unit_rows(self.features.table)
-            self.around_users = self.graph.to_users(self.unit_items)
+
+    def _load_from_state_dict(self, *parts: Any) -> None:
+        before = self.preference.detach().clone()
+        super()._load_from_state_dict(*parts)
+        # Not for the same preferences: computed again, on a GPU, the same sums would differ in their last digits.
+        if not torch.equal(before, self.preference):
+            self._prepare_users()
 
 
 class Layer(nn.Module):
