@@ -1,6 +1,7 @@
 """Gradients at perturbed weights: which weights are perturbed and how far, and how they are restored."""
 
 import math
+import operator
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -85,7 +86,7 @@ class Perturbed(Oracle):
 
     def epsilon(self, parameters: list[nn.Parameter], gradients: list[Tensor], loss: BatchLoss) -> Perturbation:
         """Return the perturbation of the parameters whose first gradients are given."""
-        return along(gradients, self.rho)
+        return along(gradients, self.rho, gradient_length(gradients, loss))
 
     def combine(self, loss: BatchLoss, first: FirstGradient) -> None:
         """Turn the second gradient, in place, into the direction of the two."""
@@ -127,6 +128,14 @@ def along(directions: list[Tensor], rho: float, length: float | None = None) -> 
     finite."""
     length = norm(directions) if length is None else length
     return None if length <= 1e-30 or not math.isfinite(length) else (directions, rho / (length + TINY))
+
+
+def gradient_length(gradients: list[Tensor], loss: BatchLoss) -> float:
+    """Return `norm`, which the loss has read already if the gradients are all of its own: to read is to wait for a
+    GPU."""
+    own = [gradient for _, gradient in loss.gradients()]
+    is_whole = len(own) == len(gradients) and all(map(operator.is_, own, gradients))
+    return loss.gradient_norm if is_whole else norm(gradients)
 
 
 def norm(tensors: list[Tensor]) -> float:

@@ -10,7 +10,15 @@ from torch import Tensor, nn
 from recmodels.models.base import Recommender
 from recmodels.signatures import NotNegative, Share
 from recmodels.training.batch_loss import BatchLoss
-from recmodels.training.strategies.perturbed import FirstGradient, Perturbation, Scoped, along, blend, norm
+from recmodels.training.strategies.perturbed import (
+    FirstGradient,
+    Perturbation,
+    Scoped,
+    along,
+    blend,
+    gradient_length,
+    norm,
+)
 
 
 @dataclass(kw_only=True, eq=False)
@@ -26,7 +34,7 @@ class SAM(Scoped):
 
     def epsilon(self, parameters: list[nn.Parameter], gradients: list[Tensor], loss: BatchLoss) -> Perturbation:
         rho = self.rho * (norm([each.detach() for each in parameters]) if self.rho_mode == "relative" else 1.0)
-        return along(gradients, rho)
+        return along(gradients, rho, gradient_length(gradients, loss))
 
 
 @dataclass(kw_only=True, eq=False)

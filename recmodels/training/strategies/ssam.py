@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from recmodels.models.base import Recommender
 from recmodels.signatures import Count, CountFromOne, Share
 from recmodels.training.batch_loss import BadStep, Batches, BatchLoss, without_side_effects
-from recmodels.training.strategies.perturbed import Perturbation, Scoped, along, norm
+from recmodels.training.strategies.perturbed import Perturbation, Scoped, along, gradient_length
 
 Score = Literal["gradient", "weight", "random"]
 
@@ -48,7 +48,7 @@ class SparseSAM(Scoped):
         return not super().neutral and 0 < self.n_perturbed < self.size
 
     def epsilon(self, parameters: list[nn.Parameter], gradients: list[Tensor], loss: BatchLoss) -> Perturbation:
-        whole = norm(gradients)
+        whole = gradient_length(gradients, loss)
         if self._masked:
             parts = self.mask.split([each.numel() for each in self.parameters.values()])
             masks = dict(zip(self.parameters.values(), parts, strict=True))

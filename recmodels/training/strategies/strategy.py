@@ -98,9 +98,9 @@ class Strategy:
             yield
 
     def weights(self) -> dict[str, Tensor]:
-        """Return a copy of the model's state dict with the evaluation weights."""
+        """Return a copy of the model's state dict with the evaluation weights, on the CPU: a GPU's memory is scarce."""
         weights = self.model.state_dict() | self.averaging.weights()
-        return {name: tensor.detach().clone() for name, tensor in weights.items()}
+        return {name: tensor.detach().to("cpu", copy=True) for name, tensor in weights.items()}
 
     def report(self) -> dict[str, float]:
         """Return the parts' figures that are worth a curve, by name."""
