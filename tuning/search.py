@@ -5,8 +5,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import torch
-
 from recmodels.data import load_dataset
 from recmodels.data.dataset import RecDataset
 from recmodels.errors import UserError
@@ -15,7 +13,7 @@ from recmodels.training.checkpoint import load_weights
 from tuning.execution.observer import Observer
 from tuning.execution.ray_tune.placement import TrialResources
 from tuning.execution.ray_tune.settings import prepare
-from tuning.execution.trial import build
+from tuning.execution.trial import fallback, trained_model
 from tuning.export.mmrec import check_mmrec
 from tuning.export.winner import export_best
 from tuning.proposals import choose_sampler, remaining
@@ -160,9 +158,11 @@ class Search:
         trial = self.folder.trial(record.trial)
         if record.test or record.best_epoch is None or not trial.best_weights(record.best_epoch).exists():
             return record
-        state = build(trial.plan(), self.spec.model, self.data, torch.device("cpu"))
-        state.model.load_state_dict(load_weights(trial.best_weights(record.best_epoch)))
-        return replace(record, test=evaluate(state.model, self.data, "test", self.spec.training.cutoffs))
+        if line := fallback(record.device):
+            self.observer.say(line)
+        weights = load_weights(trial.best_weights(record.best_epoch))
+        model = trained_model(trial.plan(), self.spec.model, self.data, weights)
+        return replace(record, test=evaluate(model, self.data, "test", self.spec.training.cutoffs))
 
 
 def recover(folder: SearchFolder, study: "Study") -> None:

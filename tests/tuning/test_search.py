@@ -9,7 +9,10 @@ import pytest
 from recmodels.data import load_dataset
 from recmodels.errors import UserError
 from tests.recmodels.factories import checkerboard
-from tests.tuning.factories import ENVIRONMENT, end_trial, made_folder, made_spec, made_trial
+from tests.recmodels.pretended_gpu import Pretended
+from tests.tuning.factories import ENVIRONMENT, end_trial, made_folder, made_plan, made_spec, made_trial
+from tuning.execution.observer import Observer
+from tuning.execution.trial import run_trial
 from tuning.export import Export
 from tuning.records.environment import DataFacts
 from tuning.records.folder import SearchFolder
@@ -118,3 +121,39 @@ def test_a_strategy_that_would_not_begin_is_refused_before_a_search_and_not_afte
     folder = made_folder(tmp_path, trials=1, **changes)
     folder.write_environment(replace(ENVIRONMENT, data=DataFacts.of(data)))
     assert Search(folder.spec(), data).spec.strategy == "swa"
+
+
+class Told(Observer):
+    """Notes the lines for a person."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def say(self, text: str) -> None:
+        self.lines.append(text)
+
+
+def test_a_pruned_winner_is_tested_on_the_device_that_it_was_trained_on(tmp_path: Path, monkeypatch: Any) -> None:
+    """Or on the CPU, with a line, where torch can use no GPU."""
+    monkeypatch.chdir(tmp_path)
+    spec, data = made_spec(tracking={"uri": None}, **COMPLETE), checkerboard()
+    folder, trial = SearchFolder.of(spec), SearchFolder.of(spec).trial("0000")
+    folder.write_spec(spec)
+    folder.write_environment(replace(ENVIRONMENT, data=DataFacts.of(data)))
+    params = {"strategy": {"alpha": 1.0, "beta": 0.2, "interval": 3}, "train": TRAIN, "model": {"embedding_size": 4}}
+    trial.write_plan(made_plan(params=params, device="cuda"))
+    once = spec.training.model_copy(update={"max_epochs": 2})
+    with Pretended() as gpu:
+        run_trial(trial.plan(), model="BPR", data=data, training=once, folder=trial, report=lambda row: None)
+        measured = trial.result()
+        assert measured is not None
+        folder.append_record(record_of(trial.plan(), trial.epochs(), TrialResult("pruned", "asha at epoch 2")))
+        gpu.forget()
+        outcome = Search(spec, data, told := Told()).run()
+        assert gpu.kernels > 0
+    assert outcome.winner is not None
+    assert (outcome.winner.test, told.lines) == (measured.test, [])
+    again = Search(spec, data, told).run().winner
+    assert again is not None
+    assert again.test == pytest.approx(measured.test)
+    assert [line.split(":")[0] for line in told.lines] == ["warning"]

@@ -28,7 +28,8 @@ MODES = ("resume", "replay", "list_models", "list_datasets", "list_strategies")
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command line and return its exit code.
 
-    0 done, 1 no trial succeeded or a replay differs, 2 bad input, 130 interrupted, 141 the reader closed the pipe.
+    0 done, 1 no trial succeeded, a replay differs or memory was lacking, 2 bad input, 130 interrupted, 141 the reader
+    closed the pipe.
     """
     argv = list(sys.argv[1:] if argv is None else argv)
     # Without a terminal a table may be wider than 80 columns.
@@ -45,6 +46,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     except UserError as error:
         print(f"run_search.py: {name_options(str(error))}", file=sys.stderr)
         return 2
+    except (MemoryError, RuntimeError) as error:
+        from tuning.execution.memory import memory_lack  # it loads torch
+
+        if not (lack := memory_lack(error)):
+            raise
+        way_out = "; with CUDA_VISIBLE_DEVICES= in front the CPU computes" if lack.gpu else ""
+        print(f"run_search.py: {lack}{way_out}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print("run_search.py: interrupted", file=sys.stderr)
         return 130

@@ -92,9 +92,13 @@ def show(spec: SearchSpec, outcome: Outcome, console: Console) -> int:
         say(console, gain)
     if warning := below_popularity(winner.scores if winner else {}, outcome.popularity, metric):
         say(console, warning)
+    if lost := SearchFolder.of(spec).out_of_memory():
+        again = resume_command(spec.name, spec.output_dir)
+        say(console, f"out of memory, without a result: {', '.join(lost)}; tried again by: {again}")
     code = interrupted(spec.name, spec.output_dir, console) if outcome.interrupted else 0
     if outcome.export is None:
         failed = next((record.reason for record in outcome.records if record.status == "failed"), None)
+        failed = failed or next(iter(lost.values()), None)
         say(console, "no trial has a result" + (f"; the first failed with: {failed}" if failed else ""))
         return code or 1
     say(console, "\n  ".join(["next:", *next_steps(spec, outcome.export)]) + f"\nbest configuration: {outcome.export}")

@@ -17,6 +17,9 @@ class Observer:
     def ended(self, record: TrialRecord) -> None:
         """A trial has ended and is in the ledger."""
 
+    def lost(self, plan: TrialPlan, reason: str) -> None:
+        """A trial ran out of memory: it has no result, and a resume tries it again."""
+
     def ends(self) -> None:
         """No trial runs any more."""
 

@@ -1,5 +1,6 @@
 """A trial: one configuration and one seed, trained to its end. Needs neither Ray nor Optuna nor MLflow."""
 
+import gc
 import time
 import traceback
 from collections.abc import Callable
@@ -19,6 +20,7 @@ from recmodels.training import EpochReport, TrainingState, make_optimizer, make_
 from recmodels.training.checkpoint import load_state, load_weights, save_state, save_weights
 from recmodels.training.optimizers import SETTINGS
 from recmodels.training.stopping import best_evaluation, should_stop
+from tuning.execution.memory import memory_lack
 from tuning.records import EpochRow, TrialFolder, TrialPlan, TrialResult
 from tuning.spec import Training
 
@@ -62,19 +64,51 @@ def run_trial(
     first, ends the training before `max_epochs`.
     `report` gets each epoch's row, which holds validation metrics alone; if it raises SystemExit (Ray's way to stop a
     trial) the state is saved first. A loss that is not finite makes the result "failed"; so does any other exception,
-    which is raised again.
+    which is raised again. A lack of memory says nothing of the configuration, as another trial on the same card may
+    have caused it: there is no result then, the folder says why, and the exception is raised again.
     """
     torch.set_num_threads(plan.threads)
     with FileLock(folder.path / ".lock"):  # the worker of a killed driver may take a moment to die
+        folder.write_out_of_memory(None)
         try:
             _Run(plan, model, data, training, folder).finish(report, stops_early=stops_early)
         except TrainingDiverged as error:
             folder.write_result(TrialResult("failed", str(error)))
         except Exception as error:
             (folder.path / "error.txt").write_text(traceback.format_exc())
-            reason = f"{type(error).__name__}: {error}".splitlines()[0]
-            folder.write_result(TrialResult("failed", reason))
+            if lack := memory_lack(error):
+                folder.write_out_of_memory(lack.reason)
+            else:
+                reason = f"{type(error).__name__}: {error}".splitlines()[0]
+                folder.write_result(TrialResult("failed", reason))
+            traceback.clear_frames(error.__traceback__)  # they hold the model
             raise
+        finally:
+            if plan.device == "cuda":  # the process goes on with another trial, and its neighbours want the memory
+                gc.collect()
+                torch.cuda.empty_cache()
+
+
+def device_here(device: str) -> torch.device:
+    """Return the device that a trial ran on, or the CPU where torch can use no GPU: `fallback` says so."""
+    return torch.device(device if torch.cuda.is_available() else "cpu")
+
+
+def fallback(device: str) -> str | None:
+    """Return a warning if the device that a trial ran on is not to be had here; else None."""
+    if device_here(device).type == device:
+        return None
+    return "warning: trained on a GPU, and torch can use none here: computed on the CPU, where digits may differ"
+
+
+def trained_model(plan: TrialPlan, model: str, data: RecDataset, weights: dict[str, Tensor]) -> Recommender:
+    """Return the model of a plan with its trained weights, in evaluation mode, on the trial's device or the CPU.
+
+    Raises RuntimeError if the weights are of another model.
+    """
+    made = build(plan, model, data, device_here(plan.device)).model
+    made.load_state_dict(weights)
+    return made.eval()
 
 
 class _Run:

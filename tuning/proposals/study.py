@@ -119,6 +119,7 @@ class Study:
     def interrupt(self, name: str) -> None:
         if name in self.numbers:
             self._end(name, TrialState.FAIL)
+            del self.numbers[name]
 
     def _planned(self, index: int) -> Sequence[dict[str, Any]]:
         if self.grid:

@@ -7,7 +7,7 @@ study.journal       Optuna's journal
 ledger.jsonl        one line per trial that ended, append-only
 tracking.jsonl      the ids of the search's runs in MLflow, append-only
 best.yaml           the exported winner
-trials/0003/        trial.json, epochs.jsonl, last.pt, best-0012.safetensors, result.json
+trials/0003/        trial.json, epochs.jsonl, last.pt, best-0012.safetensors, result.json; or out_of_memory.txt
 ray/                Ray's scratch, removed when the search ends
 """
 
@@ -65,6 +65,19 @@ class TrialFolder:
 
     def write_result(self, result: TrialResult) -> None:
         _write_json(self.path / "result.json", result.to_json())
+
+    def out_of_memory(self) -> str | None:
+        """Return why the latest start of the trial ran out of memory; None if it did not."""
+        path = self.path / "out_of_memory.txt"
+        return path.read_text(encoding="utf-8") if path.exists() else None
+
+    def write_out_of_memory(self, reason: str | None) -> None:
+        """Write down that the trial ran out of memory, or with None that it did not."""
+        path = self.path / "out_of_memory.txt"
+        if reason is None:
+            path.unlink(missing_ok=True)
+        else:
+            write_whole(path, reason)
 
     def best_weights(self, epoch: int) -> Path:
         """Return the file that has the evaluation weights of epoch `epoch`, if that is the best one."""
@@ -142,6 +155,11 @@ class SearchFolder:
         """Return the plans of the trials that were started and have no line in the ledger."""
         ledger = self.ledger()
         return [trial.plan() for trial in self.trials() if trial.name not in ledger]
+
+    def out_of_memory(self) -> dict[str, str]:
+        """Return name -> reason of the trials without a result whose latest start ran out of memory."""
+        reasons = {plan.trial: self.trial(plan.trial).out_of_memory() for plan in self.unfinished()}
+        return {name: reason for name, reason in reasons.items() if reason}
 
     def append_record(self, record: TrialRecord) -> None:
         """Append a line to the ledger; it is on disk when this returns."""

@@ -52,6 +52,11 @@ class LiveTable(Observer):
     def ended(self, record: TrialRecord) -> None:
         self._update(ended_row(record))
 
+    def lost(self, plan: TrialPlan, reason: str) -> None:
+        with self._lock:
+            self._rows.pop(plan.trial, None)
+        self.say(f"{plan.trial} has no result: {reason}; --resume tries it again")
+
     def ends(self) -> None:
         if self._draws:
             self._live.stop()

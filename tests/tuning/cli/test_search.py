@@ -274,6 +274,22 @@ def test_the_end_of_a_search(capsys: Any, here: Path, winner: bool, interrupted:
     assert ("warning: the items with most training interactions are a better ranking" in out) == winner
 
 
+@pytest.mark.parametrize("winner", [True, False])
+def test_trials_that_ran_out_of_memory_are_named_at_the_end(capsys: Any, here: Path, winner: bool) -> None:
+    folder = made_folder(here, trials=int(winner))
+    for name in ("0003", "0005"):
+        made_trial(folder, name, epochs=0)
+        folder.trial(name).write_out_of_memory(f"no room for {name}")
+    records = list(folder.ledger().values())
+    best = (records[0], Path("best_configs/x.yaml")) if winner else (None, None)
+    outcome = Outcome(records, *best, interrupted=False, waiting=0, popularity=None)
+    assert show(folder.spec(), outcome, Console(width=120)) == (0 if winner else 1)
+    out = capsys.readouterr().out
+    line = "out of memory, without a result: 0003, 0005; tried again by: python run_search.py --resume made"
+    assert line in out
+    assert ("no trial has a result; the first failed with: no room for 0003" in out) != winner
+
+
 @pytest.mark.usefixtures("board")
 def test_a_polite_kill_ends_a_search_as_ctrl_c_does(capsys: Any, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def killed(search: Search) -> Outcome:

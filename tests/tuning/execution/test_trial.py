@@ -1,6 +1,8 @@
 """One trial alone: what it reports and leaves on disk, and that no interruption changes a bit of it."""
 
+import weakref
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,8 +18,9 @@ from recmodels.models.lightgcn import LightGCN
 from recmodels.training.checkpoint import load_weights, save_weights
 from recmodels.training.strategies.mg import MirrorGradient
 from recmodels.training.strategies.names import PARTS
+from tests.recmodels.pretended_gpu import Pretended
 from tuning.execution import trial
-from tuning.execution.trial import run_trial
+from tuning.execution.trial import fallback, run_trial, trained_model
 from tuning.records.folder import TrialFolder
 from tuning.records.trials import EpochRow, TrialPlan, TrialResult
 from tuning.spec import Training
@@ -450,3 +453,82 @@ def test_a_parameter_that_the_model_does_not_have_is_a_result_too(tmp_path: Path
     result = TrialFolder(tmp_path).result()
     assert result is not None
     assert result.reason.startswith("TypeError: ")
+
+
+@pytest.mark.parametrize(
+    ("error", "named"),
+    [
+        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has"), "--gpus-per-trial"),
+        (
+            RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+            "--gpus-per-trial",
+        ),
+        (MemoryError("Unable to allocate 2.00 GiB for an array"), "--max-concurrent"),
+    ],
+)
+def test_a_lack_of_memory_is_no_result_and_the_trial_may_be_tried_again(
+    tmp_path: Path, data: RecDataset, monkeypatch: pytest.MonkeyPatch, error: Exception, named: str
+) -> None:
+    monkeypatch.setitem(MODELS, "Fragile", Fragile)
+    monkeypatch.setattr(trial, "CHECKPOINT_SECONDS", -1.0)
+    unbroken = run(tmp_path / "a", data)
+    monkeypatch.setattr(Fragile, "error", error)
+    with pytest.raises(type(error)):
+        run(tmp_path / "b", data, model="Fragile")
+    folder = TrialFolder(tmp_path / "b")
+    assert folder.result() is None
+    reason = folder.out_of_memory()
+    assert reason is not None
+    assert reason.startswith("out of memory of the ")
+    assert named in reason
+    assert [row.epoch for row in folder.epochs()] == [1, 2]
+    assert run(tmp_path / "b", data) == unbroken  # with room for it
+    assert folder.out_of_memory() is None
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_trial_on_a_gpu_leaves_its_memory_to_the_next(
+    tmp_path: Path, data: RecDataset, monkeypatch: pytest.MonkeyPatch, fails: bool
+) -> None:
+    """The process goes on with another trial: when the cache is emptied nothing of the model is left."""
+    alive: list[weakref.ref[Any]] = []
+    when_emptied: list[bool] = []
+
+    class Counted(Fragile):
+        def __init__(self, *given: Any, **named: Any) -> None:
+            super().__init__(*given, **named)
+            self.views = [self]  # as a model of others may refer to itself
+            alive.append(weakref.ref(self))
+
+    monkeypatch.setitem(MODELS, "Counted", Counted)
+    error = torch.OutOfMemoryError("CUDA out of memory.") if fails else None
+    monkeypatch.setattr(Fragile, "error", error)
+    once = Training(max_epochs=3 if fails else 2, metric="ndcg@5", ks=(1, 5))
+    with Pretended() as gpu:
+        monkeypatch.setattr(torch.cuda, "empty_cache", lambda: when_emptied.append(alive[-1]() is not None))
+        with pytest.raises(torch.OutOfMemoryError) if fails else nullcontext():
+            run(tmp_path / "a", data, model="Counted", plan=plan(device="cuda"), training=once)
+        assert gpu.kernels > 0
+        assert when_emptied == [False]
+        run(tmp_path / "b", data, plan=plan(device="cpu"), training=once)
+        assert when_emptied == [False]
+
+
+@pytest.mark.parametrize("model", ["LightGCN", "MMGCN"])
+def test_a_trial_runs_on_the_device_of_its_plan(tmp_path: Path, data: RecDataset, model: str) -> None:
+    """Its results are the CPU's up to rounding, and its best weights are read without a GPU."""
+    _, expected = run(tmp_path / "a", data, model=model)
+    with Pretended() as gpu:
+        rows, result = run(tmp_path / "b", data, model=model, plan=plan(device="cuda"))
+        uploads = gpu.uploads.total()
+        kept = load_weights(TrialFolder(tmp_path / "b").best_weights(rows[-1].best_epoch))
+        again = trained_model(plan(device="cuda"), model, data, kept)
+        assert again.device.type == "cuda"
+        assert gpu.uploads.total() > uploads
+        found = Evaluator(data, "test", (1, 5))(*again.embed())
+    assert found == result.test
+    assert result.test == pytest.approx(expected.test, rel=1e-3)
+    here = trained_model(plan(device="cuda"), model, data, kept)
+    assert here.device.type == "cpu"
+    assert "digits may differ" in str(fallback("cuda"))
+    assert fallback("cpu") is None

@@ -255,6 +255,7 @@ def test_an_interrupted_trial_is_opened_again_with_its_point(folder: SearchFolde
     study.report("0003", 1, 0.25)
     for name in points:
         study.interrupt(name)
+        study.interrupt(name)  # a trial that ran out of memory, once more at the end of the start
     assert states(folder) == ["FAIL"] * 8
 
     again = opened(folder)

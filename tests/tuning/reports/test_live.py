@@ -144,6 +144,17 @@ def test_counts_epochs_of_this_start_only(monkeypatch):
         assert ", 1:02:05, 2 epochs/s, " in frame(table)[-1]
 
 
+@pytest.mark.parametrize("terminal", [False, True])
+def test_a_trial_without_a_result_is_one_line_and_leaves_the_table(terminal):
+    console = a_console(terminal=terminal)
+    with running(LiveTable(3, SPEC, console=console)) as table:
+        for name in ("0000", "0001"):
+            train(table, name, 1, 0.1)
+        table.lost(plan("0000", PARAMS), "out of memory of the GPU")
+        assert [line.split()[0] for line in frame(table)[2:]] == ["0001", "0/3"]
+    assert "0000 has no result: out of memory of the GPU; --resume tries it again" in written(console)
+
+
 def test_on_a_terminal_lines_and_log_records_stand_above_the_table():
     console = a_console(terminal=True)
     logger = logging.Logger("made")

@@ -37,9 +37,13 @@ class Recorder(NotPickled, tune.Callback):
         self.close(trial.config["trial"], str(trial.get_error() or "the worker died"))
 
     def close(self, name: str, error: str | None) -> bool:
-        """Record how a trial ended; False if it did not end but was interrupted."""
+        """Record how a trial ended; False if it did not end but was interrupted, or ran out of memory."""
         trial = self.folder.trial(name)
         result = trial.result()
+        if result is None and error is not None and (reason := trial.out_of_memory()):
+            self.study.interrupt(name)
+            self.observer.lost(trial.plan(), reason)
+            return False
         if result is None and name in self.pruning.stopped:
             result = TrialResult("pruned", f"{self.spec.scheduler.name} at epoch {self.pruning.stopped[name]}")
         elif result is None and error is not None:

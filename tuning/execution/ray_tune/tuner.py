@@ -37,7 +37,8 @@ def run_trials(
 ) -> bool:
     """Run the trials that remain, inside `cluster`; False if the user interrupted.
 
-    Trials that the end of the budget or the user stopped have no line in the ledger: a resume goes on with them.
+    Trials that the end of the budget or the user stopped, or that ran out of memory, have no line in the ledger: a
+    resume goes on with them.
     """
     pruning = Pruning(scheduler(spec), spec.training.max_epochs)
     pruning.remember([folder.trial(name) for name, record in folder.ledger().items() if record.role != "baseline"])
@@ -79,7 +80,7 @@ def run_trials(
             if not recorder.close(plan.trial, None):
                 study.interrupt(plan.trial)
         shutil.rmtree(folder.scratch, ignore_errors=True)
-    return budget.stop_all() or not remaining(spec, folder)
+    return budget.stop_all() or remaining(spec, folder) == len(folder.out_of_memory())
 
 
 def _ray_trial(config: dict[str, Any], *, data: RecDataset, spec: SearchSpec, folder: SearchFolder) -> None:

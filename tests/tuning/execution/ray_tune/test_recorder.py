@@ -28,6 +28,12 @@ class Witness:
     def ended(self, record: TrialRecord) -> None:
         self.heard.append(("observer", record.trial))
 
+    def interrupt(self, name: str) -> None:
+        self.heard.append(("study, interrupted", name))
+
+    def lost(self, plan: TrialPlan, reason: str) -> None:
+        self.heard.append(("observer, lost", plan.trial, reason))
+
     def report(self, name: str, epoch: int, best: float) -> None:
         self.heard.append(("study", name, epoch, best))
 
@@ -88,6 +94,19 @@ def test_a_trial_that_only_stopped_running_has_not_ended(folder: SearchFolder) -
     assert not made.close("0000", None)
     assert folder.ledger() == {}
     assert witness.heard == []
+
+
+def test_a_lack_of_memory_is_no_result_and_is_told_once(folder: SearchFolder) -> None:
+    """The study forgets the point, and the folder keeps the trial for a resume."""
+    made_trial(folder, "0000", epochs=2)
+    folder.trial("0000").write_out_of_memory("out of memory of the GPU")
+    made, witness = recorder(folder)
+    made.on_trial_error(1, [], ray_trial(folder, "0000", "a\ntrace\ntorch.OutOfMemoryError: CUDA out of memory."))
+    assert not made.close("0000", None)  # as at the end of every start
+    assert witness.heard == [("study, interrupted", "0000"), ("observer, lost", "0000", "out of memory of the GPU")]
+    assert folder.ledger() == {}
+    assert [plan.trial for plan in folder.unfinished()] == ["0000"]
+    assert folder.out_of_memory() == {"0000": "out of memory of the GPU"}
 
 
 def test_ray_s_calls_reach_the_study_and_the_table(folder: SearchFolder) -> None:
