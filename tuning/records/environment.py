@@ -144,14 +144,10 @@ def _cpu_name() -> str:
 
 
 def _gpus() -> list[Gpu]:
-    """Return each GPU that torch sees."""
-    import torch
-
-    if not torch.cuda.is_available():
-        return []
-    drivers = _output("nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader")
-    driver = drivers.split()[0] if drivers else None
-    return [Gpu(torch.cuda.get_device_name(index), driver) for index in range(torch.cuda.device_count())]
+    """Return each GPU of this machine by NVIDIA's own tool: to ask torch would take memory on a card, for good."""
+    listed = _output("nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader") or ""
+    cards = (line.rpartition(",") for line in listed.splitlines() if "," in line)
+    return [Gpu(name.strip(), driver.strip()) for name, _, driver in cards]
 
 
 def _output(*command: str) -> str | None:

@@ -85,16 +85,29 @@ def test_a_machine_without_git_has_no_state(tmp_path, monkeypatch):
     assert git_state(tmp_path) is None
 
 
-def test_names_each_gpu_and_the_driver(monkeypatch):
+def test_names_each_gpu_and_the_driver(monkeypatch, tmp_path):
+    """By a program of NVIDIA's: torch would initialise CUDA in the driver and hold memory until the search ends."""
     import torch
 
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-    monkeypatch.setattr(torch.cuda, "get_device_name", lambda index: f"card {index}")
-    monkeypatch.setattr(module, "_output", lambda *command: "550.1\n550.1")
-    assert module._gpus() == [Gpu("card 0", "550.1"), Gpu("card 1", "550.1")]
-    monkeypatch.setattr(module, "_output", lambda *command: None)
-    assert module._gpus()[0] == Gpu("card 0", None)
+    def refuse(*_):
+        raise AssertionError("torch was asked")
+
+    for name in ("is_available", "device_count", "get_device_name", "get_device_properties"):
+        monkeypatch.setattr(torch.cuda, name, refuse)
+    tool = tmp_path / "nvidia-smi"
+    tool.write_text(
+        '#!/bin/sh\necho "$@" > asked\nprintf "NVIDIA H100 80GB HBM3, 550.1\\nCard, the second, 550.1\\n"\n'
+    )
+    tool.chmod(0o755)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert module._gpus() == [Gpu("NVIDIA H100 80GB HBM3", "550.1"), Gpu("Card, the second", "550.1")]
+    assert (tmp_path / "asked").read_text() == "--query-gpu=name,driver_version --format=csv,noheader\n"
+    for answer in ("echo No devices were found", "echo broken; exit 9"):
+        tool.write_text(f"#!/bin/sh\n{answer}\n")
+        assert module._gpus() == []
+    tool.unlink()
+    assert module._gpus() == []
 
 
 def test_importing_it_loads_no_engine():
