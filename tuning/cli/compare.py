@@ -14,6 +14,7 @@ from tuning.cli.datasets import download, load_data
 from tuning.cli.options import refuse_changes, with_options
 from tuning.cli.search import dry_run, file_name, interrupted, new_spec, run_search, stamped
 from tuning.execution.ray_tune.settings import prepare
+from tuning.execution.trial import fallback
 from tuning.experiments import REFERENCE, Comparison, StrategyResult, read_results, run_comparison
 from tuning.experiments.comparison_report import remarks, result_table, write_result
 from tuning.records import SearchFolder
@@ -69,6 +70,9 @@ def compare(comparison: Comparison, argv: Sequence[str], console: Console) -> in
 
 def show(comparison: Comparison, results: list[StrategyResult], console: Console) -> int:
     """Print and write the result of a comparison; return the exit code."""
+    devices = {record.device for result in results for record in result.tested}
+    for line in filter(None, map(fallback, devices)):
+        say(console, line)
     popularity = SearchFolder.of(comparison.searches[0]).popularity()
     write_result(comparison, results, popularity)
     console.print(result_table(results, popularity, comparison.metric))

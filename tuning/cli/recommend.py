@@ -19,8 +19,9 @@ from recmodels.models import Recommender
 from tuning.cli.arguments import Given, Parser
 from tuning.cli.datasets import load_data
 from tuning.cli.replay import with_progress
+from tuning.execution.trial import fallback
 from tuning.export import Export, read_trainable
-from tuning.export.replay import load_model, model_of
+from tuning.export.replay import agree, load_model, model_of
 from tuning.reports.tables import say
 
 DESCRIPTION = "Train an exported configuration again, as --replay does, and write every user's best items."
@@ -38,6 +39,8 @@ def main(argv: Sequence[str], console: Console) -> None:
     users = selected_users(given.get("users"), data)
     if data.fingerprint != export.data_fingerprint:
         log.warning("warning: %s is not the data of the export", export.dataset)
+    if line := fallback(export.device):
+        log.warning(line)
     model = trained(export, data, given.get("weights"), console)
     with torch.no_grad():
         frames = best_items(model.embed(), users, given["top"], known_items(data, given["leave_out"]), data.ids)
@@ -101,6 +104,6 @@ def trained(export: Export, data: RecDataset, weights: Path | None, console: Con
     metric = export.training.metric
     reached = evaluate(model, data, "valid", export.training.ks)[metric]
     expected = export.metrics.valid[metric]
-    if reached != expected:
+    if not agree(export, expected, reached):
         log.warning("warning: %s on validation is %.6f, but %.6f in the export", metric, reached, expected)
     return model

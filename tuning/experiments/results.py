@@ -11,7 +11,7 @@ from recmodels.data import RecDataset
 from recmodels.evaluation import Evaluator
 from recmodels.evaluation.paired_tests import Pair, PairedTest, pair_by_key, paired_tests
 from recmodels.training.checkpoint import load_weights
-from tuning.execution.trial import build
+from tuning.execution.trial import trained_model
 from tuning.experiments.comparison import Comparison
 from tuning.records import SearchFolder, TrialRecord, winner
 from tuning.spec import SearchSpec
@@ -96,8 +96,8 @@ class TestedRuns:
 
     def _by_user(self, record: TrialRecord) -> dict[int, float]:
         trial = SearchFolder.of(self.spec).trial(record.trial)
-        model = build(trial.plan(), self.spec.model, self.data, torch.device("cpu")).model
-        model.load_state_dict(load_weights(trial.best_weights(record.best_epoch or 0)))
+        weights = load_weights(trial.best_weights(record.best_epoch or 0))
+        model = trained_model(trial.plan(), self.spec.model, self.data, weights)
         with torch.no_grad():
-            found = Evaluator(self.data, "test", (self.metric.k,)).per_user(*model.eval().embed())
+            found = Evaluator(self.data, "test", (self.metric.k,)).per_user(*model.embed())
         return dict(zip(found.users.tolist(), found.values(self.metric).tolist(), strict=True))

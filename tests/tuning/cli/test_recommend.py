@@ -160,6 +160,38 @@ def test_a_fault_is_one_line(capsys: Any, here: Path, arguments: str, message: s
     assert not list(Path().glob("*r.csv*"))
 
 
+@pytest.mark.usefixtures("here")
+@pytest.mark.parametrize(
+    ("device", "share", "warns"), [("cuda", 0.004, False), ("cuda", 0.04, True), ("cpu", 0.004, True)]
+)
+@pytest.mark.parametrize("how", ["trained again", "weights"])
+def test_a_gpu_s_export_is_recommended_from_on_a_machine_without_one(
+    caplog: Any, device: str, share: float, warns: bool, how: str
+) -> None:
+    content = Export.read(Path("x.yaml")).model_dump(mode="json") | {"device": device}
+    content["metrics"]["valid"]["recall@5"] *= 1 + share
+    expected = recommended(*(["--weights", "best.safetensors"] if how == "weights" else []))
+    caplog.clear()
+    Path("x.yaml").write_text(to_yaml(content))
+    found = recommended(*(["--weights", "best.safetensors"] if how == "weights" else []))
+    pd.testing.assert_frame_equal(found, expected)
+    assert ("recall@5 on validation is" in caplog.text) == warns
+    assert caplog.text.count("warning: trained on a GPU") == (device == "cuda")
+
+
+@pytest.mark.usefixtures("here")
+def test_weights_that_do_not_fit_the_gpu_are_not_called_those_of_another_model(
+    capsys: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total")
+
+    monkeypatch.setattr(torch.nn.Module, "to", full)
+    assert run_search.main(["recommend", "x.yaml", "--weights", "best.safetensors"]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("run_search.py: out of memory of the GPU (2.00 GiB more did not fit)")
+
+
 def test_a_table_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
     def frames() -> Any:
         yield pd.DataFrame({"user": ["a"], "rank": [1], "item": ["b"], "score": [np.float32(1)]})

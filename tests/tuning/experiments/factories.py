@@ -1,5 +1,6 @@
 """Comparisons whose trials train in this process, without Ray."""
 
+from dataclasses import replace
 from typing import Any
 
 from recmodels.data.dataset import RecDataset
@@ -30,8 +31,8 @@ def made_comparison(**given: Any) -> Comparison:
 class Driver:
     """Runs the trials of a search in this process; the user interrupts in the search of the name `stop_in`."""
 
-    def __init__(self, data: RecDataset, stop_in: str = ""):
-        self.data, self.stop_in, self.ran = data, stop_in, list[str]()
+    def __init__(self, data: RecDataset, stop_in: str = "", device: str = "cpu"):
+        self.data, self.stop_in, self.device, self.ran = data, stop_in, device, list[str]()
 
     def ask(self, name: str, index: int) -> dict[str, Any] | None:
         """The default point, once."""
@@ -41,7 +42,8 @@ class Driver:
         self.ran.append(spec.name)
         folder, self.point = SearchFolder.of(spec), spec.space.default_point() or {}
         folder.write_spec(spec)
-        for plan in make_queue(spec, folder, self):
+        for planned in make_queue(spec, folder, self):
+            plan = replace(planned, device=self.device)
             trial = folder.trial(plan.trial)
             trial.write_plan(plan)
             run_trial(

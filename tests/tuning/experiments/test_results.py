@@ -3,9 +3,12 @@
 from statistics import fmean
 
 import pytest
+from rich.console import Console
 
 from tests.recmodels.factories import checkerboard
+from tests.recmodels.pretended_gpu import Pretended
 from tests.tuning.experiments.factories import Driver, made_comparison
+from tuning.cli.compare import show
 from tuning.experiments.results import TestedRuns, read_results
 from tuning.experiments.runner import run_comparison
 
@@ -58,3 +61,22 @@ def test_scores_by_user_are_those_of_the_recorded_weights() -> None:
     for seed, record in runs.tested.items():
         assert fmean(runs.by_user[seed].values()) == pytest.approx(record.test["recall@1"])
     assert [*runs.by_user[1000]] == data.test.users.tolist()
+
+
+@pytest.mark.parametrize("model", ["LightGCN", "MMGCN"])
+def test_scores_by_user_come_from_the_device_of_the_trial(model: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """So that their mean is the recorded test metric, to the digit; on the CPU where torch can use no GPU."""
+    data, asked = checkerboard(), made_comparison(compare="mg", model=model, seeds="2")
+    with Pretended() as gpu:
+        run_comparison(asked, Driver(data, device="cuda"))
+        gpu.forget()
+        runs = TestedRuns(asked, asked.searches[1], data)
+        for seed, record in runs.tested.items():
+            assert record.device == "cuda"
+            assert fmean(runs.by_user[seed].values()) == pytest.approx(record.test["recall@1"], rel=1e-15)
+        assert gpu.kernels > 0
+        on_gpu = runs.by_user
+    assert TestedRuns(asked, asked.searches[1], data).by_user == on_gpu
+    show(asked, read_results(asked, data), Console(width=200))
+    warning = "warning: trained on a GPU, and torch can use none here"
+    assert capsys.readouterr().out.count(warning) == 1
