@@ -36,7 +36,7 @@ def check_strategy(strategy: str | type[Part], **knobs: Any) -> None:
     The knobs are the keywords of the constructor, which refuses wrong types with a ValueError. Passes over a batch are
     counted, see the same rows and leave finite gradients; the oracle leaves the weights as they were, in place.
     Training goes on from a saved state bit for bit. With the knobs in `off` it is plain training, bit for bit, with
-    every optimiser.
+    every optimiser. All of it on the CPU.
 
     >>> from recmodels.training.strategies.mg import MirrorGradient
     >>> check_strategy(MirrorGradient, interval=2)

@@ -38,7 +38,7 @@ class Part:
     begins: ClassVar[tuple[str, ...]] = ()
     """Names of the knobs that are a number of epochs, within which the part does nothing."""
     off: ClassVar[Mapping[str, Any]] = {}
-    """Knobs with which the part leaves plain training as it is, bit for bit; empty if there are none."""
+    """Knobs with which the part leaves plain training as it is, bit for bit on a CPU; empty if there are none."""
     epoch = 0
     """The current epoch, counted from 0."""
 
