@@ -14,6 +14,7 @@ from recmodels.data import load_dataset
 from recmodels.evaluation.recommend import best_items, known_items, top_items, write_table
 from recmodels.prepare.user_table import prepare_own
 from recmodels.training.checkpoint import save_weights
+from tests.recmodels.pretended_gpu import Pretended
 from tests.tuning.test_end_to_end import finish, started
 from tuning.export import Export
 from tuning.export.replay import replay
@@ -177,6 +178,17 @@ def test_a_gpu_s_export_is_recommended_from_on_a_machine_without_one(
     pd.testing.assert_frame_equal(found, expected)
     assert ("recall@5 on validation is" in caplog.text) == warns
     assert caplog.text.count("warning: trained on a GPU") == (device == "cuda")
+
+
+@pytest.mark.usefixtures("here")
+def test_recommendations_are_computed_on_the_gpu_where_there_is_one() -> None:
+    expected = recommended("--weights", "best.safetensors", "--top", "4")
+    content = Export.read(Path("x.yaml")).model_dump(mode="json")
+    Path("x.yaml").write_text(to_yaml(content | {"device": "cuda"}))
+    with Pretended() as gpu:
+        found = recommended("--weights", "best.safetensors", "--top", "4")
+        assert gpu.kernels > 0
+    pd.testing.assert_frame_equal(found, expected)
 
 
 @pytest.mark.usefixtures("here")
