@@ -53,7 +53,7 @@ def run(given: Given, console: Console) -> int:
         print(f"the metrics are the same within {TOLERANCE:.0%}: a GPU, which trained this, adds in no fixed order")
     else:
         worst = max(difference(*pair) for pair in pairs)
-        beyond = f" by up to {worst:.2%}, and a GPU's rounding explains {TOLERANCE:.0%}"
+        beyond = f" by up to {worst:.2%}: those of a GPU are the same within {TOLERANCE:.0%}"
         print("the metrics differ" + (beyond if export.device == "cuda" else ""))
         return 1
     return 0
