@@ -74,19 +74,25 @@ def run_trial(
             _Run(plan, model, data, training, folder).finish(report, stops_early=stops_early)
         except TrainingDiverged as error:
             folder.write_result(TrialResult("failed", str(error)))
-        except Exception as error:
-            (folder.path / "error.txt").write_text(traceback.format_exc())
-            if lack := memory_lack(error):
-                folder.write_out_of_memory(lack.reason)
-            else:
-                reason = f"{type(error).__name__}: {error}".splitlines()[0]
-                folder.write_result(TrialResult("failed", reason))
+        except BaseException as error:
+            if isinstance(error, Exception):
+                _note(error, folder)
             traceback.clear_frames(error.__traceback__)  # they hold the model
             raise
         finally:
             if plan.device == "cuda":  # the process goes on with another trial, and its neighbours want the memory
                 gc.collect()
                 torch.cuda.empty_cache()
+
+
+def _note(error: Exception, folder: TrialFolder) -> None:
+    """Write down what ended the trial."""
+    (folder.path / "error.txt").write_text(traceback.format_exc())
+    if lack := memory_lack(error):
+        folder.write_out_of_memory(lack.reason)
+    else:
+        reason = f"{type(error).__name__}: {error}".splitlines()[0]
+        folder.write_result(TrialResult("failed", reason))
 
 
 def device_here(device: str) -> torch.device:

@@ -486,11 +486,14 @@ def test_a_lack_of_memory_is_no_result_and_the_trial_may_be_tried_again(
     assert folder.out_of_memory() is None
 
 
-@pytest.mark.parametrize("fails", [False, True])
+@pytest.mark.parametrize("end", [None, SystemExit, torch.OutOfMemoryError("CUDA out of memory."), KeyError("x")])
 def test_a_trial_on_a_gpu_leaves_its_memory_to_the_next(
-    tmp_path: Path, data: RecDataset, monkeypatch: pytest.MonkeyPatch, fails: bool
+    tmp_path: Path, data: RecDataset, monkeypatch: pytest.MonkeyPatch, end: Any
 ) -> None:
-    """The process goes on with another trial: when the cache is emptied nothing of the model is left."""
+    """However it ends. The process goes on with another trial: when the cache is emptied nothing of the model is left.
+
+    SystemExit is how Ray prunes.
+    """
     alive: list[weakref.ref[Any]] = []
     when_emptied: list[bool] = []
 
@@ -501,13 +504,17 @@ def test_a_trial_on_a_gpu_leaves_its_memory_to_the_next(
             alive.append(weakref.ref(self))
 
     monkeypatch.setitem(MODELS, "Counted", Counted)
-    error = torch.OutOfMemoryError("CUDA out of memory.") if fails else None
-    monkeypatch.setattr(Fragile, "error", error)
-    once = Training(max_epochs=3 if fails else 2, metric="ndcg@5", ks=(1, 5))
+    monkeypatch.setattr(Fragile, "error", end)
+    once = Training(max_epochs=3 if isinstance(end, Exception) else 2, metric="ndcg@5", ks=(1, 5))
+
+    def report(row: EpochRow) -> None:
+        if end is SystemExit:
+            raise end
+
     with Pretended() as gpu:
         monkeypatch.setattr(torch.cuda, "empty_cache", lambda: when_emptied.append(alive[-1]() is not None))
-        with pytest.raises(torch.OutOfMemoryError) if fails else nullcontext():
-            run(tmp_path / "a", data, model="Counted", plan=plan(device="cuda"), training=once)
+        with pytest.raises(end if end is SystemExit else type(end)) if end else nullcontext():
+            run(tmp_path / "a", data, report, model="Counted", plan=plan(device="cuda"), training=once)
         assert gpu.kernels > 0
         assert when_emptied == [False]
         run(tmp_path / "b", data, plan=plan(device="cpu"), training=once)
