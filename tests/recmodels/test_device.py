@@ -110,6 +110,10 @@ def test_an_epoch_is_uploaded_once(name: str) -> None:
     assert sum(n for line, n in gpu.uploads.items() if "training/" in line) == 1
 
 
+MOST_WAITS_OF_A_RANKING, MOST_UPLOADS_OF_A_RANKING = 12, 4
+"""Of two cut-offs and one block of users."""
+
+
 def test_ranking_waits_and_uploads_a_bounded_number_of_times() -> None:
     with Pretended() as gpu:
         users, items = (torch.randn(12, 4).to("cuda") for _ in range(2))
@@ -118,10 +122,6 @@ def test_ranking_waits_and_uploads_a_bounded_number_of_times() -> None:
         evaluator(users, items)
     assert gpu.waits.total() <= MOST_WAITS_OF_A_RANKING, gpu.waits
     assert gpu.uploads.total() <= MOST_UPLOADS_OF_A_RANKING, gpu.uploads
-
-
-MOST_WAITS_OF_A_RANKING, MOST_UPLOADS_OF_A_RANKING = 12, 4
-"""Of two cut-offs and one block of users."""
 
 
 @pytest.mark.parametrize("name", TRAINED)
