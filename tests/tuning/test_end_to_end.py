@@ -178,20 +178,28 @@ def test_popularity_is_a_search_of_one_trial_that_replays(tmp_path: Path) -> Non
 
 
 def test_trials_that_fail_are_recorded_and_stop_nothing(tmp_path: Path) -> None:
-    """A learning rate beyond all reason makes the loss infinite in some trials and not in the others."""
+    """A learning rate beyond all reason makes the loss infinite in some trials and not in the others, and a size beyond
+    all memory has no result."""
     folder = SearchFolder(tmp_path / "searches" / "s")
     rates = "learning_rate={type: categorical, values: [1.0e-3, 1.0e+30], default: 1.0e-3}"
-    fixed = ("--set", "alpha=1.0", "--set", "beta=0.1", "--set", "interval=3", "--set", rates)
-    output = finish(started(tmp_path, *SMALL, *fixed, "--trials", "2", "--max-epochs", "3", "--baseline"))
-    records = folder.ledger()
-    assert sorted(records) == ["0000", "0001", "baseline"]  # a finite space is searched as a grid
-    assert records["0000"].status == records["baseline"].status == "finished"
-    assert records["0001"].status == "failed"
-    assert records["0001"].reason is not None
-    assert "the loss became" in records["0001"].reason
-    assert states(folder) == ["COMPLETE", "FAIL"]
-    assert runs(tmp_path)["0001"].info.status == "FAILED"
+    sizes = "embedding_size={type: categorical, values: [8, 10000000000000], default: 8}"
+    fixed = ("--set", "alpha=1.0", "--set", "beta=0.1", "--set", "interval=3", "--set", rates, "--set", sizes)
+    output = finish(started(tmp_path, *SMALL, *fixed, "--trials", "4", "--max-epochs", "3", "--baseline"))
+    records, plans = folder.ledger(), {plan.trial: plan.params for plan in folder.plans()}
+    assert sorted(plans) == ["0000", "0001", "0002", "0003", "baseline"]  # a finite space is searched as a grid
+    huge = {name for name, params in plans.items() if params["model"]["embedding_size"] > 8}
+    fast = {name for name, params in plans.items() if params["train"]["learning_rate"] > 1}
+    assert folder.out_of_memory().keys() == huge == plans.keys() - records.keys()
+    assert {name for name, record in records.items() if record.status == "finished"} == plans.keys() - huge - fast
+    (failed,) = fast - huge
+    assert records[failed].status == "failed"
+    assert records[failed].reason is not None
+    assert "the loss became" in records[failed].reason
+    assert sorted(states(folder)) == ["COMPLETE", "FAIL", "FAIL", "FAIL"]
+    assert runs(tmp_path)[failed].info.status == "FAILED"
+    assert {runs(tmp_path)[name].info.status for name in huge} == {"KILLED"}
     assert "against plain training" in output
+    assert f"out of memory, without a result: {', '.join(sorted(huge))}; tried again by: " in output
 
 
 def test_a_search_outlives_its_tracking_server(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from recmodels.data.dataset import RecDataset
 from recmodels.errors import UserError
 from recmodels.models import Recommender
 from recmodels.training.checkpoint import load_weights
+from tuning.execution.memory import memory_lack
 from tuning.execution.trial import Report, device_here, run_trial, trained_model
 from tuning.export.model import Export
 from tuning.records import TrialFolder, TrialPlan
@@ -40,7 +41,8 @@ def replay(export: Export, data: RecDataset, report: Report = lambda row: None) 
     """Train the exported configuration again for exactly the winner's epochs, with its seed and threads.
 
     `report` gets the row of each epoch. The metrics of a winner that was trained on a CPU are the exported ones, digit
-    by digit, on the same machine. A GPU adds in no fixed order: `agree` says what counts as the same there.
+    by digit, on the same machine. A GPU adds in no fixed order: `agree` says what counts as the same there. UserError
+    if losses stop being finite.
     """
     training = export.training
     rule = Training(max_epochs=training.epochs, patience=training.patience, metric=training.metric, ks=training.ks)
@@ -56,8 +58,9 @@ def replay(export: Export, data: RecDataset, report: Report = lambda row: None) 
             stops_early=False,
         )
         best, result = best_row(folder.epochs()), folder.result()
-        assert best is not None  # run_trial has returned
-        assert result is not None
+        assert result is not None  # run_trial has returned
+        if best is None or result.status == "failed":
+            raise UserError(f"{export.model} on {export.dataset}: training it again failed: {result.reason}")
         weights = load_weights(folder.best_weights(best.epoch))
     return Trained({"valid": best.valid, "test": result.test}, weights)
 
@@ -77,7 +80,7 @@ def agree(export: Export, exported: float, again: float) -> bool:
 
 def difference(one: float, other: float) -> float:
     """Return the difference of two metrics as a share of the larger one."""
-    return abs(one - other) / max(one, other) if one != other else 0.0
+    return abs(one - other) / max(abs(one), abs(other)) if one != other else 0.0
 
 
 def model_of(export: Export, data: RecDataset, weights: dict[str, Tensor]) -> Recommender:
@@ -92,8 +95,8 @@ def load_model(export: Export, data: RecDataset, path: Path) -> Recommender:
         raise UserError(f"{path}: no such file, expected weights such as best-0012.safetensors")
     try:
         return model_of(export, data, load_weights(path))
-    except torch.OutOfMemoryError:  # a RuntimeError, which says nothing of the file
-        raise
     except (OSError, SafetensorError, RuntimeError) as error:
+        if memory_lack(error):  # it says nothing of the file
+            raise
         reason = " ".join(str(error).split())[:200]
         raise UserError(f"{path}: not weights of {export.model} for {data.name} ({reason})") from None

@@ -192,11 +192,12 @@ def test_recommendations_are_computed_on_the_gpu_where_there_is_one() -> None:
 
 
 @pytest.mark.usefixtures("here")
+@pytest.mark.parametrize("error", [torch.OutOfMemoryError, RuntimeError])
 def test_weights_that_do_not_fit_the_gpu_are_not_called_those_of_another_model(
-    capsys: Any, monkeypatch: pytest.MonkeyPatch
+    capsys: Any, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
 ) -> None:
     def full(*_: Any) -> None:
-        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total")
+        raise error("CUDA error: out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total")
 
     monkeypatch.setattr(torch.nn.Module, "to", full)
     assert run_search.main(["recommend", "x.yaml", "--weights", "best.safetensors"]) == 1

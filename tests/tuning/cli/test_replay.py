@@ -115,6 +115,25 @@ def test_a_lack_of_memory_is_one_line(capsys: Any, monkeypatch: pytest.MonkeyPat
         run_search.main(["--replay", "best.yaml"])
 
 
+@pytest.mark.parametrize("epoch", [1, 2])
+def test_a_replay_whose_loss_is_not_finite_is_one_line(
+    capsys: Any, monkeypatch: pytest.MonkeyPatch, epoch: int
+) -> None:
+    """On another device it may come to that where the trial did not."""
+    exported(Path("best.yaml"))
+    epochs, loss = [], LightGCN.loss
+    monkeypatch.setattr(LightGCN, "new_epoch", lambda model: epochs.append(1))
+
+    def broken(model: LightGCN, batch: torch.Tensor) -> dict[str, torch.Tensor]:
+        factor = float("nan") if len(epochs) >= epoch else 1.0
+        return {name: term * factor for name, term in loss(model, batch).items()}
+
+    monkeypatch.setattr(LightGCN, "loss", broken)
+    assert run_search.main(["--replay", "best.yaml"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("run_search.py: LightGCN on demo: training it again failed: the loss became nan")
+
+
 def test_a_replay_shows_popularity_beside_the_metrics(capsys: Any) -> None:
     content = exported(Path("best.yaml"))
     scores = {split: dict.fromkeys(metrics, 0.125) for split, metrics in content["metrics"].items()}
