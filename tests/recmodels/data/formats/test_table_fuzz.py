@@ -275,7 +275,8 @@ def strict_rows(case: Case) -> Rows | None:
     sep = case.sep if len(case.sep) == 1 else "\x1f"
     lines = io.StringIO(text.replace(case.sep, sep), newline="")
     try:
-        rows = [row for row in csv.reader(lines, delimiter=sep, strict=True, quoting=quoting) if row]
+        found = [row for row in csv.reader(lines, delimiter=sep, strict=True, quoting=quoting) if row]
+        rows = [[cell.replace(sep, case.sep) for cell in row] for row in found]
     except csv.Error:
         return None
     return rows if case.dialect.header is False else rows[1:]
@@ -308,7 +309,7 @@ def without_a_mark(content: bytes, random: Random) -> bytes:
 
 
 def cut_off(content: bytes, random: Random) -> bytes:
-    return content[: random.randrange(1, len(content))]
+    return content[: random.randrange(len(content))]
 
 
 def twice(content: bytes, random: Random) -> bytes:
