@@ -1,7 +1,7 @@
 """Errors that a user can cause; each message is one line that says where, what was found, what was expected."""
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 LONGEST = 1_000
 
@@ -27,10 +27,19 @@ class TrainingDiverged(RuntimeError):
     """Tells that the loss became NaN or infinite; the message names the epoch, the batch and the value."""
 
 
-def did_you_mean(name: str, names: Iterable[str]) -> str:
-    """Return the end of a message about an unknown name: the nearest of the known `names`, else all of them."""
+def nearest(name: str, names: Iterable[str]) -> str | None:
+    """Return the one of `names` that is most like `name`, whatever the case; None if none of them is like it."""
     known = {each.lower(): each for each in sorted(names)}
     near = difflib.get_close_matches(name.lower(), known, n=1)
-    if near:
-        return f"; did you mean {known[near[0]]!r}?"
-    return f"; known: {', '.join(known.values())}" if known else "; it has none"
+    return known[near[0]] if near else None
+
+
+def did_you_mean(name: str, names: Iterable[str], instead: Mapping[str, str] | None = None) -> str:
+    """Return the end of a message about an unknown name: the nearest of the known `names`, else all of them.
+
+    `instead`: what to write for those of the names that are known but do not work as they are.
+    """
+    write = {each: each for each in names} | dict(instead or {})
+    if near := nearest(name, write):
+        return f"; did you mean {write[near]!r}?"
+    return f"; known: {', '.join(dict.fromkeys(write[each] for each in sorted(write)))}" if write else "; it has none"

@@ -2,6 +2,8 @@
 
 import re
 
+from recmodels.errors import nearest
+
 NAMES = ("recall", "precision", "map", "ndcg", "hit")
 
 
@@ -11,8 +13,13 @@ class Metric(str):
     __slots__ = ()
 
     def __new__(cls, text: str) -> "Metric":
-        if not re.fullmatch(rf"({'|'.join(NAMES)})@[1-9]\d{{0,8}}", text):
-            raise ValueError(f"expected one of {', '.join(NAMES)} and a cut-off, like recall@20, but got {text!r}")
+        name, _, k = text.partition("@")
+        is_cutoff = bool(re.fullmatch(r"[1-9][0-9]{0,8}", k))
+        if name not in NAMES or not is_cutoff:
+            near = nearest(name, NAMES)
+            hint = f"; did you mean '{near}@{k}'?" if near and is_cutoff else ""
+            expected = f"expected one of {', '.join(NAMES)} and a cut-off, like recall@20"
+            raise ValueError(f"{expected}, but got {text!r}{hint}")
         return super().__new__(cls, text)
 
     @property

@@ -1,12 +1,13 @@
 """SearchSpec: a whole search as one checked value. Resume, replay and report start from it and from nothing else."""
 
+import re
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer, PlainValidator, ValidationError
 from pydantic_core import ErrorDetails
 
-from recmodels.errors import UserError
+from recmodels.errors import UserError, nearest
 from recmodels.metric import Metric
 from tuning.space import Params as Params  # imported from here together with Scores
 from tuning.space import Space
@@ -187,8 +188,16 @@ def first_fault(error: ValidationError) -> str:
     if isinstance(cause, UserError):  # a space's fault says itself where it is
         return str(cause)
     where = ".".join(str(part) for part in fault["loc"]) or "spec"
-    got = "" if fault["type"] == "missing" else f", but got {fault['input']!r}"
-    return f"{where}: {fault['msg']}{got}"
+    got = "" if fault["type"] == "missing" or "but got" in fault["msg"] else f", but got {fault['input']!r}"
+    return f"{where}: {fault['msg']}{got}{_hint(fault)}"
+
+
+def _hint(fault: ErrorDetails) -> str:
+    """Return the nearest right value as the end of a message, for a field that takes one of some texts."""
+    if fault["type"] != "literal_error" or not isinstance(fault["input"], str):
+        return ""
+    near = nearest(fault["input"], re.findall("'([^']*)'", fault["ctx"]["expected"]))
+    return f"; did you mean {near!r}?" if near else ""
 
 
 def _worst(error: ValidationError) -> ErrorDetails:

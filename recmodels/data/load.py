@@ -9,7 +9,7 @@ from recmodels.data.cache import default_cache_dir
 from recmodels.data.corruptions import MARK, clean_name, corrupted, parse_variant
 from recmodels.data.dataset import RecDataset
 from recmodels.data.formats import FORMATS
-from recmodels.data.published import AMAZON_SETS, difference
+from recmodels.data.published import AMAZON_SETS, FOLDER_NAMES, difference
 from recmodels.data.synthetic import GENERATED, PAPER_SETS, PREFIX, synthetic
 from recmodels.errors import DataError, did_you_mean
 
@@ -60,13 +60,18 @@ def _find_folder(name: str, data_dir: Path | None) -> Path:
         call = f"recmodels.prepare.prepare_amazon({name!r}, ...)"
         advice = f"make it with {call}, or take generated data of its size: {PREFIX}{name}"
         raise NotPrepared(f"{place}: no data set {name!r}; {advice}")
-    nearest = PREFIX + name if name in PAPER_SETS else name
-    advice = did_you_mean(nearest, known_datasets(data_dir))
+    advice = did_you_mean(name, {*known_datasets(data_dir), *AMAZON_SETS}, _instead(data_dir))
     if data_dir is None:
         raise DataError(f"data set {name!r} is not built in (for a folder of your own pass `data_dir`){advice}")
     if not isdir(data_dir):
         raise DataError(f"`data_dir` {data_dir}: no such folder, expected the one that holds {name!r}")
     raise DataError(f"{data_dir}: no data set {name!r}{advice}")
+
+
+def _instead(data_dir: Path | None) -> dict[str, str]:
+    """Return the names of public data sets that nothing here prepares -> the name to take instead."""
+    made = {name: PREFIX + name for name in PAPER_SETS if name not in AMAZON_SETS} | FOLDER_NAMES
+    return {name: made[name] for name in made.keys() - known_datasets(data_dir)}
 
 
 def known_datasets(data_dir: Path | None = None) -> list[str]:

@@ -4,7 +4,7 @@ import pickle
 
 import pytest
 
-from recmodels.errors import LONGEST, DataError, UserError
+from recmodels.errors import LONGEST, DataError, UserError, did_you_mean, nearest
 
 
 @pytest.mark.parametrize("kind", [UserError, DataError])
@@ -25,3 +25,16 @@ def test_it_survives_the_way_to_another_process() -> None:
     error = DataError("a.csv: line\nend")
     again = pickle.loads(pickle.dumps(error))
     assert (type(again), str(again)) == (DataError, str(error))
+
+
+def test_the_nearest_name_does_not_depend_on_case() -> None:
+    assert nearest("CLOTHNG", ["baby", "Clothing"]) == "Clothing"
+    assert nearest("zzz", ["baby", "Clothing"]) is None
+    assert did_you_mean("zzz", ["baby", "Clothing"]) == "; known: Clothing, baby"
+    assert did_you_mean("zzz", []) == "; it has none"
+
+
+def test_what_is_meant_may_have_another_name() -> None:
+    names, instead = ["baby", "synthetic:tiktok"], {"tiktok": "synthetic:tiktok"}
+    assert did_you_mean("tikotk", names, instead) == "; did you mean 'synthetic:tiktok'?"
+    assert did_you_mean("zzz", names, instead) == "; known: baby, synthetic:tiktok"

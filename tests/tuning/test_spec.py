@@ -98,6 +98,19 @@ def test_a_metric_needs_a_known_name_and_a_cutoff(metric: str) -> None:
     assert f"and a cut-off, like recall@20, but got {metric!r}" in fault(training={"metric": metric})
 
 
+def test_the_nearest_metric_is_named() -> None:
+    assert fault(training={"metric": "NDGC@7"}).endswith("but got 'NDGC@7'; did you mean 'ndcg@7'?")
+    assert fault(training={"metric": "recal@0"}).endswith("but got 'recal@0'")
+
+
+@pytest.mark.parametrize(
+    ("changes", "near"),
+    [({"sampler": "tpee"}, "tpe"), ({"scheduler": {"name": "hyperbnad"}}, "hyperband"), ({"role": "serach"}, "search")],
+)
+def test_the_nearest_of_some_texts_is_named(changes: dict[str, Any], near: str) -> None:
+    assert fault(**changes).endswith(f"; did you mean {near!r}?")
+
+
 def test_cutoffs_ascend_without_repeats() -> None:
     assert Training(ks=(50, 5, 5), metric="ndcg@5").cutoffs == (5, 50)
     assert Training(ks=(), metric="ndcg@3").cutoffs == (3,)

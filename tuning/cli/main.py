@@ -14,7 +14,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.logging import RichHandler
 
-from recmodels.errors import UserError
+from recmodels.errors import UserError, did_you_mean
 from tuning.cli.arguments import Given, flag, name_options, refuse
 from tuning.cli.options import parser
 from tuning.spec import SearchSpec
@@ -42,6 +42,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         if argv and argv[0] in COMMANDS:
             import_module(f"tuning.cli.{argv[0]}").main(argv[1:], console)
             return 0
+        if argv and not argv[0].startswith("-"):
+            raise UserError(f"{argv[0]}: no such option or command{did_you_mean(argv[0], COMMANDS)}")
         return run(parser().parse(argv), argv, console)
     except UserError as error:
         print(f"run_search.py: {name_options(str(error))}", file=sys.stderr)

@@ -49,7 +49,7 @@ def resume(root: Path, given: Given, argv: Sequence[str], console: Console) -> i
     place = {"name": path.name, "output_dir": str(path.parent)}  # the folder may be a copy under another name
     folder = SearchFolder(path.resolve())
     if not folder.exists():
-        known = [path.parent.name for path in root.glob("*/spec.yaml")]
+        known = {path.parent.name for kind in ("spec", "comparison") for path in root.glob(f"*/{kind}.yaml")}
         raise UserError(f"--resume {name}: no such search in {root}{did_you_mean(name, known)}")
     refuse_changes(given, "by --resume, start a new search instead")
     spec = with_options(folder.spec().model_dump(), {**given, **place})

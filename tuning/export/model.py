@@ -5,6 +5,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
+from recmodels.errors import UserError, nearest
 from tuning.space import SECTIONS, Fixed, Parameter, Space, SpaceError
 from tuning.spec import FORMAT, CheckedMetric, File, Part
 from tuning.yaml_document import Document, read_yaml
@@ -67,6 +68,10 @@ def read_trainable(path: Path) -> Export:
     """Read an export and check that it can be trained, as it may have been edited by hand. UserError otherwise."""
     from tuning.space.catalogue import check_export  # it loads torch
 
+    if not path.exists():
+        near = nearest(path.name, (each.name for each in path.parent.glob("*.yaml")))
+        hint = f"; did you mean {str(path.with_name(near))!r}?" if near else ""
+        raise UserError(f"{path}: No such file or directory, expected {Export.what}{hint}")
     document = read_yaml(path, expected=Export.what)
     export = Export.of(document)
     check_export(_space(export, document), export.model, export.strategy, document.name)

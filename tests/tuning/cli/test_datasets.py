@@ -38,6 +38,33 @@ def test_a_public_set_that_is_not_prepared(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("name", "near"),
+    [
+        ("clothng", "clothing"),
+        ("Clothing ", "clothing"),
+        ("electroncs@noise=0.1", "electronics"),
+        ("elec", "electronics"),
+        ("synthetic:clothng", "synthetic:clothing"),
+        ("syntetic:baby", "synthetic:baby"),
+        ("tikotk", "synthetic:tiktok"),
+        ("mysongs", "my-songs"),
+    ],
+)
+def test_the_nearest_data_set_is_named_whether_it_is_prepared_or_not(tmp_path: Path, name: str, near: str) -> None:
+    (tmp_path / "my-songs").mkdir()
+    (tmp_path / "my-songs" / "my-songs.inter").touch()
+    with pytest.raises(UserError, match=rf"; did you mean '{near}'\?$"):
+        load_data(name, {"data_dir": tmp_path})
+
+
+def test_a_prepared_folder_stands_before_generated_data_of_its_name(tmp_path: Path) -> None:
+    (tmp_path / "tiktok").mkdir()
+    (tmp_path / "tiktok" / "tiktok.inter").touch()
+    with pytest.raises(UserError, match=r"did you mean 'tiktok'\?$"):
+        load_data("tikotk", {"data_dir": tmp_path})
+
+
 def test_parameters_become_options() -> None:
     assert name_options("`rule` tiem: expected another `data_dir` than `x`") == (
         "--split tiem: expected another --data-dir than `x`"

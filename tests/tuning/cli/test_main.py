@@ -32,6 +32,11 @@ pytestmark = pytest.mark.usefixtures("here")
         (("--resume", "made", "--trials", "0"), "--trials: Input should be greater than or equal to 1"),
         (("--resume", "torn"), "{here}/searches/torn/spec.yaml:1: not valid YAML"),
         (("--replay", "absent.yaml"), "absent.yaml: No such file or directory, expected an exported configuration"),
+        (
+            ("--replay", "texd.yaml"),
+            "texd.yaml: No such file or directory, expected an exported configuration; did you ",
+        ),
+        (("prepaer", "baby"), "prepaer: no such option or command; did you mean 'prepare'?"),
         (("--replay", "text.yaml"), "text.yaml: spec: Input should be"),
         (("--replay", "text.yaml", "--trials", "3"), "--trials: has no meaning with --replay"),
     ],

@@ -42,6 +42,10 @@ pytestmark = pytest.mark.usefixtures("here")
             ("--model", "VBPR", "--dataset", "dmeo"),
             "data set 'dmeo' is not built in (for a folder of your own pass --data-dir); did you mean 'demo'?",
         ),
+        (
+            ("--model", "VBPR", "--dataset", "clothng"),
+            "data set 'clothng' is not built in (for a folder of your own pass --data-dir); did you mean 'clothing'?",
+        ),
         (("--model", "VBPR", "--dataset", "x", "--data-dir", "nowhere"), "--data-dir nowhere: no such folder"),
         (
             (*NEW, "--strategy", "mg+sma"),
