@@ -15,7 +15,7 @@ from tuning.execution.ray_tune.placement import TrialResources
 from tuning.execution.ray_tune.settings import prepare
 from tuning.execution.trial import fallback, trained_model
 from tuning.export.mmrec import check_mmrec
-from tuning.export.winner import export_best
+from tuning.export.winner import check_export_dir, export_best
 from tuning.proposals import choose_sampler, remaining
 from tuning.records import Environment, SearchFolder, TrialRecord, TrialResult, winner
 from tuning.records.trials import record_of
@@ -75,6 +75,8 @@ class Search:
             raise UserError("--sampler grid: expected a finite space, but a parameter is continuous (give it a step)")
         if spec.export_format == "mmrec":
             check_mmrec(spec.model, spec.strategy, spec.training.metric)
+        if spec.role == "search":
+            check_export_dir(Path(spec.export_dir))
         self.spec = spec.model_copy(update={"sampler": sampler})
         self.tracker: Tracker | None = None
 
@@ -131,7 +133,7 @@ class Search:
             if best:
                 best = self._tested(best)
                 if self.spec.role == "search":  # the best of some seeds is luck
-                    path = export_best(self.spec, best, self.folder)
+                    path = export_best(self.spec, best, self.folder, self.observer.say)
         finally:
             if self.tracker is None:
                 self._track()

@@ -172,6 +172,8 @@ class SearchSpec(File):
     """folder for the best configuration"""
     export_format: Literal["mirrortune", "mmrec"] = "mirrortune"
     """form of the best configuration; mmrec: also in the keys of MMRec"""
+    export_anyway: Annotated[bool, Field(exclude=True)] = False  # not kept: a resume has to wish it anew
+    """whether this start's best configuration also replaces a better one, or other content of its file"""
 
 
 def check_format(found: Any, source: object) -> None:

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -88,6 +88,25 @@ def test_a_complete_search_is_read_again_without_ray_and_without_a_tracker(tmp_p
     assert outcome.export == Path("best_configs/BPR-demo-mg.yaml")
     assert Export.read(outcome.export) == Export.read(folder.best)
     assert not folder.tracking.exists()
+
+
+def test_a_search_says_that_a_better_export_stays(tmp_path: Path, monkeypatch: Any) -> None:
+    class Listener(Observer):
+        said: ClassVar[list[str]] = []
+
+        def say(self, text: str) -> None:
+            self.said.append(text)
+
+    monkeypatch.chdir(tmp_path)
+    data = checkerboard()
+    for name, epochs in (("better", 4), ("worse", 2)):
+        folder = made_folder(tmp_path, trials=1, epochs=epochs, name=name, **COMPLETE)
+        folder.write_environment(replace(ENVIRONMENT, data=DataFacts.of(data)))
+        outcome = Search(folder.spec(), data, Listener()).run()
+    assert Export.read(Path("best_configs/BPR-demo-mg.yaml")).search.name == "better"
+    assert (outcome.export, Export.read(outcome.export).search.name) == (folder.best, "worse")
+    (line,) = Listener.said
+    assert line.startswith("best_configs/BPR-demo-mg.yaml: kept recall@20 0.01402 of the search better")
 
 
 def test_a_folder_resumes_where_it_is_now_with_changes(tmp_path: Path, monkeypatch: Any) -> None:

@@ -134,6 +134,7 @@ OPTIONS: dict[str, tuple[Option, ...]] = {
         Option("--experiment", "NAME", "tracking.experiment"),
         Option("--export-dir", "DIR", "export_dir", resumable=True),
         Option("--export-format", "NAME", "export_format", resumable=True),
+        Option("--export-anyway", place="export_anyway", resumable=True),
     ),
     "instead of a new search": (
         Option("--resume", "NAME", help="go on with a search; with --trials N, extend it", resumable=True),

@@ -1,17 +1,26 @@
 """Write the winner of a search as one YAML file, from which it can be trained again."""
 
+import logging
+import os
 import re
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import get_args
 
+from filelock import FileLock
+
+from recmodels.errors import UserError
 from recmodels.files import write_whole
 from tuning.commandlines import replay_command
 from tuning.export.mmrec import to_mmrec
 from tuning.export.model import Export
+from tuning.export.place import choose_place
 from tuning.records import SearchFolder, Status, TrialRecord
 from tuning.spec import SearchSpec
 from tuning.yaml_document import comment
+
+log = logging.getLogger("mirrortune")
 
 
 def export_name(spec: SearchSpec) -> str:
@@ -19,19 +28,57 @@ def export_name(spec: SearchSpec) -> str:
     return re.sub(r"[^A-Za-z0-9._+-]+", "-", f"{spec.model}-{spec.dataset}-{spec.strategy}.yaml")
 
 
-def export_best(spec: SearchSpec, record: TrialRecord, folder: SearchFolder) -> Path:
-    """Write the winner into the spec's `export_dir` and as best.yaml into the search's folder; return the first file.
+def check_export_dir(folder: Path) -> None:
+    """Raise UserError, before hours of search, if no file can be written into the folder; it need not exist yet."""
+    nearest = next(each for each in (folder, *folder.absolute().parents) if each.exists())
+    if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
+        raise UserError(f"--export-dir {folder}: {nearest} is not a folder to write to")
 
-    If the spec asks for mmrec, write `...-mmrec.yaml` beside it. UserError if MMRec cannot train the winner.
+
+def export_best(
+    spec: SearchSpec, record: TrialRecord, folder: SearchFolder, say: Callable[[str], object] = log.warning
+) -> Path:
+    """Write the winner as best.yaml into the search's folder and, by the rule of `choose_place`, into `export_dir`.
+
+    Returns the file that holds the winner: the one in `export_dir`, or best.yaml if another export stays there. `say`
+    is told, a line each, what was kept and what was replaced. If the spec asks for mmrec, the export in `export_dir` is
+    also written as `...-mmrec.yaml` beside it; UserError if MMRec cannot train it.
     """
     export = _export(spec, record, folder)
     path = Path(spec.export_dir) / export_name(spec)
-    for target in (path, folder.best):
-        header = _header(export, record.status, replay_command(target, spec.data_dir))
-        write_whole(target, comment(header) + export.to_yaml())
-    if spec.export_format == "mmrec":
-        write_whole(path.with_name(f"{path.stem}-mmrec.yaml"), to_mmrec(export))
-    return path
+    place = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(path.parent / ".lock"):  # of two searches that end together the second sees the first's export
+            place = choose_place(export, path, _exported_before(folder), spec.export_anyway)
+            if place.writes:
+                _write(place.path, export, record.status, spec)
+    except OSError as error:
+        say(f"{path}: cannot be written ({error.strerror or error}); the winner is in {folder.best}")
+    _write(folder.best, export, record.status, spec)
+    for line in place.said if place else ():
+        say(line)
+    if place and spec.export_format == "mmrec":
+        _write_mmrec(place.path, export if place.writes else place.stays, new=place.writes)
+    return place.path if place and place.writes else folder.best
+
+
+def _exported_before(folder: SearchFolder) -> Export | None:
+    """Return what this search exported at an earlier end."""
+    try:
+        return Export.read(folder.best)
+    except UserError:  # it has none, or one that was damaged, which is written again
+        return None
+
+
+def _write(path: Path, export: Export, status: Status, spec: SearchSpec) -> None:
+    write_whole(path, comment(_header(export, status, replay_command(path, spec.data_dir))) + export.to_yaml())
+
+
+def _write_mmrec(path: Path, export: Export | None, new: bool) -> None:
+    target = path.with_name(f"{path.stem}-mmrec.yaml")
+    if export and (new or not target.exists()):
+        write_whole(target, to_mmrec(export))
 
 
 def _export(spec: SearchSpec, record: TrialRecord, folder: SearchFolder) -> Export:

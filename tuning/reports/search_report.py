@@ -8,7 +8,6 @@ from typing import get_args
 from rich.table import Table
 
 from tuning.commandlines import next_steps
-from tuning.export.winner import export_name
 from tuning.records import Environment, Status, TrialRecord, baseline, ranked, winner
 from tuning.reports import columns
 from tuning.reports.columns import TrialRow, ended_row, popularity_row
@@ -64,7 +63,7 @@ def summary_markdown(
     best = winner(records)
     gain = baseline_gain(best, baseline(records), spec.training.metric)
     trials = markdown_table(columns.trial_columns(spec), *_rows(spec, records, popularity))
-    path = Path(spec.export_dir) / export_name(spec) if best else None
+    path = Path(spec.output_dir) / spec.name / "best.yaml" if best else None  # a better one may stay in `export_dir`
     paragraphs = [
         f"## {spec.model} on {spec.dataset}, strategy {spec.strategy}",
         f"Search `{spec.name}`: {counts.total()} trials ended ({ended}). Sampler {spec.sampler}, "

@@ -176,7 +176,7 @@ def test_the_toolbox_gets_its_own_keys(tmp_path):
 
 def test_the_second_file_is_written_only_for_its_format(tmp_path):
     exported(tmp_path, a_spec())
-    assert [path.name for path in (tmp_path / "best_configs").iterdir()] == ["GRCN-tiktok-mg.yaml"]
+    assert [path.name for path in (tmp_path / "best_configs").glob("[!.]*")] == ["GRCN-tiktok-mg.yaml"]
 
 
 @pytest.mark.parametrize("dataset", ["demo", "synthetic:clothing"])

@@ -131,7 +131,7 @@ def test_the_page_has_counts_winner_metrics_gain_machine_and_commands():
     assert "Some CPU, 4 cores, Some GPU" in page
     assert "commit `0123456789ab` with local changes" in page
     assert "```sh\nmlflow ui --backend-store-uri sqlite:///mlflow.db\n" in page
-    assert "--replay best_configs/GRCN-tiktok-mg.yaml" in page
+    assert f"--replay searches/{SPEC.name}/best.yaml" in page
 
 
 def test_the_page_has_popularity_beside_the_winner():
