@@ -1,9 +1,15 @@
 """Command lines to copy: resume a search, replay its winner, look at its runs."""
 
+import re
 import shlex
 from pathlib import Path
 
 from tuning.spec import SearchSpec
+
+
+def public(uri: str) -> str:
+    """Return a URI to be shown: without user and password, and with secrets among its options left out."""
+    return re.sub(r"(?i)((?:pass|pwd|token|secret)\w*=)[^&]*", r"\1...", re.sub("://[^/?#]*@", "://", uri))
 
 
 def replay_command(path: Path, data_dir: str | None) -> str:
@@ -26,7 +32,7 @@ def next_steps(spec: SearchSpec, export: Path | None) -> list[str]:
     steps = []
     if uri := spec.tracking.uri:
         server = uri.startswith(("http://", "https://"))
-        steps.append(uri if server else shlex.join(["mlflow", "ui", "--backend-store-uri", uri]))
+        steps.append(public(uri) if server else shlex.join(["mlflow", "ui", "--backend-store-uri", public(uri)]))
     if export:
         steps.append(replay_command(export, spec.data_dir))
     steps.append(f"{resume_command(spec.name, spec.output_dir)} --trials {2 * spec.budget.trials}")

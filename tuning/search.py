@@ -22,6 +22,7 @@ from tuning.records.trials import record_of
 from tuning.reports.search_report import summary_markdown
 from tuning.space.catalogue import check_begins, check_space
 from tuning.spec import Scores, SearchSpec
+from tuning.tracking.stores import check_uri
 from tuning.tracking.tracker import Tracker
 
 if TYPE_CHECKING:  # it loads optuna
@@ -75,6 +76,8 @@ class Search:
             raise UserError("--sampler grid: expected a finite space, but a parameter is continuous (give it a step)")
         if spec.export_format == "mmrec":
             check_mmrec(spec.model, spec.strategy, spec.training.metric)
+        if spec.tracking.uri is not None:
+            check_uri(spec.tracking.uri, "tracking.uri")
         if spec.role == "search":
             check_export_dir(Path(spec.export_dir))
         self.spec = spec.model_copy(update={"sampler": sampler})

@@ -135,6 +135,8 @@ class Tracking(Part):
     """MLflow store or server; none: no records"""
     experiment: Annotated[str, Field(min_length=1)] = "mirrortune"
     """name of the MLflow experiment"""
+    experiment_id: Annotated[str, Field(min_length=1)] | None = None
+    """id of an MLflow experiment, which then counts and not the name"""
 
 
 class SearchSpec(File):

@@ -9,11 +9,18 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock
 
+from recmodels.errors import UserError
+from tuning.commandlines import public
+from tuning.tracking.moved import follow_move
 from tuning.tracking.points import LAST_POINT_OF_EPOCH, Point, cut, milliseconds
 from tuning.tracking.store import SEARCH, RunState, Store, StoredRun
+from tuning.tracking.uris import DATABASES, resolved, scheme, sqlite_file, sqlite_url
 
 if TYPE_CHECKING:
+    from mlflow import MlflowClient
     from mlflow.entities import Run
+
+log = logging.getLogger("mirrortune")
 
 NOTE_LIMIT = 8000  # characters of a tag, MLflow 3.17
 SETTINGS = {
@@ -33,30 +40,26 @@ class MlflowStore(Store):
 
     title = "MLflow"
 
-    @staticmethod
-    def resolve(uri: str) -> str:
-        """A relative SQLite file belongs to the directory in which the search was started."""
-        database = _sqlite_file(uri)
-        return f"sqlite:///{database.resolve()}" if database else uri
+    resolve = staticmethod(resolved)
 
-    def __init__(self, uri: str, experiment: str) -> None:
-        for name, value in SETTINGS.items():
-            os.environ.setdefault(name, value)
-        from mlflow import MlflowClient  # 1.4 s, and it reads the settings
-
-        logging.getLogger("mlflow").setLevel(os.environ["MLFLOW_LOGGING_LEVEL"])
-        database = _sqlite_file(uri)
+    def __init__(self, uri: str, experiment: str, experiment_id: str | None = None) -> None:
+        """Connect to the experiment with this id, else to the one of this name, which is made if it is not there."""
+        _import_mlflow()
+        database = sqlite_file(uri)
         with _held(database):
-            if database and not database.exists():
-                _create_tables(database)
-            self._client = MlflowClient(uri)
-            self.experiment = self._experiment_id(experiment, database)
+            if database:
+                _prepare(database)
+            self._client = _connect(uri, database)
+            self.experiment = experiment_id or self._experiment_id(experiment, uri, database)
 
-    def _experiment_id(self, name: str, database: Path | None) -> str:
+    def _experiment_id(self, name: str, uri: str, database: Path | None) -> str:
         if found := self._client.get_experiment_by_name(name):
             return found.experiment_id
-        # MLflow would put the artifacts into the current directory; a server knows where it wants them.
-        return self._client.create_experiment(name, _artifacts(database) if database else None)
+        # MLflow would put the artifacts into the current directory, and its path into a URL as it is; a server knows
+        # where it wants them.
+        folder = database.parent if database else Path.cwd()
+        location = _artifacts(folder).as_uri() if scheme(uri) in DATABASES else None
+        return self._client.create_experiment(name, location)
 
     def find(self, search_id: str, known: Mapping[str, str]) -> dict[str, StoredRun]:
         """A search's runs by trial. Where a lost reply led to two, the known or else the older one stays."""
@@ -125,6 +128,49 @@ class MlflowStore(Store):
         return not isinstance(error, OSError)
 
 
+def check_experiment_id(uri: str, experiment_id: str, name: str | None) -> None:
+    """Raise UserError if a store has no such experiment, or as MLflow does if the one of this name has another id.
+
+    A store that gives no answer raises nothing: it may be back when there is something to deliver.
+    """
+    _import_mlflow()
+    from mlflow.exceptions import MlflowException
+
+    database = sqlite_file(uri)
+    fault = None
+    try:
+        client = None if database and not database.exists() else _connect(uri, database)
+        if name is not None:
+            found = client and client.get_experiment_by_name(name)
+            if found and found.experiment_id != experiment_id:
+                fault = f"expected {found.experiment_id}, the id of the experiment {name}"
+        elif client is None or client.get_experiment(experiment_id).lifecycle_stage != "active":
+            fault = "there is no such experiment"
+    except MlflowException as error:
+        fault = " ".join(str(error).rstrip(".").split()) if 400 <= error.get_http_status_code() < 500 else None
+    except Exception:  # whatever the driver of a database raises; the tracker will tell it
+        pass
+    if fault:
+        where = f"in {public(uri)}; --experiment NAME takes another"
+        raise UserError(f"MLFLOW_EXPERIMENT_ID {experiment_id}: {fault} {where}")
+
+
+def _import_mlflow() -> None:
+    """Import MLflow (1.4 s), which reads its settings then, and keep it quiet."""
+    for name, value in SETTINGS.items():
+        os.environ.setdefault(name, value)
+    import mlflow  # noqa: F401
+
+    logging.getLogger("mlflow").setLevel(os.environ["MLFLOW_LOGGING_LEVEL"])
+
+
+def _connect(uri: str, database: Path | None) -> "MlflowClient":
+    from mlflow import MlflowClient
+
+    # For sqlite:///a%20b/mlflow.db MLflow would also make a folder that is really called a%20b.
+    return MlflowClient(sqlite_url(database, "sqlite+pysqlite") if database else uri)
+
+
 def _stored(run: "Run") -> StoredRun:
     return StoredRun(run.info.run_id, run.info.status, run.data.tags, run.data.params)
 
@@ -140,6 +186,15 @@ def _held(database: Path | None) -> Iterator[None]:
         yield
 
 
+def _prepare(database: Path) -> None:
+    """Make a database that is not there yet, and tell one that was moved where it is."""
+    home = _artifacts(database.parent)
+    if not database.exists():
+        _create_tables(database)
+    for old in follow_move(database, home):
+        log.warning("MLflow: %s was moved from %s; its runs' files belong in %s now", database, old.parent, home)
+
+
 def _create_tables(database: Path) -> None:
     """Under another name at first: a database that MLflow was killed over (0.5 s) can never be opened again."""
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
@@ -147,16 +202,13 @@ def _create_tables(database: Path) -> None:
     draft = Path(f"{database}.new")
     for leftover in draft, Path(f"{draft}-journal"):
         leftover.unlink(missing_ok=True)
-    SqlAlchemyStore(f"sqlite:///{draft}", _artifacts(database)).engine.dispose()
+    SqlAlchemyStore(sqlite_url(draft, "sqlite+pysqlite"), _artifacts(database.parent).as_uri()).engine.dispose()
     draft.replace(database)
 
 
-def _artifacts(database: Path) -> str:
-    return (database.parent / "mlartifacts").as_uri()
-
-
-def _sqlite_file(uri: str) -> Path | None:
-    return Path(uri.removeprefix("sqlite:///")) if uri.startswith("sqlite:///") else None
+def _artifacts(folder: Path) -> Path:
+    """Return the folder of the runs' files, beside the database."""
+    return folder / "mlartifacts"
 
 
 def _own_tags(tags: Mapping[str, str]) -> dict[str, str]:

@@ -32,11 +32,12 @@ class Store(Protocol):
     experiment: str
     """The store's id of the experiment."""
 
-    def __init__(self, uri: str, experiment: str) -> None: ...
+    def __init__(self, uri: str, experiment: str, experiment_id: str | None = None) -> None:
+        """Connect. `experiment`: its name. `experiment_id`: the store's id of it, if that was given instead."""
 
     @staticmethod
     def resolve(uri: str) -> str:
-        """Return the URI in a form that means the same in every working directory."""
+        """Return the URI in a form that means the same in every working directory. UserError if it is no store's."""
 
     def find(self, search_id: str, known: Mapping[str, str]) -> dict[str, StoredRun]:
         """Return the runs of a search by trial. `known`: trial -> run id, of the trials whose run is known."""

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 from threading import Event, Thread
-from urllib.parse import urlsplit
 
+from tuning.commandlines import public
 from tuning.records import SearchFolder
 from tuning.spec import SearchSpec
 from tuning.tracking.delivery import Delivery, Ending, RunIds
@@ -29,9 +29,11 @@ class Tracker:
         self._folder, self._spec, self._say_line, self._summary = folder, spec, say, summary
         self._store = store_for(spec.tracking.uri)
         self._uri = self._store.resolve(spec.tracking.uri)
-        self.run_ids = RunIds(folder, _public(self._uri))
+        self.run_ids = RunIds(folder, public(self._uri))
         self._settled: set[str] = set()
         self._upload_error_told = False
+        self._error: Exception | None = None
+        """Why the last delivery failed; None after one that did not."""
         self._ending: Ending | None = None
         self._closing, self._stop = Event(), Event()
         self._thread = Thread(target=self._loop, name="tracker", daemon=True)
@@ -49,7 +51,8 @@ class Tracker:
         runs = {trial.name for trial in self._folder.trials()} | {SEARCH}
         waiting = len(runs - self._settled)
         if waiting:
-            self._say(f"{waiting} of {len(runs)} runs still wait; --resume {self._spec.name} delivers them")
+            cause = self._line(self._error) if self._error else f"no answer yet from {public(self._uri)}"
+            self._say(f"{waiting} of {len(runs)} runs still wait ({cause}); --resume {self._spec.name} delivers them")
         return waiting
 
     def _loop(self) -> None:
@@ -60,21 +63,22 @@ class Tracker:
                 delivery = delivery or self._deliver()
                 delivery.sync(ending)
             except Exception as error:  # whatever it is, it must not reach the search
-                failures, delivery = failures + 1, None
+                failures, delivery, self._error = failures + 1, None, error
                 if failures == FAILURES_BEFORE_NOTICE:
                     self._say(f"{self._line(error)}; the search goes on, its records are delivered later")
                 self._pause(failures)
                 continue
             if failures >= FAILURES_BEFORE_NOTICE:
                 self._say("works again, the records are up to date")
-            failures = 0
+            failures, self._error = 0, None
             self._tell_upload_error(delivery)
             if ending:
                 return
             self._closing.wait(PERIOD)
 
     def _deliver(self) -> Delivery:
-        store = self._store(self._uri, self._spec.tracking.experiment)
+        place = self._spec.tracking
+        store = self._store(self._uri, place.experiment, *([place.experiment_id] if place.experiment_id else []))
         delivery = Delivery(self._folder, self._spec, store, self.run_ids, self._summary, self._stop)
         self._settled = delivery.settled
         return delivery
@@ -95,11 +99,5 @@ class Tracker:
 
     def _line(self, error: Exception) -> str:
         """One line without the password that the URI may carry."""
-        text = " ".join(str(error).split()).replace(self._uri, _public(self._uri))
+        text = " ".join(str(error).split()).replace(self._uri, public(self._uri))
         return cut(text or type(error).__name__, 300)
-
-
-def _public(uri: str) -> str:
-    """The URI without user and password."""
-    netloc = urlsplit(uri).netloc
-    return uri.replace(netloc, netloc.rpartition("@")[2]) if "@" in netloc else uri

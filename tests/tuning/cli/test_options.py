@@ -116,7 +116,7 @@ def test_every_option_reaches_the_spec(capsys: Any) -> None:
             "flatness_every": 12,
         },
         "resources": {"cpus_per_trial": 9, "gpus_per_trial": 0.5, "max_concurrent": 10, "ray_address": "auto"},
-        "tracking": {"uri": "sqlite:///x.db", "experiment": "e"},
+        "tracking": {"uri": "sqlite:///x.db", "experiment": "e", "experiment_id": None},
         "baseline": True,
         "role": "search",
         "format": 1,

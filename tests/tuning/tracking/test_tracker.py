@@ -6,20 +6,23 @@ import subprocess
 import sys
 import threading
 import time
+from collections import OrderedDict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from recmodels.errors import UserError
 from recmodels.files import read_lines
 from tests.tuning.factories import end_trial, made_folder, made_row, made_spec, made_trial
 from tests.tuning.tracking.mlflow_server import Server, free_port, until
 from tests.tuning.tracking.test_delivery import FakeStore
 from tuning.records.folder import SearchFolder
-from tuning.tracking.mlflow_store import MlflowStore
+from tuning.tracking.mlflow_store import MlflowStore, check_experiment_id
 from tuning.tracking.stores import STORES
 from tuning.tracking.tracker import Tracker
+from tuning.tracking.uris import sqlite_url
 
 ROOT = Path(__file__).parents[3]
 SUMMARY = "# made\n\nbest: 0002"
@@ -27,10 +30,11 @@ SUMMARY = "# made\n\nbest: 0002"
 
 @pytest.fixture(scope="session")
 def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """MLflow needs two seconds to create its tables; the tests copy them."""
-    database = tmp_path_factory.mktemp("mlflow") / "empty.db"
-    MlflowStore(f"sqlite:///{database}", "other")
-    return database
+    """MLflow needs two seconds to create its tables; the tests copy them. The name of the folder is no plain one."""
+    folder = tmp_path_factory.mktemp("mlflow") / "a%20b?c#d"
+    MlflowStore(sqlite_url(folder / "empty.db"), "other")
+    assert [path.name for path in folder.parent.iterdir()] == [folder.name]
+    return folder / "empty.db"
 
 
 @pytest.fixture
@@ -165,6 +169,99 @@ def test_an_interrupted_search_goes_on_in_the_same_runs(tmp_path, uri):
     assert steps(uri, "0001", "loss") == [1, 2, 3, 4]
 
 
+@pytest.mark.parametrize("name", ["a%20b", "what?", "#1, 100% größe 'q'"])
+def test_a_folder_whose_name_means_something_in_a_url(tmp_path, monkeypatch, empty_database, name):
+    here = tmp_path / name
+    here.mkdir()
+    monkeypatch.chdir(here)
+    shutil.copy(empty_database, here / "mlflow.db")
+    folder = made_folder(here, trials=1, uri="sqlite:///mlflow.db")
+    said = []
+    for _ in range(2):  # the second time as --resume does
+        tracker = started(folder, said)
+        assert tracker.close(interrupted=False, timeout=900) == 0
+    assert said == []
+    assert [path.name for path in tmp_path.iterdir()] == [name]  # and none beside it
+    found = runs(sqlite_url(here / "mlflow.db", "sqlite+pysqlite"))
+    assert set(found) == {"made", "0000"}
+    files = here / "mlartifacts" / found["made"].info.run_id / "artifacts"
+    assert {path.name for path in files.iterdir()} == {"spec.yaml", "environment.json"}
+    assert steps(sqlite_url(here / "mlflow.db", "sqlite+pysqlite"), "0000", "loss") == [1, 2, 3, 4]
+
+
+def test_a_moved_folder_is_not_made_again_where_it_was(tmp_path, monkeypatch, empty_database, caplog):
+    old, new = tmp_path / "old", tmp_path / "new"
+    old.mkdir()
+    shutil.copy(empty_database, old / "mlflow.db")
+    monkeypatch.chdir(old)
+    deliver(made_folder(old, trials=1, uri="sqlite:///mlflow.db"))
+    old.rename(new)
+    monkeypatch.chdir(new)
+    monkeypatch.setattr("mlflow.tracking._tracking_service.utils._artifact_repos_cache", OrderedDict())  # a new process
+    folder = SearchFolder(new / "searches" / "made")
+    folder.best.write_text("new")
+    deliver(folder)
+    assert not old.exists()
+    uri = f"sqlite:///{new / 'mlflow.db'}"
+    found = runs(uri)
+    assert set(found) == {"made", "0000"}
+    assert {file.path for file in client(uri).list_artifacts(found["made"].info.run_id)} == {
+        "spec.yaml", "environment.json", "best.yaml"
+    }  # fmt: skip
+    line = [record.getMessage() for record in caplog.records if record.name == "mirrortune"][-1]
+    assert line == f"MLflow: {new}/mlflow.db was moved from {old}; its runs' files belong in {new}/mlartifacts now"
+
+
+def test_an_experiment_may_be_given_by_its_id(tmp_path, uri):
+    number = client(uri).create_experiment("mine", (tmp_path / "files").as_uri())
+    folder = made_folder(tmp_path, trials=1)
+    folder.write_spec(made_spec(tracking={"uri": uri, "experiment_id": number}))
+    deliver(folder)
+    assert {run.info.run_name for run in client(uri).search_runs([number])} == {"made", "0000"}
+    assert client(uri).get_experiment_by_name("mirrortune") is None
+
+
+def test_what_mlflow_says_of_an_experiments_id(tmp_path, uri):
+    store = client(uri)
+    number, gone = (store.create_experiment(name, (tmp_path / "files").as_uri()) for name in ("mine", "gone"))
+    store.delete_experiment(gone)
+    check_experiment_id(uri, number, None)
+    check_experiment_id(uri, number, "mine")
+    check_experiment_id(uri, number, "not there yet")
+    check_experiment_id(f"http://127.0.0.1:{free_port()}", number, None)  # nobody can say
+    for unknown, name, message in (
+        ("999", None, f"^MLFLOW_EXPERIMENT_ID 999: .*id=999 .* in {uri}; --experiment NAME takes another$"),
+        (gone, None, f"^MLFLOW_EXPERIMENT_ID {gone}: there is no such experiment in "),
+        (gone, "mine", f"^MLFLOW_EXPERIMENT_ID {gone}: expected {number}, the id of the experiment mine in "),
+    ):
+        with pytest.raises(UserError, match=message):
+            check_experiment_id(uri, unknown, name)
+    with pytest.raises(UserError, match=r"^MLFLOW_EXPERIMENT_ID 1: there is no such experiment in "):
+        check_experiment_id(f"sqlite:///{tmp_path}/new.db", "1", None)
+    assert not (tmp_path / "new.db").exists()
+
+
+@pytest.mark.parametrize("uri", ["sqlite:///{here}/a file/mlflow.db", "postgresql://me:secret@127.0.0.1/db"])
+def test_the_cause_of_a_failed_delivery_is_told_at_the_latest_at_the_end(tmp_path, monkeypatch, uri):
+    def fail(*_: Any) -> Any:
+        raise RuntimeError(f"cannot connect to {tracker._uri}")
+
+    (tmp_path / "a file").touch()
+    said: list[str] = []
+    folder = made_folder(tmp_path, trials=1, uri=uri.format(here=tmp_path))
+    tracker = Tracker(folder, folder.spec(), said.append, lambda: SUMMARY)
+    if uri.startswith("postgresql"):
+        monkeypatch.setattr(tracker, "_deliver", fail)
+    tracker.start()
+    until(lambda: tracker._error)
+    assert tracker.close(interrupted=False, timeout=0) == 2
+    assert said[-1].startswith("MLflow: 2 of 2 runs still wait (")
+    assert said[-1].endswith("); --resume made delivers them")
+    cause = "cannot connect to postgresql://127.0.0.1/db" if uri.startswith("postgresql") else "a file"
+    assert cause in said[-1]
+    assert "secret" not in " ".join(said)
+
+
 def test_values_that_are_no_finite_numbers_are_named_in_a_tag(tmp_path, uri):
     folder = made_folder(tmp_path, trials=0, uri=uri)
     made_trial(folder, "0000", epochs=1)
@@ -283,7 +380,8 @@ def test_nothing_waits_for_a_server_that_never_answers(tmp_path, monkeypatch):
         begin = time.monotonic()
         assert tracker.close(interrupted=False, timeout=0.3) == 3
         assert time.monotonic() - begin < 30  # and not the minute of a request
-        assert said == ["MLflow: 3 of 3 runs still wait; --resume made delivers them"]
+        waiting = f"no answer yet from http://127.0.0.1:{silent.getsockname()[1]}"
+        assert said == [f"MLflow: 3 of 3 runs still wait ({waiting}); --resume made delivers them"]
         connection.close()
     until(lambda: "tracker" not in [thread.name for thread in threading.enumerate()])
 
