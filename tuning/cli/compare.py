@@ -12,6 +12,7 @@ from recmodels.training.strategies.names import CONTROLS, knobs
 from tuning.cli.arguments import Given, refuse
 from tuning.cli.datasets import download, load_data
 from tuning.cli.options import refuse_changes, with_options
+from tuning.cli.records import check_experiment, check_records, going_on, records_line, resumed_line
 from tuning.cli.search import dry_run, file_name, interrupted, new_spec, run_search, stamped
 from tuning.execution.ray_tune.settings import prepare
 from tuning.execution.trial import fallback
@@ -32,8 +33,9 @@ def new(given: Given, argv: Sequence[str], console: Console) -> int:
         return max(dry_run(spec, console) for spec in comparison.searches)
     if comparison.folder.exists():
         raise UserError(f"--name {name}: it exists in {comparison.folder.parent}; --resume {name}")
+    check_experiment(comparison.searches[0], given)
     download(given)
-    return compare(comparison, argv, console)
+    return compare(comparison, argv, console, records_line(comparison.searches[0], given))
 
 
 def resume(folder: Path, given: Given, argv: Sequence[str], console: Console) -> int:
@@ -41,18 +43,22 @@ def resume(folder: Path, given: Given, argv: Sequence[str], console: Console) ->
     comparison = Comparison.read(folder / "comparison.yaml")
     refuse_changes(given, "when a comparison goes on, start a new one instead", budget=False)
     given = {**given, "output_dir": str(folder.parent)}
-    changed = [with_options(spec.model_dump(), given) for spec in comparison.searches]
-    return compare(comparison.model_copy(update={"searches": changed}), argv, console)
+    changed = [with_options(going_on(spec, given), given) for spec in comparison.searches]
+    check_records(changed[0], "--tracking-uri" if "tracking_uri" in given else f"{folder}: tracking.uri")
+    return compare(comparison.model_copy(update={"searches": changed}), argv, console, resumed_line(changed[0], given))
 
 
-def compare(comparison: Comparison, argv: Sequence[str], console: Console) -> int:
-    """Run the remaining searches of a comparison and print its result; return the exit code."""
+def compare(comparison: Comparison, argv: Sequence[str], console: Console, records: str) -> int:
+    """Run the remaining searches of a comparison and print its result; return the exit code.
+
+    `records`: the line that says where their records go.
+    """
     first = comparison.searches[0]
     address = prepare(first.resources.ray_address)
     from tuning.execution.ray_tune.cluster import cluster  # imports ray, which reads what `prepare` sets
 
     data = load_data(first.dataset, dict(first))
-    say(console, f"{data}\ncomparison {comparison.name}")
+    say(console, f"{data}\ncomparison {comparison.name}\n{records}")
 
     def run(spec: SearchSpec) -> bool:
         say(console, f"\n{spec.name}: {spec.model}, {spec.strategy}")

@@ -81,7 +81,8 @@ class Option:
         return text.replace("%", "%%")
 
 
-def _uri(text: str) -> str | None:
+def read_uri(text: str) -> str | None:
+    """Return a tracking URI; None for `none`."""
     return None if text == "none" else text
 
 
@@ -130,8 +131,8 @@ OPTIONS: dict[str, tuple[Option, ...]] = {
     ),
     "records and results": (
         Option("--output-dir", "DIR", "output_dir", resumable=True),
-        Option("--tracking-uri", "URI", "tracking.uri", read=_uri, resumable=True),
-        Option("--experiment", "NAME", "tracking.experiment"),
+        Option("--tracking-uri", "URI", "tracking.uri", "or MLFLOW_TRACKING_URI", read=read_uri, resumable=True),
+        Option("--experiment", "NAME", "tracking.experiment", "or MLFLOW_EXPERIMENT_NAME, MLFLOW_EXPERIMENT_ID"),
         Option("--export-dir", "DIR", "export_dir", resumable=True),
         Option("--export-format", "NAME", "export_format", resumable=True),
         Option("--export-anyway", place="export_anyway", resumable=True),

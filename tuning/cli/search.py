@@ -16,6 +16,15 @@ from recmodels.training import STRATEGIES
 from tuning.cli.arguments import Given
 from tuning.cli.datasets import download, load_data
 from tuning.cli.options import refuse_changes, with_options
+from tuning.cli.records import (
+    URI,
+    check_experiment,
+    check_records,
+    from_environment,
+    going_on,
+    records_line,
+    resumed_line,
+)
 from tuning.commandlines import next_steps, resume_command
 from tuning.proposals import planned_trials
 from tuning.records import SearchFolder, baseline
@@ -37,9 +46,10 @@ def new(given: Given, argv: Sequence[str], console: Console) -> int:
     folder = SearchFolder.of(spec)
     if folder.exists():
         raise UserError(f"--name {spec.name}: this search exists in {folder.path.parent}; --resume {spec.name} goes on")
+    check_experiment(spec, given)
     download(given)
     data = load_data(spec.dataset, dict(spec))
-    say(console, f"{data}\nsearch {spec.name}: {spec.model}, {spec.strategy}")
+    say(console, f"{data}\nsearch {spec.name}: {spec.model}, {spec.strategy}\n{records_line(spec, given)}")
     return search(spec, data, argv, console)
 
 
@@ -52,8 +62,11 @@ def resume(root: Path, given: Given, argv: Sequence[str], console: Console) -> i
         known = {path.parent.name for kind in ("spec", "comparison") for path in root.glob(f"*/{kind}.yaml")}
         raise UserError(f"--resume {name}: no such search in {root}{did_you_mean(name, known)}")
     refuse_changes(given, "by --resume, start a new search instead")
-    spec = with_options(folder.spec().model_dump(), {**given, **place})
-    return search(spec, load_data(spec.dataset, dict(spec)), argv, console)
+    spec = with_options(going_on(folder.spec(), given), {**given, **place})
+    check_records(spec, "--tracking-uri" if "tracking_uri" in given else f"{folder.path / 'spec.yaml'}: tracking.uri")
+    data = load_data(spec.dataset, dict(spec))
+    say(console, resumed_line(spec, given))
+    return search(spec, data, argv, console)
 
 
 def search(spec: SearchSpec, data: RecDataset, argv: Sequence[str], console: Console) -> int:
@@ -128,8 +141,10 @@ def new_spec(given: Given) -> SearchSpec:
         strategy, tune = named or "plain", "base"
     space = search_space(model, strategy, dataset, tune=tune, space=given.get("space"), overrides=overrides(given))
     name = stamped(f"{model}-{dataset}-{strategy}", 80)
-    spec = with_options({"name": name, "strategy": strategy, "space": space}, given)
+    records = from_environment(given)
+    spec = with_options({"name": name, "strategy": strategy, "space": space, "tracking": records}, given)
     check_begins(space, strategy, spec.training.max_epochs)
+    check_records(spec, URI if "uri" in records else "--tracking-uri")
     return spec
 
 

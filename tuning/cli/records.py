@@ -1,0 +1,79 @@
+"""Where the records of a search go: options say it, else MLflow's environment variables, else the defaults."""
+
+import os
+from typing import Any
+
+from tuning.cli.arguments import Given
+from tuning.cli.options import read_uri
+from tuning.commandlines import public
+from tuning.spec import SearchSpec
+from tuning.tracking.mlflow_store import MlflowStore, check_experiment_id
+from tuning.tracking.stores import check_uri, store_for
+from tuning.tracking.uris import sqlite_file
+
+URI, NAME, ID = "MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME", "MLFLOW_EXPERIMENT_ID"
+
+
+def from_environment(given: Given) -> dict[str, Any]:
+    """Return the fields of the spec's `tracking` that MLflow's variables set, because no option does.
+
+    Of the two variables for the experiment its name counts, as in MLflow. An empty variable is none.
+    """
+    fields: dict[str, Any] = {}
+    if os.environ.get(URI) and "tracking_uri" not in given:
+        fields["uri"] = read_uri(os.environ[URI])
+    if "experiment" not in given:
+        if os.environ.get(NAME):
+            fields["experiment"] = os.environ[NAME]
+        elif os.environ.get(ID):
+            fields["experiment_id"] = os.environ[ID]
+    return fields
+
+
+def check_records(spec: SearchSpec, source: str) -> None:
+    """Raise UserError unless the spec's tracking URI is that of a store. `source`: what set it, if not the option."""
+    if spec.tracking.uri is not None:
+        check_uri(spec.tracking.uri, source)
+
+
+def check_experiment(spec: SearchSpec, given: Given) -> None:
+    """Raise UserError if the experiment of MLFLOW_EXPERIMENT_ID is not there, or is not the one named besides."""
+    number, uri = os.environ.get(ID), spec.tracking.uri
+    if number and uri and "experiment" not in given and store_for(uri) is MlflowStore:
+        check_experiment_id(MlflowStore.resolve(uri), number, os.environ.get(NAME) or None)
+
+
+def records_line(spec: SearchSpec, given: Given) -> str:
+    """Return the line that says where the records of a new search go, and which variables had a part in it."""
+    found = from_environment(given)
+    variables = {"uri": URI, "experiment": NAME, "experiment_id": ID}
+    because = f" (from {' and '.join(variables[field] for field in found)})" if found else ""
+    return _line(spec) + because
+
+
+def going_on(spec: SearchSpec, given: Given) -> dict[str, Any]:
+    """Return the spec of a search that goes on as plain data; an experiment's id is one in its own store alone."""
+    content = spec.model_dump()
+    if "tracking_uri" in given:
+        content["tracking"]["experiment_id"] = None
+    return content
+
+
+def resumed_line(spec: SearchSpec, given: Given) -> str:
+    """Return the line for a search that goes on: it keeps its place, whatever MLflow's variables say now."""
+    line, place = _line(spec), spec.tracking
+    file = sqlite_file(place.uri) if place.uri else None
+    if file and not file.exists():
+        line += f"; there is no {file}, so a new one is made (--tracking-uri names another)"
+    kept = {NAME: place.experiment, ID: place.experiment_id} | ({} if "tracking_uri" in given else {URI: place.uri})
+    ignored = [name for name, value in kept.items() if os.environ.get(name, "") not in ("", value)]
+    return line + (f"; {', '.join(ignored)}: without effect on a search that goes on" if ignored else "")
+
+
+def _line(spec: SearchSpec) -> str:
+    place = spec.tracking
+    if place.uri is None:
+        return "records: none"
+    number = place.experiment_id
+    experiment = f"experiment {place.experiment}" if number is None else f"experiment id {number}"
+    return f"records: {public(place.uri)}, {experiment}"
