@@ -108,10 +108,11 @@ class MlflowStore(Store):
             metrics=[Metric(*point) for point in points],
             params=[Param(name, value) for name, value in params.items()],
             tags=[RunTag(name, value) for name, value in _own_tags(tags).items()],
+            synchronous=True,  # whatever MLFLOW_ENABLE_ASYNC_LOGGING says: what is delivered is there
         )
 
     def describe(self, run_id: str, markdown: str) -> None:
-        self._client.set_tag(run_id, "mlflow.note.content", cut(markdown, NOTE_LIMIT))
+        self._client.set_tag(run_id, "mlflow.note.content", cut(markdown, NOTE_LIMIT), synchronous=True)
 
     def end(self, run_id: str, state: RunState, seconds: float) -> None:
         self._client.set_terminated(run_id, state, milliseconds(seconds))

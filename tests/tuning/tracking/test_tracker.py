@@ -8,6 +8,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -239,6 +240,46 @@ def test_what_mlflow_says_of_an_experiments_id(tmp_path, uri):
     with pytest.raises(UserError, match=r"^MLFLOW_EXPERIMENT_ID 1: there is no such experiment in "):
         check_experiment_id(f"sqlite:///{tmp_path}/new.db", "1", None)
     assert not (tmp_path / "new.db").exists()
+
+
+def test_records_are_there_when_they_are_delivered(tmp_path, uri, monkeypatch):
+    """MLflow can be told to write later; a delivery that is thought complete could be lost then."""
+    monkeypatch.setenv("MLFLOW_ENABLE_ASYNC_LOGGING", "true")
+    never = "mlflow.store.tracking.abstract_store.AbstractStore.log_batch_async"
+    monkeypatch.setattr(never, lambda *_, **__: None)
+    deliver(made_folder(tmp_path, trials=1, uri=uri))
+    assert steps(uri, "0000", "loss") == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize(
+    ("variables", "expected"),
+    [
+        ({"MLFLOW_TRACKING_USERNAME": "me", "MLFLOW_TRACKING_PASSWORD": "secret"}, "Basic bWU6c2VjcmV0"),
+        ({"MLFLOW_TRACKING_TOKEN": "t0ken"}, "Bearer t0ken"),
+    ],
+)
+def test_a_servers_password_may_come_from_mlflows_variables(tmp_path, monkeypatch, variables, expected):
+    seen: list[str | None] = []
+
+    class Guard(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            seen.append(self.headers["Authorization"])
+            self.send_error(401)
+
+        def log_message(self, *_: Any) -> None: ...
+
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    guard = ThreadingHTTPServer(("127.0.0.1", 0), Guard)
+    threading.Thread(target=guard.serve_forever, daemon=True).start()
+    said: list[str] = []
+    tracker = started(made_folder(tmp_path, trials=1, uri=f"http://127.0.0.1:{guard.server_port}"), said)
+    until(lambda: said)
+    guard.shutdown()
+    guard.server_close()
+    assert tracker.close(interrupted=False, timeout=0) == 2
+    assert set(seen) == {expected}
+    assert "401" in said[-1]
 
 
 @pytest.mark.parametrize("uri", ["sqlite:///{here}/a file/mlflow.db", "postgresql://me:secret@127.0.0.1/db"])
