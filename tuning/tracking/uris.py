@@ -3,12 +3,10 @@
 A path becomes a part of a URL by quoting alone: `%20`, `?` and `#` may stand in the name of a folder.
 """
 
-import os
 import re
 from importlib.metadata import entry_points
 from pathlib import Path
 from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
 from recmodels.errors import UserError, did_you_mean
 from tuning.commandlines import public
@@ -30,7 +28,9 @@ def resolved(uri: str) -> str:
     """
     kind = scheme(uri)
     if kind in ("", "file"):
-        return _folder(uri)
+        # MLflow 3.17 is about to give them up; there a metric `best` and another `best/epoch` exclude each other.
+        expected = "expected a database such as sqlite:///mlflow.db, a server such as http://localhost:5000, or none"
+        raise UserError(f"{uri}: a folder cannot hold the records; {expected}")
     if kind == "sqlite":
         path = sqlite_file(uri)
         return sqlite_url(path.resolve()) if path else uri
@@ -82,15 +82,6 @@ def sqlite_url(path: Path, driver: str = "sqlite") -> str:
     if make_url(url).database != str(path):
         raise UserError(f"{path}: this version of SQLAlchemy cannot name the file in a URL")
     return url
-
-
-def _folder(uri: str) -> str:
-    """Return the URI of a folder of files, MLflow's oldest store."""
-    if os.environ.get("MLFLOW_ALLOW_FILE_STORE", "").lower() not in ("true", "1"):
-        expected = "expected a database such as sqlite:///mlflow.db, a server such as http://localhost:5000, or none"
-        raise UserError(f"{uri}: MLflow takes a folder only with MLFLOW_ALLOW_FILE_STORE=true; {expected}")
-    path = url2pathname(urlsplit(uri).path) if uri.startswith("file:") else uri
-    return Path(path).resolve().as_uri()
 
 
 def _has_host(uri: str) -> bool:

@@ -117,8 +117,8 @@ def test_a_new_place_has_other_experiments(capsys: Any, here: Path, monkeypatch:
 @pytest.mark.parametrize(
     ("variables", "options", "message"),
     [
-        ({URI: "./mlruns"}, (), f"{URI}: ./mlruns: MLflow takes a folder only with"),
-        ({}, ("--tracking-uri", "./mlruns"), "--tracking-uri: ./mlruns: MLflow takes a folder only with"),
+        ({URI: "./mlruns"}, (), f"{URI}: ./mlruns: a folder cannot hold the records"),
+        ({}, ("--tracking-uri", "./mlruns"), "--tracking-uri: ./mlruns: a folder cannot hold the records"),
         ({URI: "sqllite:///x"}, (), f"{URI}: sqllite:///x: MLflow has no store of the kind 'sqllite'; did you"),
         ({ID: "7"}, (), f"{ID} 7: there is no such experiment in sqlite:///"),
     ],
@@ -134,5 +134,5 @@ def test_what_is_no_place(
 def test_a_stored_place_that_is_none_is_named_with_its_file(capsys: Any, here: Path) -> None:
     folder = made_folder(here)
     folder.write_spec(tracked("./mlruns"))
-    message = f"{folder.path}/spec.yaml: tracking.uri: ./mlruns: MLflow takes a folder only with"
+    message = f"{folder.path}/spec.yaml: tracking.uri: ./mlruns: a folder cannot hold the records"
     assert refused(capsys, "--resume", "made").startswith(message)

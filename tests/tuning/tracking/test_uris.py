@@ -41,9 +41,9 @@ def test_an_ordinary_path_looks_as_it_always_did(tmp_path: Path, monkeypatch: py
 @pytest.mark.parametrize(
     ("uri", "message"),
     [
-        ("./mlruns", "./mlruns: MLflow takes a folder only with MLFLOW_ALLOW_FILE_STORE=true; expected a database"),
-        ("mlflow.db", "mlflow.db: MLflow takes a folder only"),
-        ("file:///tmp/mlruns", "file:///tmp/mlruns: MLflow takes a folder only"),
+        ("./mlruns", "./mlruns: a folder cannot hold the records; expected a database such as sqlite:///mlflow.db"),
+        ("mlflow.db", "mlflow.db: a folder cannot hold the records"),
+        ("file:///tmp/mlruns", "file:///tmp/mlruns: a folder cannot hold the records"),
         ("sqllite:///x.db", "sqllite:///x.db: MLflow has no store of the kind 'sqllite'; did you mean 'sqlite'?"),
         ("localhost:5000", "localhost:5000: MLflow has no store of the kind 'localhost'; did you mean 'http://local"),
         ("s3://bucket", "s3://bucket: MLflow has no store of the kind 's3'; known: databricks, http, https, m"),
@@ -68,21 +68,12 @@ def test_an_ordinary_path_looks_as_it_always_did(tmp_path: Path, monkeypatch: py
 )
 def test_what_is_no_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, uri: str, message: str) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("MLFLOW_ALLOW_FILE_STORE", raising=False)
     for name in ("a%20b", "a?b", "folder"):
         Path(name).mkdir()
     with pytest.raises(UserError) as caught:
         check_uri(uri, "here")
     assert str(caught.value).startswith(f"here: {message}")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a%20b", "a?b", "folder"]
-
-
-def test_a_folder_of_files_is_taken_where_mlflow_is_told_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
-    (tmp_path / "a%20b").mkdir()
-    monkeypatch.chdir(tmp_path / "a%20b")
-    expected = (tmp_path / "a%20b" / "mlruns").as_uri()
-    assert resolved("./mlruns") == resolved("mlruns") == resolved("file:mlruns") == resolved(expected) == expected
 
 
 @pytest.mark.parametrize(
