@@ -9,7 +9,7 @@ from tuning.commandlines import public
 from tuning.spec import SearchSpec
 from tuning.tracking.mlflow_store import MlflowStore, check_experiment_id
 from tuning.tracking.stores import check_uri, store_for
-from tuning.tracking.uris import sqlite_file
+from tuning.tracking.uris import sqlite_file, with_password
 
 URI, NAME, ID = "MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME", "MLFLOW_EXPERIMENT_ID"
 
@@ -21,7 +21,7 @@ def from_environment(given: Given) -> dict[str, Any]:
     """
     fields: dict[str, Any] = {}
     if os.environ.get(URI) and "tracking_uri" not in given:
-        fields["uri"] = read_uri(os.environ[URI])
+        fields["uri"] = read_uri(public(os.environ[URI]))  # spec.yaml keeps no password that it was not given
     if "experiment" not in given:
         if os.environ.get(NAME):
             fields["experiment"] = os.environ[NAME]
@@ -40,7 +40,7 @@ def check_experiment(spec: SearchSpec, given: Given) -> None:
     """Raise UserError if the experiment of MLFLOW_EXPERIMENT_ID is not there, or is not the one named besides."""
     number, uri = os.environ.get(ID), spec.tracking.uri
     if number and uri and "experiment" not in given and store_for(uri) is MlflowStore:
-        check_experiment_id(MlflowStore.resolve(uri), number, os.environ.get(NAME) or None)
+        check_experiment_id(MlflowStore.resolve(with_password(uri)), number, os.environ.get(NAME) or None)
 
 
 def records_line(spec: SearchSpec, given: Given) -> str:
@@ -65,8 +65,10 @@ def resumed_line(spec: SearchSpec, given: Given) -> str:
     file = sqlite_file(place.uri) if place.uri else None
     if file and not file.exists():
         line += f"; there is no {file}, so a new one is made (--tracking-uri names another)"
-    kept = {NAME: place.experiment, ID: place.experiment_id} | ({} if "tracking_uri" in given else {URI: place.uri})
-    ignored = [name for name, value in kept.items() if os.environ.get(name, "") not in ("", value)]
+    kept = {NAME: place.experiment, ID: place.experiment_id}
+    if "tracking_uri" not in given:
+        kept[URI] = public(place.uri or "none")
+    ignored = [name for name, value in kept.items() if public(os.environ.get(name, "")) not in ("", value)]
     return line + (f"; {', '.join(ignored)}: without effect on a search that goes on" if ignored else "")
 
 

@@ -10,6 +10,7 @@ from tuning.tracking.delivery import Delivery, Ending, RunIds
 from tuning.tracking.points import cut
 from tuning.tracking.store import SEARCH
 from tuning.tracking.stores import store_for
+from tuning.tracking.uris import with_password
 
 PERIOD, LONGEST_PAUSE = 2.0, 15.0  # seconds
 FAILURES_BEFORE_NOTICE = 2
@@ -28,7 +29,7 @@ class Tracker:
         assert spec.tracking.uri is not None  # without one there is no tracker
         self._folder, self._spec, self._say_line, self._summary = folder, spec, say, summary
         self._store = store_for(spec.tracking.uri)
-        self._uri = self._store.resolve(spec.tracking.uri)
+        self._uri = self._store.resolve(with_password(spec.tracking.uri))
         self.run_ids = RunIds(folder, public(self._uri))
         self._settled: set[str] = set()
         self._upload_error_told = False

@@ -3,6 +3,7 @@
 A path becomes a part of a URL by quoting alone: `%20`, `?` and `#` may stand in the name of a folder.
 """
 
+import os
 import re
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -82,6 +83,12 @@ def sqlite_url(path: Path, driver: str = "sqlite") -> str:
     if make_url(url).database != str(path):
         raise UserError(f"{path}: this version of SQLAlchemy cannot name the file in a URL")
     return url
+
+
+def with_password(uri: str) -> str:
+    """Return the URI as MLFLOW_TRACKING_URI has it, with its password, if that is all in which they differ."""
+    variable = os.environ.get("MLFLOW_TRACKING_URI", "")
+    return variable if public(variable) == uri else uri
 
 
 def _has_host(uri: str) -> bool:

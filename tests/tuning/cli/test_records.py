@@ -28,6 +28,8 @@ def tracked(uri: str | None = "sqlite:///mlflow.db", **fields: Any) -> SearchSpe
         ({}, (), ("sqlite:///mlflow.db", "mirrortune", None)),
         ({URI: "http://h:5000", NAME: "mine"}, (), ("http://h:5000", "mine", None)),
         ({URI: "http://h:5000"}, ("--tracking-uri", "sqlite:///x.db"), ("sqlite:///x.db", "mirrortune", None)),
+        ({URI: "http://me:secret@h:5000"}, (), ("http://h:5000", "mirrortune", None)),
+        ({URI: "http://h"}, ("--tracking-uri", "http://me:secret@g"), ("http://me:secret@g", "mirrortune", None)),
         ({URI: "http://h:5000"}, ("--tracking-uri", "none"), (None, "mirrortune", None)),
         ({URI: "none"}, (), (None, "mirrortune", None)),
         ({URI: "", NAME: "", ID: ""}, (), ("sqlite:///mlflow.db", "mirrortune", None)),
@@ -79,6 +81,9 @@ def test_a_search_that_goes_on_keeps_its_place(here: Path, monkeypatch: pytest.M
     monkeypatch.setenv(NAME, "mirrortune")
     assert resumed_line(tracked(), {}) == f"{line}; {URI}: without effect on a search that goes on"
     assert resumed_line(tracked(), {"tracking_uri": "sqlite:///mlflow.db"}) == line
+    assert resumed_line(tracked("http://h"), {}) == "records: http://h, experiment mirrortune"
+    monkeypatch.setenv(URI, "http://me:secret@h")
+    assert resumed_line(tracked("http://h"), {}) == "records: http://h, experiment mirrortune"
     assert resumed_line(tracked(None), {}) == f"records: none; {URI}: without effect on a search that goes on"
     (here / "mlflow.db").unlink()
     monkeypatch.delenv(URI)

@@ -256,6 +256,7 @@ def test_records_are_there_when_they_are_delivered(tmp_path, uri, monkeypatch):
     [
         ({"MLFLOW_TRACKING_USERNAME": "me", "MLFLOW_TRACKING_PASSWORD": "secret"}, "Basic bWU6c2VjcmV0"),
         ({"MLFLOW_TRACKING_TOKEN": "t0ken"}, "Bearer t0ken"),
+        ({"MLFLOW_TRACKING_URI": "http://me:secret@127.0.0.1:{port}"}, "Basic bWU6c2VjcmV0"),
     ],
 )
 def test_a_servers_password_may_come_from_mlflows_variables(tmp_path, monkeypatch, variables, expected):
@@ -268,9 +269,9 @@ def test_a_servers_password_may_come_from_mlflows_variables(tmp_path, monkeypatc
 
         def log_message(self, *_: Any) -> None: ...
 
-    for name, value in variables.items():
-        monkeypatch.setenv(name, value)
     guard = ThreadingHTTPServer(("127.0.0.1", 0), Guard)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value.format(port=guard.server_port))
     threading.Thread(target=guard.serve_forever, daemon=True).start()
     said: list[str] = []
     tracker = started(made_folder(tmp_path, trials=1, uri=f"http://127.0.0.1:{guard.server_port}"), said)

@@ -7,7 +7,7 @@ import pytest
 from recmodels.errors import UserError
 from tuning.commandlines import public
 from tuning.tracking.stores import check_uri
-from tuning.tracking.uris import resolved, sqlite_file, sqlite_url
+from tuning.tracking.uris import resolved, sqlite_file, sqlite_url, with_password
 
 NAMES = ["a%20b", "a?b", "a#b", "100%", "two words", "größe", "q'u\"o", "b\\s", "a@b:c&d=e;f", "%2525"]
 """Names of folders that mean something in a URL."""
@@ -90,3 +90,11 @@ def test_what_is_no_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, uri: 
 )
 def test_a_uri_is_shown_without_its_secrets(uri: str, shown: str) -> None:
     assert public(uri) == shown
+
+
+def test_a_password_is_taken_from_the_variable_for_its_own_store_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert with_password("http://h:5000") == "http://h:5000"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://me:secret@h:5000")
+    assert with_password("http://h:5000") == "http://me:secret@h:5000"
+    assert with_password("http://other:5000") == "http://other:5000"
+    assert with_password("http://you:word@h:5000") == "http://you:word@h:5000"
