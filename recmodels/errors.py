@@ -42,4 +42,4 @@ def did_you_mean(name: str, names: Iterable[str], instead: Mapping[str, str] | N
     write = {each: each for each in names} | dict(instead or {})
     if near := nearest(name, write):
         return f"; did you mean {write[near]!r}?"
-    return f"; known: {', '.join(dict.fromkeys(write[each] for each in sorted(write)))}" if write else "; it has none"
+    return f"; known: {', '.join(sorted(set(write.values())))}" if write else "; it has none"

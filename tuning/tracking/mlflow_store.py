@@ -14,7 +14,7 @@ from tuning.commandlines import public
 from tuning.tracking.moved import follow_move
 from tuning.tracking.points import LAST_POINT_OF_EPOCH, Point, cut, milliseconds
 from tuning.tracking.store import SEARCH, RunState, Store, StoredRun
-from tuning.tracking.uris import DATABASES, resolved, scheme, sqlite_file, sqlite_url
+from tuning.tracking.uris import DATABASES, options, resolved, scheme, sqlite_file, sqlite_url
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -169,7 +169,7 @@ def _connect(uri: str, database: Path | None) -> "MlflowClient":
     from mlflow import MlflowClient
 
     # For sqlite:///a%20b/mlflow.db MLflow would also make a folder that is really called a%20b.
-    return MlflowClient(sqlite_url(database, "sqlite+pysqlite") if database else uri)
+    return MlflowClient(sqlite_url(database, "sqlite+pysqlite") + options(uri) if database else uri)
 
 
 def _stored(run: "Run") -> StoredRun:

@@ -7,10 +7,14 @@ import os
 import re
 from importlib.metadata import entry_points
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from recmodels.errors import UserError, did_you_mean
 from tuning.commandlines import public
+
+if TYPE_CHECKING:
+    from sqlalchemy import URL
 
 HTTP, DATABASES = ("http", "https"), ("sqlite", "postgresql", "mysql", "mssql")
 SQLITE_OPTIONS = {"timeout", "isolation_level", "detect_types", "check_same_thread", "cached_statements"}
@@ -31,10 +35,10 @@ def resolved(uri: str) -> str:
     if kind in ("", "file"):
         # MLflow 3.17 is about to give them up; there a metric `best` and another `best/epoch` exclude each other.
         expected = "expected a database such as sqlite:///mlflow.db, a server such as http://localhost:5000, or none"
-        raise UserError(f"{uri}: a folder cannot hold the records; {expected}")
+        raise UserError(f"{uri or 'an empty URI'}: a folder cannot hold the records; {expected}")
     if kind == "sqlite":
         path = sqlite_file(uri)
-        return sqlite_url(path.resolve()) if path else uri
+        return sqlite_url(path.resolve()) + options(uri) if path else uri
     known = {*HTTP, *DATABASES, "databricks", *entry_points(group="mlflow.tracking_store").names}
     if kind not in known:
         is_host = re.fullmatch(r"[\w.-]+:\d+(/.*)?", uri)
@@ -42,7 +46,15 @@ def resolved(uri: str) -> str:
         raise UserError(f"{public(uri)}: MLflow has no store of the kind {kind!r}{hint}")
     if kind in HTTP and not _has_host(uri):
         raise UserError(f"{public(uri)}: expected the address of a server, like http://localhost:5000")
+    if kind in DATABASES and _url(uri) is None:
+        raise UserError(f"{public(uri)}: expected the URL of a database, like {kind}://USER@HOST:PORT/NAME")
     return uri
+
+
+def options(uri: str) -> str:
+    """Return what follows the file or the host of a URI, from its question mark on."""
+    _, mark, rest = uri.partition("?")
+    return mark + rest
 
 
 def sqlite_file(uri: str) -> Path | None:
@@ -52,20 +64,14 @@ def sqlite_file(uri: str) -> Path | None:
     """
     if scheme(uri) != "sqlite":
         return None
-    from sqlalchemy import make_url  # 0.3 s
-    from sqlalchemy.exc import ArgumentError
-
     raw, mark, query = uri.partition("?")
-    options = [part.partition("=") for part in query.split("&")] if mark else []
-    if ("uri", "=", "true") in options:
+    given = [part.partition("=") for part in query.split("&")] if mark else []
+    if ("uri", "=", "true") in given:
         return None
-    try:
-        url = make_url(raw)
-    except (ArgumentError, ValueError):
-        url = make_url("sqlite://")
-    if url.host or url.database in (None, "", ":memory:"):
+    url = _url(raw)
+    if url is None or url.host or url.database in (None, "", ":memory:"):
         raise UserError(f"{uri}: expected sqlite:///FILE, a database that is still there when the search has ended")
-    if any(not equals or name not in SQLITE_OPTIONS for name, equals, _ in options):
+    if any(not equals or name not in SQLITE_OPTIONS for name, equals, _ in given):
         raise UserError(f"{uri}: what follows a ? is no part of the file's name; write %3F for it")
     path, literal = Path(str(url.database)), Path(raw.partition(":///")[2])
     if literal.parent.is_dir() and not path.parent.is_dir():
@@ -83,6 +89,17 @@ def sqlite_url(path: Path, driver: str = "sqlite") -> str:
     if make_url(url).database != str(path):
         raise UserError(f"{path}: this version of SQLAlchemy cannot name the file in a URL")
     return url
+
+
+def _url(text: str) -> "URL | None":
+    """Return what SQLAlchemy reads in a URL; None if it cannot."""
+    from sqlalchemy import make_url  # 0.3 s
+    from sqlalchemy.exc import ArgumentError
+
+    try:
+        return make_url(text)
+    except (ArgumentError, ValueError):  # the latter for a port
+        return None
 
 
 def with_password(uri: str) -> str:

@@ -26,7 +26,7 @@ def test_a_path_comes_back_from_its_url(tmp_path: Path, monkeypatch: pytest.Monk
 def test_an_ordinary_path_looks_as_it_always_did(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert resolved("sqlite:///sub/mlflow.db") == f"sqlite:///{tmp_path}/sub/mlflow.db"
-    assert resolved(f"sqlite+pysqlite:///{tmp_path}/x.db?timeout=5") == f"sqlite:///{tmp_path}/x.db"
+    assert resolved(f"sqlite+pysqlite:///{tmp_path}/x.db?timeout=5") == f"sqlite:///{tmp_path}/x.db?timeout=5"
     for uri in (
         "http://h:5000",
         "databricks",
@@ -63,6 +63,8 @@ def test_an_ordinary_path_looks_as_it_always_did(tmp_path: Path, monkeypatch: py
             "sqlite:///a%20b/mlflow.db",
             "sqlite:///a%20b/mlflow.db: it names a file in a b, which is not there; write %25",
         ),
+        ("", "an empty URI: a folder cannot hold the records"),
+        ("mysql://me:secret@h:port/db", "mysql://h:port/db: expected the URL of a database, like mysql://USER@"),
         ("sqlite:///folder", "sqlite:///folder: folder is a folder, expected a file"),
     ],
 )
