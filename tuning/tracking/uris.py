@@ -74,11 +74,16 @@ def sqlite_file(uri: str) -> Path | None:
     if any(not equals or name not in SQLITE_OPTIONS for name, equals, _ in given):
         raise UserError(f"{uri}: what follows a ? is no part of the file's name; write %3F for it")
     path, literal = Path(str(url.database)), Path(raw.partition(":///")[2])
-    if literal.parent.is_dir() and not path.parent.is_dir():
+    if _depth_there(literal) > _depth_there(path):
         raise UserError(f"{uri}: it names a file in {path.parent}, which is not there; write %25 for the % of a folder")
     if path.is_dir():
         raise UserError(f"{uri}: {path} is a folder, expected a file")
     return path
+
+
+def _depth_there(path: Path) -> int:
+    """Return how many parts of the path to a file are folders that exist."""
+    return next(len(folder.parts) for folder in path.absolute().parents if folder.is_dir())
 
 
 def sqlite_url(path: Path, driver: str = "sqlite") -> str:

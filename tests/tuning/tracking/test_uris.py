@@ -63,6 +63,7 @@ def test_an_ordinary_path_looks_as_it_always_did(tmp_path: Path, monkeypatch: py
             "sqlite:///a%20b/mlflow.db",
             "sqlite:///a%20b/mlflow.db: it names a file in a b, which is not there; write %25",
         ),
+        ("sqlite:///a%20b/new/x.db", "sqlite:///a%20b/new/x.db: it names a file in a b/new, which is not there; write"),
         ("", "an empty URI: a folder cannot hold the records"),
         ("mysql://me:secret@h:port/db", "mysql://h:port/db: expected the URL of a database, like mysql://USER@"),
         ("sqlite:///folder", "sqlite:///folder: folder is a folder, expected a file"),
@@ -92,6 +93,12 @@ def test_what_is_no_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, uri: 
 )
 def test_a_uri_is_shown_without_its_secrets(uri: str, shown: str) -> None:
     assert public(uri) == shown
+
+
+def test_a_new_folder_may_be_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for uri, path in (("sqlite:///new/x.db", "new/x.db"), ("sqlite:///two%20words/x.db", "two words/x.db")):
+        assert sqlite_file(uri) == Path(path)
 
 
 def test_a_password_is_taken_from_the_variable_for_its_own_store_alone(monkeypatch: pytest.MonkeyPatch) -> None:
