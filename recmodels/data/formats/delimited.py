@@ -4,7 +4,6 @@ import csv
 import io
 import logging
 import re
-from collections import Counter
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from recmodels.data.formats.dialect import SEPARATORS, Dialect, are_numbers
 from recmodels.data.formats.quotation import Quotation, quotation
-from recmodels.data.formats.swallowed import are_rows, suspects
+from recmodels.data.formats.swallowed import Known, are_rows, suspects
 from recmodels.data.formats.text_file import TextFile, line_of, read_text_file
 from recmodels.errors import DataError
 
@@ -133,10 +132,10 @@ class _Table:
 
     def _swallowed(self, found: Quotation) -> tuple[int, str] | None:
         """Return the offset of the first quotation that holds rows, and the reason."""
-        values = cache(lambda position: _counts(self.columns([position])[0]))
-        for offset, inside in suspects(self.file.text, self.file.sep, self.width, found):
-            if are_rows(inside, values):
-                return offset, "the lines up to the mark that closes it are rows of their own"
+        known = cache(lambda position: Known(_texts(self.columns([position])[0])))
+        for suspect in suspects(self.file.text, self.file.sep, self.width, found):
+            if are_rows(suspect, known):
+                return suspect.offset, "the lines up to the mark that closes it are rows of their own"
         return None
 
     def _fault(self, message: str) -> str:
@@ -230,8 +229,8 @@ def _check_header_once(path: Path, columns: dict[str, "pyarrow.ChunkedArray"]) -
         raise DataError(f"{path}: row {row + 1}: repeats the header, expected one header (are these several files?)")
 
 
-def _counts(column: "pyarrow.ChunkedArray") -> Counter[str]:
-    return Counter(cell.decode(errors="replace") for cell in column.to_pylist())
+def _texts(column: "pyarrow.ChunkedArray") -> list[str]:
+    return [cell.decode(errors="replace") for cell in column.to_pylist()]
 
 
 def _shown(cell: bytes) -> str:

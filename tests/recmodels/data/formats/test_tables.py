@@ -101,6 +101,15 @@ def test_enclosed_line_ends_separators_and_marks_are_text(tmp_path: Path) -> Non
     assert read(tmp_path / "t.csv", text) == list(frame.itertuples(index=False, name=None))
 
 
+def test_texts_of_items_may_have_as_many_separators_a_line_as_the_table(tmp_path: Path) -> None:
+    """The lines could be rows, but `warm` looks like no id, and two marks that stand for one are in no torn cell."""
+    frame = pd.DataFrame({"item": [f"B{row:04}" for row in range(120)], "text": "red\nwarm,soft\n"})
+    assert read(tmp_path / "t.csv", frame.to_csv(index=False)) == list(frame.itertuples(index=False, name=None))
+    few = [("1", 'red\nwarm, "soft"'), ("2", "blue")]
+    text = pd.DataFrame(few, columns=["item", "text"]).to_csv(index=False)
+    assert read(tmp_path / "t.csv", text) == few
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
