@@ -65,9 +65,12 @@ def prepare_own(
     check_ids(interactions, table)
     labels = splits.split(interactions.users, interactions.extra.get("timestamp"), rule, seed, table)
     matrices, notes = {}, {}
+    item = (
+        USUAL["item"][0] if dialect.header is False else columns["item"]
+    )  # a position says nothing about other tables
     for source in sources:
         of_source = dialect.beside(table, source.path)
-        loaded = user_features.load(source, interactions.item_ids, columns["item"], encoder, seed, of_source)
+        loaded = user_features.load(source, interactions.item_ids, item, encoder, seed, of_source)
         matrices[source.modality], notes[source.modality] = loaded
     files = [table, *(file for source in sources for file in (source.path, source.ids) if file)]
     manifest = describe(

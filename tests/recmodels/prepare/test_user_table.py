@@ -8,13 +8,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 import pytest
 
 from recmodels.data.formats.dialect import Dialect
 from recmodels.data.formats.mmrec import load_mmrec
-from recmodels.errors import DataError, UserError
-from recmodels.prepare.times import as_times
+from recmodels.errors import UserError
 from recmodels.prepare.user_table import prepare_own
 
 USERS = ["007", "7", "u,1", "Zoë", "NA", "1.0"]
@@ -181,6 +179,16 @@ def test_a_set_like_movielens_is_read_in_its_dialect(plays: Path, caplog: Any) -
     assert manifest["features"]["text"]["items_without"] == 0
 
 
+def test_positions_of_columns_say_nothing_about_tables_with_a_header(plays: Path) -> None:
+    """Users and items are in columns 0 and 1; the features have columns of these names, and one called `item`."""
+    table, features = plays.with_name("u.data"), plays.with_name("size.csv")
+    table.write_text("".join(f"{user}\t{item}\n" for user in range(5) for item in range(9)))
+    features.write_text("0,item,1\n" + "".join(f"{item}.5,{item},{8 - item}\n" for item in range(9)))
+    folder = prepared(table, f"size={features}", dialect=Dialect(header=False))
+    size = load_mmrec(folder, folder.parent / "cache").features["size"]
+    np.testing.assert_array_equal(size, [[item + 0.5, 8 - item] for item in range(9)])
+
+
 def test_a_header_of_numbers_is_suspicious(plays: Path) -> None:
     """Taken for a header, this first row would make ratings of the column called 1 the items."""
     table = plays.with_name("u.data")
@@ -222,40 +230,6 @@ def test_json_lines_make_the_same_folder(plays: Path, kind: str) -> None:
     PLAYS.to_json(other, orient="records", lines=True)
     folder = prepare_own(other, name="own", data_dir=plays.parent / "else")
     assert (folder / "own.inter").read_bytes() == (prepared(plays) / "own.inter").read_bytes()
-
-
-@pytest.mark.parametrize(
-    ("cells", "expected"),
-    [
-        (["2024-01-31", "2024-01-31T00:00:01"], [1706659200, 1706659201]),
-        (["2024/01/31", "2024-01-31 00:00:00.5+00:00"], [1706659200 * 10**6, 1706659200 * 10**6 + 500_000]),
-        (["1706659200", "-1"], [1706659200, -1]),
-        (["1706659200123456789", "1"], [1706659200123456789, 1]),
-        (["1e3", "2.5"], [1000 * 10**6, 2_500_000]),
-    ],
-)
-def test_times_are_dates_or_numbers(tmp_path: Path, cells: list[str], expected: list[int]) -> None:
-    assert as_times(tmp_path, "time", pa.chunked_array([cells])).tolist() == expected
-
-
-@pytest.mark.parametrize(
-    ("cells", "row"),
-    [
-        (["31.01.2024"], 1),
-        (["01/31/2024"], 1),
-        (["Jan 31, 2024"], 1),
-        (["2024-01-31", "1706659200.5x"], 2),
-        (["1706659200", "2024-01-31"], 2),
-        (["2024-01-31", ""], 2),
-        (["1", "inf"], 2),
-        (["0x10"], 1),
-    ],
-)
-def test_a_time_of_another_form_is_told_which_are_read(tmp_path: Path, cells: list[str], row: int) -> None:
-    with pytest.raises(DataError) as caught:
-        as_times(tmp_path, "time", pa.chunked_array([cells]))
-    forms = "expected a date such as 2024-01-31 or 2024-01-31T12:30:00, or a number such as 1706704200"
-    assert str(caught.value) == f"{tmp_path}: row {row}: time is {cells[row - 1]!r}, {forms}"
 
 
 def test_the_latest_rows_are_held_out(plays: Path) -> None:
