@@ -15,6 +15,7 @@ from recmodels.data.cache import default_cache_dir
 from recmodels.data.formats import feature_file, mmrec
 from recmodels.data.formats.inter_file import parse_inter
 from recmodels.data.formats.mmrec import load_mmrec
+from recmodels.data.published import AMAZON_SETS
 from recmodels.errors import DataError
 from tests.recmodels import reference as golden
 
@@ -367,7 +368,7 @@ def test_names_of_data_sets(folder):
     [
         ("dmeo", "; did you mean 'demo'?"),
         ("tiktok", "; did you mean 'synthetic:tiktok'?"),
-        ("qqqq", f"; known: {', '.join(sorted(known_datasets()))}"),
+        ("qqqq", f"; known: {', '.join(sorted({*known_datasets(), *AMAZON_SETS}))}"),
     ],
 )
 def test_unknown_name_without_a_data_folder(name, hint):
