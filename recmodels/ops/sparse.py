@@ -18,6 +18,7 @@ from recmodels.ops.fast import fast
 
 # torch says once per process that its CSR support is in beta; the products used here are tested against dense ones.
 warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta state")
+warnings.filterwarnings("ignore", message="Sparse invariant checks are implicitly disabled")  # on a GPU
 
 
 class Csr(NamedTuple):
