@@ -23,6 +23,7 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
+from recmodels.data.formats.parquet_file import read_parquet
 from recmodels.errors import UserError
 from recmodels.prepare.folder import Note
 from recmodels.prepare.user_features import load, parse
@@ -173,8 +174,11 @@ def reread(path: Path, case: Case) -> Case | None:
             ids = path.with_suffix(".txt").read_text(encoding="utf-8").rstrip("\r\n").split("\n")
             return replace(case, ids=[name.rstrip("\r") for name in ids], columns={"emb": matrix.tolist()})
         if case.format == "parquet":
-            with pa.OSFile(str(path)) as file:
-                table = parquet.ParquetFile(file).read().to_pydict()
+            try:
+                with pa.OSFile(str(path)) as file:
+                    table = parquet.ParquetFile(file).read().to_pydict()
+            except pa.ArrowInvalid:  # pyarrow alone does not read nulls in lists of a fixed size
+                table = read_parquet(path, ["item", *case.columns]).to_pydict()
             columns = {name: [cell_of(cell) for cell in table[name]] for name in case.columns}
             return replace(case, ids=list(map(str, table["item"])), columns=columns)
         if case.format == "jsonl":
