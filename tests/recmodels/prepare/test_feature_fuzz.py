@@ -188,7 +188,7 @@ def reread(path: Path, case: Case) -> Case | None:
         content = gzip.decompress(path.read_bytes()) if case.format.endswith("gz") else path.read_bytes()
         quoting = csv.QUOTE_NONE if case.format == "item" else csv.QUOTE_MINIMAL
         delimiter = "," if case.format.startswith("csv") else "\t"
-        stream = io.StringIO(content.decode("utf-8-sig"), newline="")
+        stream = io.StringIO(content.decode("utf-8-sig", "backslashreplace"), newline="")
         header, *lines = [row for row in csv.reader(stream, delimiter=delimiter, quoting=quoting) if row]
         places = {name.partition(":")[0]: place for place, name in reversed(list(enumerate(header)))}
         columns = {name: [numbers(line[places[name]]) for line in lines] for name in case.columns}
