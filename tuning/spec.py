@@ -193,7 +193,8 @@ def first_fault(error: ValidationError) -> str:
         return str(cause)
     where = ".".join(str(part) for part in fault["loc"]) or "spec"
     got = "" if fault["type"] == "missing" or "but got" in fault["msg"] else f", but got {fault['input']!r}"
-    return f"{where}: {fault['msg']}{got}{_hint(fault)}"
+    message = fault["msg"].removeprefix("Value error, ")  # pydantic's own words
+    return f"{where}: {message}{got}{_hint(fault)}"
 
 
 def _hint(fault: ErrorDetails) -> str:

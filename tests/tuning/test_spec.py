@@ -52,8 +52,8 @@ def fault(**changes: Any) -> str:
         ({"scheduler": {"grace": 1.1}}, "scheduler.grace: Input should be less than or equal to 1"),
         ({"scheduler": {"reduction": 1}}, "scheduler.reduction: Input should be greater than 1"),
         ({"resources": {"gpus_per_trial": -0.5}}, "resources.gpus_per_trial: Input should be greater than or equal"),
-        ({"resources": {"gpus_per_trial": 1.5}}, "resources.gpus_per_trial: Value error, expected a share of one GPU"),
-        ({"resources": {"gpus_per_trial": 1e-5}}, "resources.gpus_per_trial: Value error, expected a share of one GPU"),
+        ({"resources": {"gpus_per_trial": 1.5}}, "resources.gpus_per_trial: expected a share of one GPU"),
+        ({"resources": {"gpus_per_trial": 1e-5}}, "resources.gpus_per_trial: expected a share of one GPU"),
         ({"tracking": {"experiment": ""}}, "tracking.experiment: String should have at least 1 character"),
     ],
 )

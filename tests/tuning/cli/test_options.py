@@ -37,11 +37,11 @@ pytestmark = pytest.mark.usefixtures("here")
         (("--seed", "-1"), "--seed: Input should be greater than or equal to 0"),
         (("--cpus-per-trial", "0"), "--cpus-per-trial: Input should be greater than or equal to 1"),
         (("--gpus-per-trial", "nan"), "--gpus-per-trial: Input should be "),
-        (("--gpus-per-trial", "1.5"), "--gpus-per-trial: Value error, expected a share of one GPU, at"),
+        (("--gpus-per-trial", "1.5"), "--gpus-per-trial: expected a share of one GPU, at"),
         (("--max-concurrent", "0"), "--max-concurrent: Input should be greater than or equal to 1"),
         (
             ("--metric", "recal@20"),
-            "--metric: Value error, expected one of recall, precision, map, ndcg, hit and a cut",
+            "--metric: expected one of recall, precision, map, ndcg, hit and a cut",
         ),
         (("--sampler", "gpp"), "--sampler: Input should be 'auto', 'gp'"),
         (("--scheduler", "pbt"), "--scheduler: Input should be 'asha', 'hyperband', 'median' or 'none'"),

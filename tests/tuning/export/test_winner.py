@@ -255,7 +255,7 @@ def test_refuses_what_the_toolbox_would_train_differently(tmp_path, fields, opti
         ("weight_decay: 0.0", "weight_decay: none", "weight_decay must be a finite number, but got 'none'"),
         ("weight_decay: 0.0", "weight_decay: -1", "weight_decay >= 0 must hold, but got weight_decay=-1"),
         ("weight_decay: 0.0", "weight_decay:", "weight_decay: value must be text, true, false or a finite number"),
-        ("metric: recall@20", "metric: recall", "training.metric: Value error, expected one of recall, "),
+        ("metric: recall@20", "metric: recall", "training.metric: expected one of recall, "),
         ("    n_layers: 2", "    n_layers: 2001-99-99", "not valid YAML: month must be in 1..12"),
     ],
 )
