@@ -20,6 +20,8 @@ from tuning.records import TrialFolder, TrialPlan
 from tuning.records.trials import best_row
 from tuning.spec import Scores, Training
 
+ROUNDING = 1e-14
+"""The relative difference up to which a metric is the same on a CPU: versions may sum over users in another order."""
 TOLERANCE = 0.01
 """The relative difference up to which a metric of a GPU's export is that of its replay.
 
@@ -73,9 +75,9 @@ def plan_of(export: Export) -> TrialPlan:
 
 
 def agree(export: Export, exported: float, again: float) -> bool:
-    """Return whether a metric of the export and of its replay are the same: to the digit, or within TOLERANCE if the
+    """Return whether a metric of the export and of its replay are the same: within ROUNDING, or within TOLERANCE if the
     winner was trained on a GPU, wherever the replay ran."""
-    return exported == again or (export.device == "cuda" and difference(exported, again) <= TOLERANCE)
+    return difference(exported, again) <= (TOLERANCE if export.device == "cuda" else ROUNDING)
 
 
 def difference(one: float, other: float) -> float:

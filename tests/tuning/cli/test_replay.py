@@ -72,6 +72,7 @@ def test_a_replay_says_whether_the_metrics_are_the_same(capsys: Any) -> None:
         ("cuda", 0.004, 0, "the metrics are the same within 1%: a GPU, which trained this, adds in no fixed order"),
         ("cuda", 0.04, 1, "the metrics differ by up to 3.85%: those of a GPU are the same within 1%"),
         ("cpu", 1e-12, 1, "the metrics differ"),
+        ("cpu", 1e-15, 0, "the metrics are the same but for the rounding of their sums"),
     ],
 )
 def test_a_gpu_s_metrics_are_the_same_within_its_rounding(
