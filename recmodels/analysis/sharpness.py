@@ -43,11 +43,11 @@ def sharpness(
 
 def _rise(loss: BatchLoss, rho: float) -> tuple[float, float]:
     """Return the gradient's norm, and the rise of the loss after a step of length `rho` along it."""
-    before, norm = loss(), loss.gradient_norm
+    before, norm = float(loss()), float(loss.gradient_norm)
     if not norm:
         return 0.0, 0.0
     parameters, gradients = zip(*loss.gradients(), strict=True)
     with restoring(parameters):
         with torch.no_grad():
             torch._foreach_add_(parameters, gradients, alpha=rho / norm)
-        return norm, loss(replay=True) - before
+        return norm, float(loss(replay=True)) - before

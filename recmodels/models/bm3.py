@@ -11,7 +11,7 @@ from recmodels.models.base import Recommender, Variant
 from recmodels.models.parts.content import FeatureTable
 from recmodels.models.parts.modalities import modalities
 from recmodels.models.parts.tables import id_embeddings
-from recmodels.ops import Dropout, frobenius
+from recmodels.ops import Dropout, distinct_ids, frobenius
 
 
 class BM3(Recommender):
@@ -55,8 +55,8 @@ class BM3(Recommender):
     def loss(self, batch: Tensor) -> dict[str, Tensor]:
         users, items = self._propagate()
         # One dropout mask for each user and item of the batch, however often it occurs there.
-        distinct_users, user_place = batch[0].unique(return_inverse=True)
-        distinct_items, item_place = batch[1].unique(return_inverse=True)
+        distinct_users, user_place = distinct_ids(batch[0])
+        distinct_items, item_place = distinct_ids(batch[1])
         user, item = users.index_select(0, distinct_users), items.index_select(0, distinct_items)
         user_target = self.dropout(user.detach()).index_select(0, user_place)
         item_target = self.dropout(item.detach()).index_select(0, item_place)

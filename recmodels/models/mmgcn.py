@@ -15,7 +15,7 @@ from recmodels.models.base import Recommender, Variant
 from recmodels.models.parts.item_features import ItemFeatures
 from recmodels.models.parts.modalities import VISUAL, modalities
 from recmodels.models.parts.tables import NodeTable, UserTable, xavier_normal
-from recmodels.ops import unit_rows
+from recmodels.ops import distinct_ids, unit_rows
 
 
 class MMGCN(Recommender):
@@ -48,8 +48,8 @@ class MMGCN(Recommender):
 
     def loss(self, batch: Tensor) -> dict[str, Tensor]:
         # The last layer is needed at the batch's nodes alone.
-        users, user_place = batch[0].unique(return_inverse=True)
-        items, item_place = batch[1:].unique(return_inverse=True)
+        users, user_place = distinct_ids(batch[0])
+        items, item_place = distinct_ids(batch[1:])
         margin = margins(*self._represent(users, items), torch.stack([user_place, *item_place]))
         terms = {"bpr": bpr(margin)}
         if self.reg_weight:

@@ -15,6 +15,7 @@ from recmodels.models.base import Recommender
 from recmodels.models.parts.item_features import ItemFeatures
 from recmodels.models.parts.modalities import modalities
 from recmodels.models.parts.tables import ItemTable, UserTable, xavier_normal, xavier_uniform
+from recmodels.ops import distinct_ids
 
 Form = Literal["benchmark", "paper", "amr"]
 
@@ -70,7 +71,7 @@ class VBPR(Recommender):
 
     def loss(self, batch: Tensor) -> dict[str, Tensor]:
         # Only the batch's distinct items are projected; no other row of the projection has a gradient.
-        distinct, place = batch[1:].flatten().unique(return_inverse=True)
+        distinct, place = distinct_ids(batch[1:].flatten())
         features = self.features.rows(distinct)
         items = self._join(self.item_emb.index_select(0, distinct), F.linear(features, self.weight, self.bias))
         positive, negative = items.index_select(0, place).chunk(2)

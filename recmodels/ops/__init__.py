@@ -1,5 +1,6 @@
 """Operations that torch lacks or does slowly, each beside a plain twin; `with plain():` runs the twins."""
 
+from recmodels.ops.distinct import Distinct, distinct_ids
 from recmodels.ops.fast import fast, plain
 from recmodels.ops.hops import sum_of_hops
 from recmodels.ops.softmax import cross_entropy_of_own_key
@@ -9,10 +10,12 @@ from recmodels.ops.tensors import Dropout, frobenius, scale_by_cosine, shared_te
 __all__ = [
     "ConstantMatrix",
     "Csr",
+    "Distinct",
     "Dropout",
     "Pattern",
     "Sparse",
     "cross_entropy_of_own_key",
+    "distinct_ids",
     "fast",
     "frobenius",
     "gather_and_add",

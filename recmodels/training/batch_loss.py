@@ -14,6 +14,8 @@ from torch.nn.utils import get_total_norm
 from recmodels.models.base import Recommender
 
 Terms = Mapping[str, Tensor]
+Scalar = float | Tensor
+"""A number, or the tensor () that holds it where it is not read yet."""
 
 
 class BadStep(Exception):
@@ -61,6 +63,9 @@ class BatchLoss:
     0: the epoch, the batch in its epoch, the batch in the whole training.
     `value`, `terms`: the model's loss and its named terms in the first call, which is at the weights before the step;
     `value` is None before that call, and stays None if it was not finite. `gradient_norm`: in the last call.
+    `unread`: None, and every number is read at once; or a list, see `unread_on`, which takes the numbers that decide
+    whether the batch is good. None of them is read: the batch is taken for a good one, and whoever gave the list has to
+    look. If one of the numbers is not finite, what was done since is void.
     """
 
     model: Recommender
@@ -71,23 +76,37 @@ class BatchLoss:
     epoch: int = 0
     batch_index: int = 0
     step: int = 0
-    value: float | None = field(default=None, init=False)
+    unread: list[Tensor] | None = None
+    value: Scalar | None = field(default=None, init=False)
     terms: dict[str, Tensor] = field(default_factory=dict, init=False)
-    gradient_norm: float = field(default=0.0, init=False)
+    gradient_norm: Scalar = field(default=0.0, init=False)
     _generators: "_Generators | None" = field(default=None, init=False)
 
-    def __call__(self, *, replay: bool = False) -> float:
+    def __call__(self, *, replay: bool = False) -> Scalar:
         """Return the loss of the model. `replay`: repeat the random draws of the last call without `replay`, and leave
         the generators as they were. Raises BadStep unless the loss and the norm of its gradient are finite."""
         self.model.zero_grad()
         loss = self.transform(self, replay=replay) if self.transform else self.accumulate(replay=replay)
         gradients = [gradient for _, gradient in self.gradients()]
-        value, self.gradient_norm = torch.stack([loss, get_total_norm(gradients).to(loss)]).tolist()
+        value, self.gradient_norm = self.read(loss, get_total_norm(gradients).to(loss))
         for what, found in (("loss", value), ("gradient", self.gradient_norm)):
-            if not math.isfinite(found):
+            if not self.usable(found):
                 raise BadStep(f"the {what} became {found} in batch {self.batch_index + 1} of epoch {self.epoch + 1}")
         self.value = value if self.value is None else self.value
         return value
+
+    def read(self, *numbers: Tensor) -> list[Scalar]:
+        """Return the numbers of tensors (), with one wait for all of them; with `unread` the tensors as they are."""
+        return list(numbers) if self.unread is not None else torch.stack(numbers).tolist()
+
+    def usable(self, number: Scalar, above: float | None = None) -> bool:
+        """Return whether a number is finite and larger than `above`. Of one that is not read this is assumed, and
+        `unread` takes a number that is finite if it is true."""
+        if isinstance(number, Tensor):
+            assert self.unread is not None
+            self.unread.append(number if above is None else torch.where(number > above, number, torch.nan))
+            return True
+        return math.isfinite(number) and (above is None or number > above)
 
     def accumulate(
         self, objective: Callable[[Terms], Tensor] = total, *, replay: bool = False, leaves: Sequence[Tensor] = ()
@@ -123,6 +142,12 @@ class BatchLoss:
                 if parameter.grad.is_sparse:
                     parameter.grad = parameter.grad.to_dense()
                 yield parameter, parameter.grad
+
+
+def unread_on(device: torch.device) -> list[Tensor] | None:
+    """Return a new list for the numbers that are to be read later on a GPU, which stands still while the host waits for
+    one; None on the CPU, where they are at hand."""
+    return [] if device.type == "cuda" else None
 
 
 Batches = Callable[[np.random.Generator], Iterator[BatchLoss]]

@@ -1,10 +1,13 @@
 """The only training loop: a generator of one report per epoch. Stopping, saving, showing and measuring are the
 caller's."""
 
+import copy
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -16,8 +19,11 @@ from recmodels.data import BatchSampler, RecDataset
 from recmodels.errors import TrainingDiverged
 from recmodels.evaluation import Evaluator
 from recmodels.models import Recommender
-from recmodels.training.batch_loss import BatchLoss, Counts
+from recmodels.training.batch_loss import BatchLoss, Counts, unread_on
 from recmodels.training.strategies import Strategy
+
+WINDOW = 32
+"""Batches between two looks of the host at a GPU's numbers."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +85,19 @@ class TrainingState:
             torch.cuda.set_rng_state(state["cuda_rng"][0], self.model.device)  # older files hold one of each card
         self.epoch = state["epoch"]
 
+    def bookmark(self) -> Callable[[], None]:
+        """Copy everything, on its device, and return the function that brings it back, in the midst of an epoch too."""
+        saved = _copied(self.state_dict())
+        attributes = [(part, dict(vars(part))) for part in self.strategy.parts.values()]  # what only an epoch knows
+
+        def go_back() -> None:
+            for part, before in attributes:
+                vars(part).clear()
+                vars(part).update(before)
+            self.load_state_dict(saved)
+
+        return go_back
+
 
 def train(
     state: TrainingState, data: RecDataset, *, batch_size: int, max_epochs: int, evaluator: Evaluator
@@ -119,7 +138,9 @@ def train(
 
 def batches_on(device: torch.device, sampler: BatchSampler, rng: np.random.Generator) -> Iterator[Tensor]:
     """Yield the sampler's batches of an epoch on a device; all are drawn, and uploaded at once, in this call."""
-    rows = torch.from_numpy(sampler.rows(rng)).to(device)
+    rows = torch.from_numpy(sampler.rows(rng))
+    if device.type == "cuda":  # from pinned memory the host does not wait for the copy
+        rows = rows.pin_memory().to(device, non_blocking=True)
     return (rows[:, start : start + sampler.batch_size] for start in range(0, rows.shape[1], sampler.batch_size))
 
 
@@ -134,17 +155,57 @@ def _train_epoch(state: TrainingState, sampler: BatchSampler) -> tuple[float, di
     state.model.train()
     state.model.new_epoch()
     strategy.new_epoch(epoch, batches)
-    losses: list[float] = []
+
+    def take(window: list[tuple[int, Tensor]], unread: list[Tensor] | None) -> list[BatchLoss]:
+        losses = []
+        for batch_index, rows in window:
+            step = epoch * len(sampler) + batch_index
+            losses.append(strategy.loss(rows, epoch=epoch, batch_index=batch_index, step=step, unread=unread))
+            strategy.step(losses[-1], state.optimizer)
+        return losses
+
+    numbered = enumerate(batches_on(device, sampler, state.rng))
+    values: list[float] = []
     sums: dict[str, Tensor] = {}
-    for batch_index, rows in enumerate(batches_on(device, sampler, state.rng)):
-        step = epoch * len(sampler) + batch_index
-        loss = strategy.loss(rows, epoch=epoch, batch_index=batch_index, step=step)
-        strategy.step(loss, state.optimizer)
-        if loss.value is not None:
-            losses.append(loss.value)
-            for name, term in loss.terms.items():
-                sums[name] = sums.get(name, torch.zeros_like(term)) + term
+    while window := list(islice(numbered, WINDOW)):
+        for loss in _take_and_look(state, partial(take, window)):
+            if loss.value is not None:
+                values.append(float(loss.value))
+                for name, term in loss.terms.items():
+                    sums[name] = sums.get(name, torch.zeros_like(term)) + term
     strategy.end_epoch()
-    if not losses:
+    if not values:
         raise TrainingDiverged(f"{strategy.last_fault}, and no other batch of the epoch could be used")
-    return math.fsum(losses) / len(losses), {name: float(total) / len(losses) for name, total in sums.items()}
+    totals = torch.stack(list(sums.values())).tolist()
+    return math.fsum(values) / len(values), {
+        name: total / len(values) for name, total in zip(sums, totals, strict=True)
+    }
+
+
+def _take_and_look(state: TrainingState, take: Callable[[list[Tensor] | None], list[BatchLoss]]) -> list[BatchLoss]:
+    """Take the steps of a window; return the losses of its batches, whose values are read.
+
+    On a GPU the host waits once, at the end. If a number is not finite it goes back to where the window began and takes
+    the same steps again, reading in each: so batches are skipped, and counted, as on a CPU.
+    """
+    unread = unread_on(state.model.device)
+    if unread is None:
+        return take(None)
+    go_back = state.bookmark()
+    losses = take(unread)
+    numbers = torch.stack([*(loss.value for loss in losses if isinstance(loss.value, Tensor)), *unread]).tolist()
+    if not all(map(math.isfinite, numbers)):
+        go_back()
+        return take(None)
+    for loss, value in zip(losses, numbers, strict=False):
+        loss.value = value
+    return losses
+
+
+def _copied(value: Any) -> Any:
+    """Return a copy of nested containers, and of the tensors in them, each on its device."""
+    if isinstance(value, Tensor):
+        return value.detach().clone()
+    if isinstance(value, dict):
+        return {key: _copied(each) for key, each in value.items()}
+    return [_copied(each) for each in value] if isinstance(value, list) else copy.deepcopy(value)

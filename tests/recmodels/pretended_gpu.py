@@ -169,6 +169,8 @@ class Pretended(TorchFunctionMode):
         kwargs = kwargs or {}
         if func is Tensor.to:
             return self.move(*args, **kwargs)
+        if func is Tensor.pin_memory:
+            return args[0]
         if func is Tensor.cuda:
             return self.move(args[0], CUDA)
         if _is_cuda(kwargs.get("device")):

@@ -1,6 +1,7 @@
 """Every model on a pretended GPU: nothing is on the wrong side, few waits, and a trial that moves between devices."""
 
-from dataclasses import dataclass
+import math
+from collections import Counter
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import torch
 from torch import Tensor
 
 from recmodels.analysis import sharpness
+from recmodels.errors import TrainingDiverged
 from recmodels.evaluation import Evaluator
 from recmodels.graphs import UserItemEdges
 from recmodels.models import MODELS, Recommender
@@ -18,6 +20,7 @@ from recmodels.models.lightgcn import LightGCN
 from recmodels.ops import cross_entropy_of_own_key
 from recmodels.training import EpochReport, TrainingState, make_optimizer, make_strategy, train
 from recmodels.training.checkpoint import load_state, save_state
+from recmodels.training.loop import WINDOW
 from tests.recmodels.factories import checkerboard
 from tests.recmodels.pretended_gpu import CUDA, DeviceMix, OnDevice, Pretended, host
 
@@ -30,6 +33,8 @@ STRATEGIES = ("mg", "ssam_f", "ema")
 COMBINED = [*product(TRAINED, STRATEGIES)]
 QUICK = {(name, STRATEGIES[place % 3]) for place, name in enumerate(TRAINED)}
 """A strategy for each model; the other pairs are slow."""
+PERTURBED = ("sam", "asam", "gsam", "gnp", "ssam_f", "ssam_d", "bsam", "bsam_plus", "sam_mg")
+EVERY = ("plain", "mg", *PERTURBED, "plain_lr", "plain_repeat", "ema", "swa", "amr", "amr+sam+mg")
 
 
 def fresh(name: str, strategy: str, device: str, seed: int = 1) -> TrainingState:
@@ -40,8 +45,9 @@ def fresh(name: str, strategy: str, device: str, seed: int = 1) -> TrainingState
     return TrainingState(model, optimizer, made, np.random.default_rng(seed))
 
 
-def run(state: TrainingState, epochs: int) -> list[EpochReport]:
-    return list(train(state, DATA, batch_size=32, max_epochs=epochs, evaluator=Evaluator(DATA, "valid", (1, 5))))
+def run(state: TrainingState, epochs: int, batch_size: int = 32) -> list[EpochReport]:
+    evaluator = Evaluator(DATA, "valid", (1, 5))
+    return list(train(state, DATA, batch_size=batch_size, max_epochs=epochs, evaluator=evaluator))
 
 
 def weights(state: TrainingState) -> list[Tensor]:
@@ -66,39 +72,119 @@ def test_trains_ranks_and_measures_on_the_device(name: str, strategy: str) -> No
         assert [row.loss for row in there] == pytest.approx([row.loss for row in here], rel=1e-5)
 
 
-@dataclass(frozen=True)
-class Waits:
-    """How often a step may wait for the device, at most."""
-
-    plain: int
-    mg: int
-    sam: int
-    amr: int
-
-
-WAITS = {
-    "BM3": Waits(3, 6, 6, 6),
-    "MMGCN": Waits(3, 6, 6, 6),
-    "FREEDOM": Waits(2, 4, 4, 4),
-    "VBPR": Waits(2, 4, 4, 4),
-}
-"""The models whose pass asks for the distinct users or items of the batch; of the others, a pass is one read."""
-
-
 @pytest.mark.parametrize("name", TRAINED)
-def test_a_step_waits_for_the_device_no_more_than_it_must(name: str) -> None:
-    allowed = WAITS.get(name, Waits(1, 2, 2, 2))
-    for strategy in ("plain", "mg", "sam", *(["amr"] if MODELS[name].reads_features else [])):
+def test_a_step_never_waits_for_the_device(name: str) -> None:
+    """Nor uploads anything."""
+    adversary = ["amr"] if MODELS[name].reads_features else []
+    for strategy in EVERY if name == "VBPR" else ("mg", "sam", *adversary):
+        unread: list[Tensor] = []
         with Pretended() as gpu:
             state = fresh(name, strategy, "cuda")
             state.model.train().new_epoch()
             state.strategy.new_epoch(0, lambda rng: iter(()))
             rows = torch.arange(24 if state.model.needs_negatives else 16).view(-1, 8).remainder(12).to("cuda")
-            for step in range(3):  # at the third all states exist, and Mirror Gradient mirrors
+            for step in range(4):  # of which Mirror Gradient mirrors the last, when all states exist
                 gpu.forget()
-                state.strategy.step(state.strategy.loss(rows, batch_index=step + 1, step=step), state.optimizer)
-        assert gpu.waits.total() <= getattr(allowed, strategy), (strategy, gpu.waits)
+                loss = state.strategy.loss(rows, batch_index=step, step=step, unread=unread)
+                state.strategy.step(loss, state.optimizer)
+        assert not gpu.waits, (strategy, gpu.waits)
         assert not gpu.uploads, (strategy, gpu.uploads)
+        assert len(unread) >= 8
+
+
+def with_faults(state: TrainingState, faults: dict[tuple[int, int, int], str]) -> TrainingState:
+    """The state with a model whose `loss` or `gradient` goes wrong in passes by epoch, batch and number, from 0."""
+    model: Any = state.model
+    strategy: Any = state.strategy
+    loss_of, batch_of, place = model.loss, strategy.loss, [0, 0, 0]
+
+    def batch(rows: Tensor, **named: Any) -> Any:
+        place[:] = named.get("epoch", -1), named.get("batch_index", -1), 0
+        return batch_of(rows, **named)
+
+    def loss(rows: Tensor) -> dict[str, Tensor]:
+        terms = dict(loss_of(rows))
+        fault = faults.get((place[0], place[1], place[2]))
+        place[2] += 1
+        some = next(model.parameters()).sum()
+        if fault:
+            terms["fault"] = some * torch.inf if fault == "loss" else (some * 0).sqrt()
+        return terms
+
+    model.loss, strategy.loss = loss, batch
+    return state
+
+
+@pytest.mark.parametrize("strategy", EVERY)
+def test_a_bad_batch_is_skipped_as_on_the_cpu(strategy: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """First and last of a window, two in a row across its border, in the first pass and in the second."""
+    monkeypatch.setattr("recmodels.training.loop.WINDOW", 2)
+    faults = {(0, 0, 0): "loss", (0, 3, 1): "gradient", (1, 1, 0): "gradient", (1, 2, 0): "loss", (2, 0, 0): "loss"}
+    ends = []
+    for device in ("cpu", "cuda"):
+        with Pretended():
+            state = with_faults(fresh("VBPR", strategy, device), faults)
+            reports = run(state, 3, batch_size=8)
+            ends.append((reports, weights(state), state.strategy.report()))
+    (here, expected, figures), (there, found, same) = ends
+    assert sum(row.counts.skipped for row in here) >= 3
+    assert [row.counts for row in there] == [row.counts for row in here]
+    assert [row.loss for row in there] == pytest.approx([row.loss for row in here], rel=1e-5)
+    assert [row.terms for row in there] == [pytest.approx(row.terms, rel=1e-5) for row in here]
+    for each, other in zip(found, expected, strict=True):
+        torch.testing.assert_close(each, other, rtol=1e-4, atol=1e-6)
+    assert same == pytest.approx(figures, rel=1e-3)
+
+
+@pytest.mark.parametrize("strategy", ["plain", "sam", "mg"])
+@pytest.mark.parametrize("window", [1, 3, 32])
+def test_the_third_bad_batch_in_a_row_ends_the_trial(
+    strategy: str, window: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the host knew when it came; the last one of the epoch before counts."""
+    monkeypatch.setattr("recmodels.training.loop.WINDOW", window)
+    with Pretended():
+        state = fresh("BPR", strategy, "cuda")
+        n = -(-len(DATA.train) // 8)
+        with_faults(state, {(0, n - 1, 0): "gradient", (1, 0, 0): "loss", (1, 1, 0): "loss"})
+        message = r"the loss became (-?inf|nan) in batch 2 of epoch 2, the last of 3 such batches in a row"
+        with pytest.raises(TrainingDiverged, match=message):
+            run(state, 2, batch_size=8)
+        assert (state.epoch, state.strategy.counts.skipped) == (1, 3)
+
+
+def test_a_gradient_of_zero_costs_no_second_pass() -> None:
+    """As on the CPU, with the same weights, which decay."""
+    ends = []
+    for device in ("cpu", "cuda"):
+        with Pretended():
+            state = fresh("BPR", "gsam", device)
+            model: Any = state.model
+            model.loss = lambda rows, f=model.loss: {name: term * 0 for name, term in f(rows).items()}
+            (report,) = run(state, 1)
+            ends.append((report.counts, report.loss, [each.tolist() for each in weights(state)]))
+    assert ends[0] == ends[1]
+    assert ends[0][0].forward == ends[0][0].steps > 1
+
+
+@pytest.mark.parametrize(
+    ("name", "strategy", "window", "batch_size"),
+    [("BPR", "plain", WINDOW, 1), ("MMGCN", "sam", 4, 5), ("BM3", "amr+sam+mg", 4, 5)],
+)
+def test_the_host_looks_once_in_a_window_and_at_the_end_of_an_epoch(
+    name: str, strategy: str, window: int, batch_size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("recmodels.training.loop.WINDOW", window)
+    with Pretended() as gpu:
+        state = fresh(name, strategy, "cuda")
+        gpu.forget()
+        run(state, 1, batch_size=batch_size)
+    n_windows = len(DATA.train) / batch_size / window
+    assert n_windows > 1
+    waits = Counter[str]()
+    for (_, line), times in gpu.waits.items():
+        waits[line.split("/")[1]] += times
+    assert waits == {"training": math.ceil(n_windows) + 1, "evaluation": 1}
 
 
 @pytest.mark.parametrize("name", ["BPR", "BM3"])

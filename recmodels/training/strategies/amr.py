@@ -11,6 +11,7 @@ from torch import Tensor
 
 from recmodels.models.base import Recommender
 from recmodels.models.parts.item_features import feature_tables, shifted
+from recmodels.ops import Distinct, distinct_ids
 from recmodels.signatures import Count, NotNegative
 from recmodels.training.batch_loss import BatchLoss, Terms, unpenalised
 from recmodels.training.strategies.base import LossTransform
@@ -62,13 +63,13 @@ class AMR(LossTransform):
     def __call__(self, loss: BatchLoss, *, replay: bool) -> Tensor:
         if self.adv_weight == 0 or not self._has_begun:
             return loss.accumulate(replay=replay)
-        items = loss.rows[1:].unique()
+        items = distinct_ids(loss.rows[1:])
         is_first_gradient = not loss.terms
         if is_first_gradient or not (self.adv_freeze or (self.adv_type == "rand" and replay)):
             value, self.deltas = self._first_pass(loss, items, replay=replay)
         else:
             value = loss.accumulate(replay=replay)
-        with shifted(self.tables, items, self.deltas):
+        with shifted(self.tables, items.values, self.deltas):
             loss.accumulate(self._adversarial, replay=True)
         return value
 
@@ -97,24 +98,27 @@ class AMR(LossTransform):
         self.rng.bit_generator.state = state["rng"]
         self.converged = state.get("converged", False)  # older checkpoints know numbers of epochs alone
 
-    def _first_pass(self, loss: BatchLoss, items: Tensor, *, replay: bool) -> tuple[Tensor, list[Tensor]]:
+    def _first_pass(self, loss: BatchLoss, items: Distinct, *, replay: bool) -> tuple[Tensor, list[Tensor]]:
         """Return the loss of the model, whose gradient is added, and the perturbations of the features of `items` (n,),
         (n, F) for each table."""
-        shapes = [(len(items), table.table.shape[1]) for table in self.tables]
+        length = self.length * items.first().to(self.tables[0].table)  # an item that is there twice moves once
+        shapes = [(len(items.values), table.table.shape[1]) for table in self.tables]
         like = self.tables[0].table
         if self.adv_type == "rand":
             noise = [torch.from_numpy(self.rng.standard_normal(shape, dtype=np.float32)).to(like) for shape in shapes]
-            return loss.accumulate(replay=replay), self._scaled(noise)
+            return loss.accumulate(replay=replay), self._scaled(noise, length)
         leaves = [like.new_zeros(shape, requires_grad=True) for shape in shapes]
-        with shifted(self.tables, items, leaves):
+        with shifted(self.tables, items.values, leaves):
             value = loss.accumulate(replay=replay, leaves=leaves)
         self.reads_features = any(leaf.grad is not None for leaf in leaves)
-        return value, self._scaled([torch.zeros_like(leaf) if leaf.grad is None else leaf.grad for leaf in leaves])
+        directions = [torch.zeros_like(leaf) if leaf.grad is None else leaf.grad for leaf in leaves]
+        return value, self._scaled(directions, length)
 
-    def _scaled(self, directions: list[Tensor]) -> list[Tensor]:
+    def _scaled(self, directions: list[Tensor], length: Tensor) -> list[Tensor]:
+        """Return the directions (n, F) with rows of `length` (n,) over all of them together."""
         if self.adv_type == "sign":
-            return [direction.sign() * self.length for direction in directions]
-        scale = self.length / _lengths(directions).clamp(min=TINY)
+            return [direction.sign() * length.unsqueeze(1) for direction in directions]
+        scale = length / _lengths(directions).clamp(min=TINY)
         return [direction * scale.unsqueeze(1) for direction in directions]
 
     def _adversarial(self, terms: Terms) -> Tensor:

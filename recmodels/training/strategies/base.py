@@ -20,7 +20,7 @@ from torch.optim import Optimizer
 
 from recmodels.models.base import Recommender
 from recmodels.signatures import check_values
-from recmodels.training.batch_loss import Batches, BatchLoss, Counts
+from recmodels.training.batch_loss import Batches, BatchLoss, Counts, Scalar
 
 
 @dataclass(kw_only=True, eq=False)
@@ -92,7 +92,7 @@ class Oracle(Part):
 
     layer = "oracle"
 
-    def gradient(self, loss: BatchLoss, *, replay: bool = False) -> float:
+    def gradient(self, loss: BatchLoss, *, replay: bool = False) -> Scalar:
         """Leave a direction in the parameters' `grad`; return the loss at the weights, which stay as they were."""
         return loss(replay=replay)
 
@@ -141,7 +141,7 @@ class Update:
 class Gradient(Protocol):
     """The oracle on the current batch: leaves a direction in the parameters' `grad` and returns the loss."""
 
-    def __call__(self, *, replay: bool = False) -> float: ...
+    def __call__(self, *, replay: bool = False) -> Scalar: ...
 
 
 class Rule(Part):

@@ -34,8 +34,8 @@ class BSAM(Perturbed):
         return super().epsilon(parameters, gradients, loss)
 
     def _rows(self, loss: BatchLoss) -> dict[nn.Parameter, Tensor]:
-        """Return the batch's rows of each table."""
-        users, items = loss.rows[0].unique(), loss.rows[1:].unique()
+        """Return the batch's rows of each table, some of them several times."""
+        users, items = loss.rows[0], loss.rows[1:].flatten()
         n_users = loss.model.n_users
         rows = {"users": users, "items": items, "nodes": torch.cat([users, items + n_users])}
         return {self.parameters[name]: rows[kind] for name, kind in loss.model.id_tables().items()}

@@ -1,6 +1,5 @@
 """Gradients at perturbed weights: which weights are perturbed and how far, and how they are restored."""
 
-import math
 import operator
 from dataclasses import dataclass
 from typing import ClassVar, Literal
@@ -12,11 +11,11 @@ from torch.nn.utils import get_total_norm
 
 from recmodels.models.base import Recommender
 from recmodels.signatures import CountFromOne, NotNegative
-from recmodels.training.batch_loss import BatchLoss
+from recmodels.training.batch_loss import BatchLoss, Scalar
 from recmodels.training.strategies.base import Oracle, restoring
 
 Scope = Literal["all", "embeddings", "dense"]
-Perturbation = tuple[list[Tensor], float] | None
+Perturbation = tuple[list[Tensor], Scalar] | None
 """A direction for each parameter and one scale for all; None for no perturbation."""
 FirstGradient = dict[nn.Parameter, Tensor]
 TINY = 1e-12
@@ -39,7 +38,7 @@ class Perturbed(Oracle):
 
     def attach(self, model: Recommender, rng: np.random.Generator) -> None:
         self.parameters = self.perturbable(model)
-        self.shares: dict[str, float] = {}
+        self.shares: tuple[list[str], Tensor] = [], torch.zeros(0)  # of the parameters with these names, (n,)
 
     def perturbable(self, model: Recommender) -> dict[str, nn.Parameter]:
         """Return the parameters that are perturbed, by name."""
@@ -55,7 +54,7 @@ class Perturbed(Oracle):
         """True if `combine` needs the first gradient: only then is it stored."""
         return False
 
-    def gradient(self, loss: BatchLoss, *, replay: bool = False) -> float:
+    def gradient(self, loss: BatchLoss, *, replay: bool = False) -> Scalar:
         value = loss(replay=replay)
         moved = [each for each in self.parameters.values() if each.grad is not None]
         if self.neutral or loss.batch_index % self.every or not moved:
@@ -68,8 +67,7 @@ class Perturbed(Oracle):
         if loss.batch_index == 0:
             self._note_shares(moved, directions)
         with restoring(moved):
-            with torch.no_grad():
-                torch._foreach_add_(tuple(moved), directions, alpha=scale)
+            add(moved, directions, scale)
             del directions, eps
             loss(replay=True)
         if first:
@@ -79,14 +77,16 @@ class Perturbed(Oracle):
     def report(self) -> dict[str, float]:
         """Return the number of weights that may be perturbed, and each parameter's share of ||eps||^2 in the first
         batch of the epoch."""
-        return {"perturbed_weights": float(sum(each.numel() for each in self.parameters.values())), **self.shares}
+        names, shares = self.shares
+        n_weights = sum(each.numel() for each in self.parameters.values())
+        return {"perturbed_weights": float(n_weights), **dict(zip(names, shares.tolist(), strict=True))}
 
     def idle(self) -> str:
         return "" if self.parameters or self.rho == 0 else "nothing was perturbed (no weight is in the scope)"
 
     def epsilon(self, parameters: list[nn.Parameter], gradients: list[Tensor], loss: BatchLoss) -> Perturbation:
         """Return the perturbation of the parameters whose first gradients are given."""
-        return along(gradients, self.rho, gradient_length(gradients, loss))
+        return along(gradients, self.rho, loss, gradient_length(gradients, loss))
 
     def combine(self, loss: BatchLoss, first: FirstGradient) -> None:
         """Turn the second gradient, in place, into the direction of the two."""
@@ -94,8 +94,8 @@ class Perturbed(Oracle):
     def _note_shares(self, moved: list[nn.Parameter], directions: list[Tensor]) -> None:
         squares = torch.stack([direction.square().sum() for direction in directions])
         whole = squares.sum().clamp(min=torch.finfo(squares.dtype).tiny)  # a mask may leave nothing that moves
-        shares = dict(zip(moved, (squares / whole).tolist(), strict=True))
-        self.shares = {f"eps_share/{name}": shares[each] for name, each in self.parameters.items() if each in shares}
+        names = {each: f"eps_share/{name}" for name, each in self.parameters.items()}
+        self.shares = [names[each] for each in moved], squares / whole
 
 
 @dataclass(kw_only=True, eq=False)
@@ -123,24 +123,33 @@ class Scoped(Perturbed):
         }
 
 
-def along(directions: list[Tensor], rho: float, length: float | None = None) -> Perturbation:
+def along(directions: list[Tensor], rho: Scalar, loss: BatchLoss, length: Scalar | None = None) -> Perturbation:
     """Return the directions, scaled from `length` (by default their own) to `rho`; None if the length is zero or not
     finite."""
-    length = norm(directions) if length is None else length
-    return None if length <= 1e-30 or not math.isfinite(length) else (directions, rho / (length + TINY))
+    length = norm(directions, loss) if length is None else length
+    return (directions, rho / (length + TINY)) if loss.usable(length, above=1e-30) else None
 
 
-def gradient_length(gradients: list[Tensor], loss: BatchLoss) -> float:
+@torch.no_grad()
+def add(parameters: list[nn.Parameter], directions: list[Tensor], scale: Scalar) -> None:
+    """Move the parameters in place, each by its direction times `scale`."""
+    if isinstance(scale, Tensor):  # as `alpha` it would be read
+        directions, scale = list(torch._foreach_mul(directions, scale)), 1.0
+    torch._foreach_add_(tuple(parameters), directions, alpha=scale)
+
+
+def gradient_length(gradients: list[Tensor], loss: BatchLoss) -> Scalar:
     """Return `norm`, which the loss has read already if the gradients are all of its own: to read is to wait for a
     GPU."""
     own = [gradient for _, gradient in loss.gradients()]
     is_whole = len(own) == len(gradients) and all(map(operator.is_, own, gradients))
-    return loss.gradient_norm if is_whole else norm(gradients)
+    return loss.gradient_norm if is_whole else norm(gradients, loss)
 
 
-def norm(tensors: list[Tensor]) -> float:
-    """Return the length of the tensors as one vector."""
-    return float(get_total_norm(tensors))
+def norm(tensors: list[Tensor], loss: BatchLoss) -> Scalar:
+    """Return the length of the tensors as one vector, read as the loss reads."""
+    (length,) = loss.read(get_total_norm(tensors))
+    return length
 
 
 def blend(loss: BatchLoss, first: FirstGradient, weight_of_second: float) -> None:

@@ -1,6 +1,7 @@
 """Sharpness-aware minimisation and its relatives: gradients at the worst nearby weights, to first order."""
 
 from dataclasses import dataclass, field
+from functools import reduce
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -33,8 +34,8 @@ class SAM(Scoped):
     rho_mode: Literal["absolute", "relative"] = "absolute"
 
     def epsilon(self, parameters: list[nn.Parameter], gradients: list[Tensor], loss: BatchLoss) -> Perturbation:
-        rho = self.rho * (norm([each.detach() for each in parameters]) if self.rho_mode == "relative" else 1.0)
-        return along(gradients, rho, gradient_length(gradients, loss))
+        rho = self.rho * (norm([each.detach() for each in parameters], loss) if self.rho_mode == "relative" else 1.0)
+        return along(gradients, rho, loss, gradient_length(gradients, loss))
 
 
 @dataclass(kw_only=True, eq=False)
@@ -59,7 +60,7 @@ class ASAM(Scoped):
             t = torch.ones_like(gradient) if unscaled else parameter.detach().abs().add_(self.xi)
             scaled.append(gradient * t)
             twice.append(t.mul_(scaled[-1]))
-        return along(twice, self.rho, norm(scaled))
+        return along(twice, self.rho, loss, norm(scaled, loss))
 
 
 @dataclass(kw_only=True, eq=False)
@@ -77,8 +78,11 @@ class GSAM(Scoped):
 
     def combine(self, loss: BatchLoss, first: FirstGradient) -> None:
         pairs = [(first[parameter], gradient) for parameter, gradient in loss.gradients()]
-        squared = float(sum(second.square().sum() for _, second in pairs))
-        along_second = float(sum((plain * second).sum() for plain, second in pairs)) / squared if squared else 0.0
+        squared, dot = loss.read(
+            reduce(torch.add, [second.square().sum() for _, second in pairs]),
+            reduce(torch.add, [(plain * second).sum() for plain, second in pairs]),
+        )
+        along_second = dot / squared if loss.usable(squared, above=0.0) else 0.0
         for plain, second in pairs:
             second.mul_(1 + self.decompose * along_second).sub_(plain, alpha=self.decompose)
 

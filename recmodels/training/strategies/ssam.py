@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from recmodels.models.base import Recommender
 from recmodels.signatures import Count, CountFromOne, Share
-from recmodels.training.batch_loss import BadStep, Batches, BatchLoss, without_side_effects
+from recmodels.training.batch_loss import BadStep, Batches, BatchLoss, unread_on, without_side_effects
 from recmodels.training.strategies.perturbed import Perturbation, Scoped, along, gradient_length
 
 Score = Literal["gradient", "weight", "random"]
@@ -54,7 +54,7 @@ class SparseSAM(Scoped):
             masks = dict(zip(self.parameters.values(), parts, strict=True))
             pairs = zip(parameters, gradients, strict=True)
             gradients = [gradient * masks[parameter].view_as(gradient) for parameter, gradient in pairs]
-        return along(gradients, self.rho, None if self.renorm else whole)
+        return along(gradients, self.rho, loss, None if self.renorm else whole)
 
     def state_dict(self) -> dict[str, Any]:
         return {"mask": self.mask, "rng": self.rng.bit_generator.state}
@@ -103,7 +103,10 @@ class FisherSAM(SparseSAM):
             for loss in islice(self._samples(batches), self.n_fisher):
                 with suppress(BadStep):  # a batch that cannot be measured counts as zero
                     loss()
-                    information += torch.cat([_gradient(each).square().flatten() for each in self.parameters.values()])
+                    squares = torch.cat([_gradient(each).square().flatten() for each in self.parameters.values()])
+                    if loss.unread is not None:
+                        squares = torch.where(torch.stack(loss.unread).isfinite().all(), squares, 0)
+                    information += squares
         self.untouched = float((information == 0).float().mean())
         self.mask = self._largest(information, self.n_perturbed)
 
@@ -113,7 +116,7 @@ class FisherSAM(SparseSAM):
     def _samples(self, batches: Batches) -> Iterator[BatchLoss]:
         for loss in batches(self.rng):
             for rows in loss.rows.split(self.fisher_batch or loss.rows.shape[1], dim=1):
-                yield replace(loss, rows=rows)
+                yield replace(loss, rows=rows, unread=unread_on(self.device))
 
 
 @dataclass(kw_only=True, eq=False)

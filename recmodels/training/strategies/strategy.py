@@ -50,9 +50,12 @@ class Strategy:
         for layer, part in self.parts.items():  # what one layer draws does not depend on the others
             part.attach(model, np.random.default_rng([seed, *layer.encode()]))
 
-    def loss(self, rows: Tensor, *, epoch: int = 0, batch_index: int = 0, step: int = 0) -> BatchLoss:
+    def loss(
+        self, rows: Tensor, *, epoch: int = 0, batch_index: int = 0, step: int = 0, unread: list[Tensor] | None = None
+    ) -> BatchLoss:
         """Return the loss of a batch (3, B) as this strategy trains it; `BatchLoss` explains the numbers."""
-        return BatchLoss(self.model, rows, self.counts, self.transform, epoch=epoch, batch_index=batch_index, step=step)
+        place = {"epoch": epoch, "batch_index": batch_index, "step": step}
+        return BatchLoss(self.model, rows, self.counts, self.transform, unread=unread, **place)
 
     def new_epoch(self, epoch: int, batches: Batches) -> None:
         """Called before each epoch, counted from 0."""
@@ -60,7 +63,10 @@ class Strategy:
             part.new_epoch(epoch, batches)
 
     def step(self, loss: BatchLoss, optimizer: Optimizer) -> None:
-        """Train on one batch. Raises TrainingDiverged after MAX_BAD_STEPS skipped batches in a row."""
+        """Train on one batch. Raises TrainingDiverged after MAX_BAD_STEPS skipped batches in a row.
+
+        A batch whose numbers are not read (`BatchLoss.unread`) is trained on as a good one.
+        """
         update = Update(optimizer, self.clip_norm, self.counts)
         try:
             self.rule.step(partial(self.oracle.gradient, loss), update, loss)

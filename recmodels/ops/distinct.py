@@ -1,0 +1,26 @@
+"""The distinct ids of a batch."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+
+class Distinct(NamedTuple):
+    """`values` (n,), ascending, and the `place` of each given id in them, in the shape of what was given."""
+
+    values: Tensor
+    place: Tensor
+
+    def first(self) -> Tensor:
+        """Return which of the values are the first of their kind, (n,) bool."""
+        return torch.zeros_like(self.values, dtype=torch.bool).index_fill_(0, self.place.flatten(), True)
+
+
+def distinct_ids(ids: Tensor) -> Distinct:
+    """Return the distinct ids of a batch; on a GPU, which does not tell the host how many there are, all of the sorted
+    ids, of which every place is the first of its kind: no place leads to the others, and they have no gradient."""
+    if not ids.is_cuda:
+        return Distinct(*ids.unique(return_inverse=True))
+    values = ids.flatten().sort().values
+    return Distinct(values, torch.searchsorted(values, ids.contiguous()))
