@@ -1,5 +1,6 @@
 """The benchmarks of epochs and of strategies: their tables, and what is counted where an epoch is cut short."""
 
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -11,7 +12,7 @@ from torch import Tensor
 
 from recmodels.models import MODELS
 from recmodels.models.lightgcn import LightGCN
-from tests.benchmarks import epochs, strategies
+from tests.benchmarks import epochs, many_trials, strategies
 from tests.benchmarks.machine import Calibration
 from tests.benchmarks.measure import Figures, Job, measure, thinned
 from tests.recmodels.factories import checkerboard
@@ -179,3 +180,21 @@ def test_thinned_keeps_some_of_the_training_pairs() -> None:
     assert pairs < set(zip(data.train.users.tolist(), data.train.items.tolist(), strict=True))
     assert few != data
     assert few.valid is data.valid
+
+
+def test_a_trial_trains_in_the_rounds_that_are_large_enough() -> None:
+    """And waits in the others, so that all processes come to the end."""
+    base = {"train": TRAIN, "model": {"embedding_size": 4}}
+    job = Job("BPR", base, "demo", None, epochs=2, steps=None, threads=1, device="cpu", strategies=("plain",))
+    first, second = (many_trials.trial(job, place, [1, 4], threading.Barrier(1)) for place in (0, 1))
+    assert (list(first), list(second)) == ([1, 4], [4])
+    assert all(start < end for start, end in (*first.values(), *second.values()))
+
+
+def test_the_rate_of_a_round_is_that_of_all_its_trials_together() -> None:
+    job = Job("BPR", {}, "demo", None, epochs=3, steps=None, threads=1, device="cpu", strategies=("plain",))
+    rounds = {1: [(10.0, 16.0)], 2: [(20.0, 26.0), (22.0, 28.0)]}
+    assert many_trials.rows(job, rounds) == [
+        ["BPR", "1", "0.500", "1.00", "2.00"],
+        ["BPR", "2", "0.750", "1.50", "2.67"],
+    ]

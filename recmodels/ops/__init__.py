@@ -5,7 +5,7 @@ from recmodels.ops.fast import fast, plain
 from recmodels.ops.hops import sum_of_hops
 from recmodels.ops.softmax import cross_entropy_of_own_key
 from recmodels.ops.sparse import ConstantMatrix, Csr, Pattern, Sparse, gather_and_add
-from recmodels.ops.tensors import Dropout, frobenius, scale_by_cosine, shared_tensor, unit_rows
+from recmodels.ops.tensors import Dropout, frobenius, scale_by_cosine, shared_tensor, unit_rows, uploaded
 
 __all__ = [
     "ConstantMatrix",
@@ -24,4 +24,5 @@ __all__ = [
     "shared_tensor",
     "sum_of_hops",
     "unit_rows",
+    "uploaded",
 ]

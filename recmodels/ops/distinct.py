@@ -18,8 +18,10 @@ class Distinct(NamedTuple):
 
 
 def distinct_ids(ids: Tensor) -> Distinct:
-    """Return the distinct ids of a batch; on a GPU, which does not tell the host how many there are, all of the sorted
-    ids, of which every place is the first of its kind: no place leads to the others, and they have no gradient."""
+    """Return the distinct ids of a batch, as torch's `unique` does, which on a GPU would make the host wait.
+
+    There `values` are all ids in order, with repeats: the place of an id is the first of its repeats.
+    """
     if not ids.is_cuda:
         return Distinct(*ids.unique(return_inverse=True))
     values = ids.flatten().sort().values

@@ -17,6 +17,12 @@ def shared_tensor(array: NDArray[Any]) -> Tensor:
         return torch.from_numpy(array)
 
 
+def uploaded(array: NDArray[Any], device: torch.device) -> Tensor:
+    """Return the array on a device; on the CPU in its own memory. A GPU copies it while the host goes on."""
+    tensor = torch.from_numpy(array)
+    return tensor if device.type == "cpu" else tensor.pin_memory().to(device, non_blocking=True)
+
+
 class Dropout(nn.Module):
     """Sets each entry to zero with probability `rate` and divides the others by 1 - `rate`, in training or not.
 

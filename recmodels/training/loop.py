@@ -19,6 +19,7 @@ from recmodels.data import BatchSampler, RecDataset
 from recmodels.errors import TrainingDiverged
 from recmodels.evaluation import Evaluator
 from recmodels.models import Recommender
+from recmodels.ops import uploaded
 from recmodels.training.batch_loss import BatchLoss, Counts, unread_on
 from recmodels.training.strategies import Strategy
 
@@ -138,9 +139,7 @@ def train(
 
 def batches_on(device: torch.device, sampler: BatchSampler, rng: np.random.Generator) -> Iterator[Tensor]:
     """Yield the sampler's batches of an epoch on a device; all are drawn, and uploaded at once, in this call."""
-    rows = torch.from_numpy(sampler.rows(rng))
-    if device.type == "cuda":  # from pinned memory the host does not wait for the copy
-        rows = rows.pin_memory().to(device, non_blocking=True)
+    rows = uploaded(sampler.rows(rng), device)
     return (rows[:, start : start + sampler.batch_size] for start in range(0, rows.shape[1], sampler.batch_size))
 
 

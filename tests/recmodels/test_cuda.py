@@ -3,6 +3,7 @@
 import math
 import subprocess
 import sys
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -10,19 +11,22 @@ import numpy as np
 import pytest
 import torch
 
-from recmodels.data import load_dataset
+from recmodels.data import BatchSampler, load_dataset
 from recmodels.evaluation import Evaluator
 from recmodels.graphs import UserItemEdges
 from recmodels.models import MODELS
 from recmodels.ops import Dropout, cross_entropy_of_own_key
 from recmodels.training import EpochReport, TrainingState, make_optimizer, make_strategy, train
 from recmodels.training.checkpoint import load_state, save_state
+from recmodels.training.loop import batches_on
+from tests.recmodels.faults import with_faults
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU that torch can use")
 TRAINED = sorted(MODELS.keys() - {"Popularity"})
 DRAWING = ("BM3", "SelfCF")
 """The models that draw from the device's generator, another one than the CPU's."""
 DATA = load_dataset("demo")
+WITH_FEATURES = [name for name in TRAINED if MODELS[name].reads_features]
 PAIRS = [(name, "mg") for name in TRAINED] + [
     ("VBPR", name) for name in ("plain", "sam", "ssam_f", "ssam_d", "amr", "ema")
 ]
@@ -72,6 +76,33 @@ def test_losses_and_gradients_are_those_of_the_cpu(name: str) -> None:
     for key, expected in gradients[0].items():
         # Some gradients are zero but for rounding.
         assert (gradients[1][key] - expected).norm() < 1e-4 * max(float(expected.norm()), 0.01 * largest), key
+
+
+@pytest.mark.parametrize(("name", "strategy"), [*PAIRS, *((name, "amr+sam+mg") for name in WITH_FEATURES)])
+def test_a_step_never_waits(name: str, strategy: str) -> None:
+    """torch raises where one would, after three steps in which all states are made."""
+    state, unread = fresh(name, strategy, "cuda"), list[torch.Tensor]()
+    sampler = BatchSampler(DATA, 1024, negatives=state.model.needs_negatives)
+    state.model.train().new_epoch()
+    state.strategy.new_epoch(0, lambda rng: iter(()))
+    try:
+        for index, rows in enumerate(islice(batches_on(state.model.device, sampler, state.rng), 7)):
+            torch.cuda.set_sync_debug_mode("error" if index >= 3 else "default")
+            loss = state.strategy.loss(rows, batch_index=index, step=index, unread=unread)
+            state.strategy.step(loss, state.optimizer)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    assert torch.stack(unread).isfinite().all()
+
+
+@pytest.mark.parametrize("strategy", ["plain", "mg", "amr+gsam+mg+ema", "ssam_d", "bsam_plus"])
+def test_a_bad_batch_is_skipped_as_on_the_cpu(strategy: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("recmodels.training.loop.WINDOW", 3)
+    faults = {(0, 0, 0): "loss", (0, 3, 1): "gradient", (1, 2, 0): "gradient", (1, 3, 0): "loss"}
+    here, there = (run(with_faults(fresh("VBPR", strategy, device), faults), 2) for device in ("cpu", "cuda"))
+    assert sum(row.counts.skipped for row in here) >= 3
+    assert [row.counts for row in there] == [row.counts for row in here]
+    assert [row.loss for row in there] == pytest.approx([row.loss for row in here], rel=1e-4)
 
 
 @pytest.mark.parametrize("name", ["BM3", "GRCN", "MMGCN", "LayerGCN"])

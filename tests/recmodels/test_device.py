@@ -22,6 +22,7 @@ from recmodels.training import EpochReport, TrainingState, make_optimizer, make_
 from recmodels.training.checkpoint import load_state, save_state
 from recmodels.training.loop import WINDOW
 from tests.recmodels.factories import checkerboard
+from tests.recmodels.faults import with_faults
 from tests.recmodels.pretended_gpu import CUDA, DeviceMix, OnDevice, Pretended, host
 
 DATA = checkerboard(12)
@@ -92,29 +93,6 @@ def test_a_step_never_waits_for_the_device(name: str) -> None:
         assert len(unread) >= 8
 
 
-def with_faults(state: TrainingState, faults: dict[tuple[int, int, int], str]) -> TrainingState:
-    """The state with a model whose `loss` or `gradient` goes wrong in passes by epoch, batch and number, from 0."""
-    model: Any = state.model
-    strategy: Any = state.strategy
-    loss_of, batch_of, place = model.loss, strategy.loss, [0, 0, 0]
-
-    def batch(rows: Tensor, **named: Any) -> Any:
-        place[:] = named.get("epoch", -1), named.get("batch_index", -1), 0
-        return batch_of(rows, **named)
-
-    def loss(rows: Tensor) -> dict[str, Tensor]:
-        terms = dict(loss_of(rows))
-        fault = faults.get((place[0], place[1], place[2]))
-        place[2] += 1
-        some = next(model.parameters()).sum()
-        if fault:
-            terms["fault"] = some * torch.inf if fault == "loss" else (some * 0).sqrt()
-        return terms
-
-    model.loss, strategy.loss = loss, batch
-    return state
-
-
 @pytest.mark.parametrize("strategy", EVERY)
 def test_a_bad_batch_is_skipped_as_on_the_cpu(strategy: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """First and last of a window, two in a row across its border, in the first pass and in the second."""
@@ -134,6 +112,18 @@ def test_a_bad_batch_is_skipped_as_on_the_cpu(strategy: str, monkeypatch: pytest
     for each, other in zip(found, expected, strict=True):
         torch.testing.assert_close(each, other, rtol=1e-4, atol=1e-6)
     assert same == pytest.approx(figures, rel=1e-3)
+
+
+@pytest.mark.parametrize("kind", ["grad", "sign"])
+@pytest.mark.parametrize("name", [each for each in TRAINED if MODELS[each].reads_features and each not in DRAWING])
+def test_an_adversary_moves_an_item_once_however_often_it_is_in_the_batch(name: str, kind: str) -> None:
+    losses = []
+    for device in ("cpu", "cuda"):
+        with Pretended():
+            state = fresh(name, "amr", device)
+            state.strategy = make_strategy("amr", state.model, {"adv_type": kind, "adv_eps": 3.0})
+            losses.append([report.loss for report in run(state, 2)])
+    assert losses[1] == pytest.approx(losses[0], rel=1e-4)
 
 
 @pytest.mark.parametrize("strategy", ["plain", "sam", "mg"])
@@ -193,7 +183,7 @@ def test_an_epoch_is_uploaded_once(name: str) -> None:
         state = fresh(name, "plain", "cuda")
         gpu.forget()
         run(state, 1)
-    assert sum(n for line, n in gpu.uploads.items() if "training/" in line) == 1
+    assert sum(n for line, n in gpu.uploads.items() if "evaluation/" not in line) == 1
 
 
 def test_a_ranking_waits_once_and_uploads_nothing_that_is_there_already() -> None:

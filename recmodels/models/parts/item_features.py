@@ -59,7 +59,10 @@ def feature_tables(model: nn.Module) -> list[ItemFeatures]:
 
 @contextmanager
 def shifted(tables: Sequence[ItemFeatures], items: Tensor, deltas: Sequence[Tensor]) -> Iterator[None]:
-    """Shift the features of `items` (n,), distinct and ascending, by `deltas`, one (n, F) for each table."""
+    """Shift the features of `items` (n,), the `values` of `ops.distinct_ids`, by `deltas`, one (n, F) for each table.
+
+    If an item is there several times, all but its first delta must be zero.
+    """
     for table, delta in zip(tables, deltas, strict=True):
         table.shift = items, delta
     try:

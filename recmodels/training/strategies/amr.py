@@ -11,7 +11,7 @@ from torch import Tensor
 
 from recmodels.models.base import Recommender
 from recmodels.models.parts.item_features import feature_tables, shifted
-from recmodels.ops import Distinct, distinct_ids
+from recmodels.ops import Distinct, distinct_ids, uploaded
 from recmodels.signatures import Count, NotNegative
 from recmodels.training.batch_loss import BatchLoss, Terms, unpenalised
 from recmodels.training.strategies.base import LossTransform
@@ -105,8 +105,8 @@ class AMR(LossTransform):
         shapes = [(len(items.values), table.table.shape[1]) for table in self.tables]
         like = self.tables[0].table
         if self.adv_type == "rand":
-            noise = [torch.from_numpy(self.rng.standard_normal(shape, dtype=np.float32)).to(like) for shape in shapes]
-            return loss.accumulate(replay=replay), self._scaled(noise, length)
+            noise = [uploaded(self.rng.standard_normal(shape, dtype=np.float32), like.device) for shape in shapes]
+            return loss.accumulate(replay=replay), self._scaled([each.to(like) for each in noise], length)
         leaves = [like.new_zeros(shape, requires_grad=True) for shape in shapes]
         with shifted(self.tables, items.values, leaves):
             value = loss.accumulate(replay=replay, leaves=leaves)
@@ -118,7 +118,7 @@ class AMR(LossTransform):
         """Return the directions (n, F) with rows of `length` (n,) over all of them together."""
         if self.adv_type == "sign":
             return [direction.sign() * length.unsqueeze(1) for direction in directions]
-        scale = length / _lengths(directions).clamp(min=TINY)
+        scale = _lengths(directions).clamp(min=TINY).reciprocal() * length
         return [direction * scale.unsqueeze(1) for direction in directions]
 
     def _adversarial(self, terms: Terms) -> Tensor:

@@ -70,7 +70,7 @@ class Part:
         return ""
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the state that a restored run needs between epochs."""
+        """Return the state that a restored run needs between epochs; what a step changes in place has to be in it."""
         return {}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
