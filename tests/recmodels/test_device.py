@@ -1,4 +1,4 @@
-"""Every model on a pretended GPU: nothing is on the wrong side, few waits, and a trial that moves between devices."""
+"""Every model on a pretended GPU: nothing is on the wrong side, steps do not wait, and a trial that moves between devices."""
 
 import math
 from collections import Counter
@@ -143,12 +143,13 @@ def test_the_third_bad_batch_in_a_row_ends_the_trial(
         assert (state.epoch, state.strategy.counts.skipped) == (1, 3)
 
 
-def test_a_gradient_of_zero_costs_no_second_pass() -> None:
+@pytest.mark.parametrize("strategy", ["sam", "gsam"])
+def test_a_gradient_of_zero_costs_no_second_pass(strategy: str) -> None:
     """As on the CPU, with the same weights, which decay."""
     ends = []
     for device in ("cpu", "cuda"):
         with Pretended():
-            state = fresh("BPR", "gsam", device)
+            state = fresh("BPR", strategy, device)
             model: Any = state.model
             model.loss = lambda rows, f=model.loss: {name: term * 0 for name, term in f(rows).items()}
             (report,) = run(state, 1)
