@@ -4,10 +4,9 @@ caller's."""
 import copy
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import partial
-from itertools import islice
+from itertools import count, islice
 from typing import Any
 
 import numpy as np
@@ -86,19 +85,6 @@ class TrainingState:
             torch.cuda.set_rng_state(state["cuda_rng"][0], self.model.device)  # older files hold one of each card
         self.epoch = state["epoch"]
 
-    def bookmark(self) -> Callable[[], None]:
-        """Copy everything, on its device, and return the function that brings it back, in the midst of an epoch too."""
-        saved = _copied(self.state_dict())
-        attributes = [(part, dict(vars(part))) for part in self.strategy.parts.values()]  # what only an epoch knows
-
-        def go_back() -> None:
-            for part, before in attributes:
-                vars(part).clear()
-                vars(part).update(before)
-            self.load_state_dict(saved)
-
-        return go_back
-
 
 def train(
     state: TrainingState, data: RecDataset, *, batch_size: int, max_epochs: int, evaluator: Evaluator
@@ -154,20 +140,11 @@ def _train_epoch(state: TrainingState, sampler: BatchSampler) -> tuple[float, di
     state.model.train()
     state.model.new_epoch()
     strategy.new_epoch(epoch, batches)
-
-    def take(window: list[tuple[int, Tensor]], unread: list[Tensor] | None) -> list[BatchLoss]:
-        losses = []
-        for batch_index, rows in window:
-            step = epoch * len(sampler) + batch_index
-            losses.append(strategy.loss(rows, epoch=epoch, batch_index=batch_index, step=step, unread=unread))
-            strategy.step(losses[-1], state.optimizer)
-        return losses
-
-    numbered = enumerate(batches_on(device, sampler, state.rng))
+    places = zip(count(), count(epoch * len(sampler)), batches_on(device, sampler, state.rng), strict=False)
     values: list[float] = []
     sums: dict[str, Tensor] = {}
-    while window := list(islice(numbered, WINDOW)):
-        for loss in _take_and_look(state, partial(take, window)):
+    while window := list(islice(places, WINDOW)):
+        for loss in _take_and_look(state, window):
             if loss.value is not None:
                 values.append(float(loss.value))
                 for name, term in loss.terms.items():
@@ -175,13 +152,15 @@ def _train_epoch(state: TrainingState, sampler: BatchSampler) -> tuple[float, di
     strategy.end_epoch()
     if not values:
         raise TrainingDiverged(f"{strategy.last_fault}, and no other batch of the epoch could be used")
-    totals = torch.stack(list(sums.values())).tolist()
-    return math.fsum(values) / len(values), {
-        name: total / len(values) for name, total in zip(sums, totals, strict=True)
-    }
+    means = [total / len(values) for total in torch.stack(list(sums.values())).tolist()]
+    return math.fsum(values) / len(values), dict(zip(sums, means, strict=True))
 
 
-def _take_and_look(state: TrainingState, take: Callable[[list[Tensor] | None], list[BatchLoss]]) -> list[BatchLoss]:
+Place = tuple[int, int, Tensor]
+"""A batch: its index in the epoch and in the training, and its rows."""
+
+
+def _take_and_look(state: TrainingState, window: list[Place]) -> list[BatchLoss]:
     """Take the steps of a window; return the losses of its batches, whose values are read.
 
     On a GPU the host waits once, at the end. If a number is not finite it goes back to where the window began and takes
@@ -189,16 +168,41 @@ def _take_and_look(state: TrainingState, take: Callable[[list[Tensor] | None], l
     """
     unread = unread_on(state.model.device)
     if unread is None:
-        return take(None)
-    go_back = state.bookmark()
-    losses = take(unread)
-    numbers = torch.stack([*(loss.value for loss in losses if isinstance(loss.value, Tensor)), *unread]).tolist()
+        return _take(state, window)
+    beginning = _Bookmark(state)
+    losses = _take(state, window, unread)
+    values = {loss: loss.value for loss in losses if isinstance(loss.value, Tensor)}
+    numbers = torch.stack([*values.values(), *unread]).tolist()
     if not all(map(math.isfinite, numbers)):
-        go_back()
-        return take(None)
-    for loss, value in zip(losses, numbers, strict=False):
+        beginning.go_back()
+        return _take(state, window)
+    for loss, value in zip(values, numbers, strict=False):
         loss.value = value
     return losses
+
+
+def _take(state: TrainingState, window: list[Place], unread: list[Tensor] | None = None) -> list[BatchLoss]:
+    losses = []
+    for batch_index, step, rows in window:
+        loss = state.strategy.loss(rows, epoch=state.epoch, batch_index=batch_index, step=step, unread=unread)
+        state.strategy.step(loss, state.optimizer)
+        losses.append(loss)
+    return losses
+
+
+class _Bookmark:
+    """A copy of a state, on its device, to which training can go back in the midst of an epoch."""
+
+    def __init__(self, state: TrainingState):
+        self.state, self.saved = state, _copied(state.state_dict())
+        # What a part knows within an epoch alone.
+        self.attributes = {layer: dict(vars(part)) for layer, part in state.strategy.parts.items()}
+
+    def go_back(self) -> None:
+        for layer, part in self.state.strategy.parts.items():
+            vars(part).clear()
+            vars(part).update(self.attributes[layer])
+        self.state.load_state_dict(self.saved)
 
 
 def _copied(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Every model on a pretended GPU: nothing is on the wrong side, steps do not wait, and a trial that moves between devices."""
+"""Every model on a pretended GPU: nothing is on the wrong side, no step waits, and a trial moves between devices."""
 
 import math
 from collections import Counter
