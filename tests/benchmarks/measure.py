@@ -16,6 +16,7 @@ from recmodels.evaluation import Evaluator
 from recmodels.models import MODELS, Recommender
 from recmodels.training import Strategy, TrainingState, make_optimizer, make_strategy, train
 from recmodels.training.batch_loss import Batches, BatchLoss
+from recmodels.training.memory import keep_freed_memory
 from tests.benchmarks.machine import peak_memory, synchronise
 
 CUTOFFS = (5, 10, 20, 50)
@@ -104,6 +105,7 @@ def stopwatch(strategy: Strategy, n_steps: int, device: torch.device) -> Watch:
 def measure(job: Job) -> Figures | None:
     """None for a model that has nothing to train."""
     torch.set_num_threads(job.threads)
+    keep_freed_memory()  # as a trial does
     # Without a cache every construction pays for its graphs.
     data, device = replace(load_dataset(job.dataset, job.data_dir), cache_dir=None), torch.device(job.device)
     start = time.perf_counter()

@@ -18,6 +18,7 @@ from recmodels.evaluation import Evaluator, evaluate
 from recmodels.models import MODELS, Recommender
 from recmodels.training import EpochReport, TrainingState, make_optimizer, make_strategy, train
 from recmodels.training.checkpoint import load_state, load_weights, save_state, save_weights
+from recmodels.training.memory import keep_freed_memory
 from recmodels.training.optimizers import SETTINGS
 from recmodels.training.stopping import best_evaluation, should_stop
 from tuning.execution.memory import memory_lack
@@ -68,6 +69,7 @@ def run_trial(
     have caused it: there is no result then, the folder says why, and the exception is raised again.
     """
     torch.set_num_threads(plan.threads)
+    keep_freed_memory()
     with FileLock(folder.path / ".lock"):  # the worker of a killed driver may take a moment to die
         folder.write_out_of_memory(None)
         try:
