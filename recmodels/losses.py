@@ -61,8 +61,8 @@ def in_batch_softmax(queries: Tensor, keys: Tensor, temperature: float) -> Tenso
 
 def id_penalty(ids: Tensor, n_users: int, batch: Tensor) -> Tensor:
     """Return the mean squares of the batch's rows of `ids` (U + I, D), each user once per item; MMGCN and GRCN."""
-    users, items = ids[:n_users], ids[n_users:]
-    user, positive, negative = (
-        rows.index_select(0, index).square().mean() for rows, index in zip((users, items, items), batch, strict=True)
-    )
+    nodes = torch.cat(
+        [batch[0], batch[1:].flatten() + n_users]
+    )  # one gather: its gradient is one table of size (U + I, D)
+    user, positive, negative = ids.index_select(0, nodes).square().view(3, -1).mean(dim=1)
     return user + (positive + negative) / 2

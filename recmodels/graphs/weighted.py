@@ -78,14 +78,18 @@ class UserItemEdges(Pattern):
 
     def softmax_by_user(self, logits: Tensor) -> Tensor:
         """Return the softmax over the edges of each user, (E,); logits of moderate size, as nothing is subtracted."""
-        return _normalised(logits.exp(), self.users, len(self.indptr) - 1)
+        weights = logits.exp()
+        return weights / self.totals_by_user(weights).index_select(0, self.users)
 
     def softmax_by_item(self, logits: Tensor) -> Tensor:
         """Return the softmax over the edges of each item, (E,), as `softmax_by_user`."""
-        return _normalised(logits.exp(), self.items, len(self.column_indptr) - 1)
+        weights = logits.exp()
+        return weights / self.totals_by_item(weights).index_select(0, self.items)
 
+    def totals_by_user(self, values: Tensor) -> Tensor:
+        """Return the sum of the values (E,) over the edges of each user, (U,)."""
+        return values.new_zeros(len(self.indptr) - 1).index_add(0, self.users, values)
 
-def _normalised(weights: Tensor, nodes: Tensor, n_nodes: int) -> Tensor:
-    """Divide each edge's weight by the total of its node, (E,)."""
-    totals = weights.new_zeros(n_nodes).index_add(0, nodes, weights)
-    return weights / totals.index_select(0, nodes)
+    def totals_by_item(self, values: Tensor) -> Tensor:
+        """Return the sum of the values (E,) over the edges of each item, (I,)."""
+        return values.new_zeros(len(self.column_indptr) - 1).index_add(0, self.items, values)

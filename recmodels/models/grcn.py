@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from recmodels.data.dataset import RecDataset
-from recmodels.graphs import UserItemEdges
+from recmodels.graphs import UserItemEdges, largest_of_confident, shares_by_agreement
 from recmodels.losses import bpr, id_penalty, margins
 from recmodels.models.base import Recommender, Variant
 from recmodels.models.parts.item_features import ItemFeatures
@@ -39,8 +39,7 @@ class Content(nn.Module):
         for _ in range(self.n_rounds):
             weights = edges.softmax_by_user(edges.dot(users, items))
             users = unit_rows(users + edges.sum_to_users(weights, items))
-        affinity = edges.dot(users, items)  # cosines
-        to_user, to_item = edges.softmax_by_user(affinity), edges.softmax_by_item(affinity)
+        to_user, to_item = shares_by_agreement(edges, users, items)  # of cosines
         refined = users + edges.sum_to_users(to_user, items), items + edges.sum_to_items(to_item, users)
         return refined, to_user, to_item
 
@@ -92,9 +91,8 @@ class GRCN(Recommender):
         The largest over the modalities, each multiplied by the sending node's confidence in it; not below 0.
         """
         of_user, of_item = self.confidence.split(self.sizes)
-        user_weights = torch.stack(to_user, dim=1) * of_item.index_select(0, self.edges.items)
-        item_weights = torch.stack(to_item, dim=1) * of_user.index_select(0, self.edges.users)
-        return user_weights.amax(dim=1).relu(), item_weights.amax(dim=1).relu()
+        user_weights = largest_of_confident(self.edges.items, of_item, to_user)
+        return user_weights, largest_of_confident(self.edges.users, of_user, to_item)
 
     def _propagate(self, to_user: Tensor, to_item: Tensor) -> tuple[Tensor, Tensor]:
         """Return the normalised ids plus two hops of them over the refined edges, users (U, D) and items (I, D)."""

@@ -13,7 +13,7 @@ from torch.autograd import gradcheck, gradgradcheck
 
 from recmodels import ops
 from recmodels.data import Interactions, RecDataset
-from recmodels.graphs import UserItemEdges
+from recmodels.graphs import UserItemEdges, largest_of_confident, shares_by_agreement
 
 U, I, D = 7, 5, 3  # noqa: E741 - numbers of users, items and columns
 
@@ -72,6 +72,17 @@ CASES = {
         lambda values, users: edges().sum_to_items(values, users),
         ((E,), (U, D)),
     ),
+    "shares by agreement": Case(
+        "shares_by_agreement", lambda users, items: shares_by_agreement(edges(), users, items), ((U, D), (I, D))
+    ),
+    **{
+        f"largest of {n} weights": Case(
+            "_largest",
+            lambda confidence, *weights: largest_of_confident(edges().items, confidence, weights),
+            ((I, n), *[(E,)] * n),
+        )
+        for n in (1, 2, 3)
+    },
     "cross entropy": Case("cross_entropy_of_own_key", ops.cross_entropy_of_own_key, ((U, D), (U, D))),
 }
 
@@ -135,6 +146,18 @@ def test_second_gradients_at_zero_are_finite(name: str) -> None:
     torch.testing.assert_close(of_fast, of_plain)
     for second in torch.autograd.grad(sum(each.sum() for each in of_plain), inputs, allow_unused=True):
         assert second is None or second.isfinite().all()
+
+
+def test_equal_weights_share_the_gradient_and_negative_ones_have_none() -> None:
+    nodes, confidence = torch.tensor([0, 0, 1]), torch.tensor([[1.0, 2.0], [1.0, -1.0]])
+    weights = [torch.tensor([2.0, -1.0, 0.0], requires_grad=True), torch.tensor([1.0, -1.0, 3.0], requires_grad=True)]
+    made = largest_of_confident(nodes, confidence, weights)
+    with ops.plain():
+        twin = largest_of_confident(nodes, confidence, weights)
+    assert made.tolist() == twin.tolist() == [2, 0, 0]
+    of_weights = [torch.autograd.grad(each.sum(), weights) for each in (made, twin)]
+    assert [each.tolist() for each in of_weights[0]] == [[0.5, 0, 0], [1, 0, 0]]
+    torch.testing.assert_close(*of_weights)
 
 
 def test_the_switch_holds_inside_alone() -> None:
