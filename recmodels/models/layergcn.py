@@ -9,7 +9,7 @@ from recmodels.graphs import PrunedGraph, UserItemGraph
 from recmodels.losses import half_squares, margins, summed_bpr
 from recmodels.models.base import Recommender, Variant
 from recmodels.models.parts.tables import id_embeddings
-from recmodels.ops import scale_by_cosine, unit_rows
+from recmodels.ops import sum_of_refined_hops
 
 
 class LayerGCN(Recommender):
@@ -56,11 +56,5 @@ class LayerGCN(Recommender):
 
     def _propagate(self, graph: UserItemGraph) -> tuple[Tensor, Tensor]:
         """Return the sum of the refined hops 1..`n_layers`, users (U, D) and items (I, D)."""
-        user, item = self.user_emb, self.item_emb
-        unit_users, unit_items = unit_rows(user), unit_rows(item)
-        users, items = torch.zeros_like(user), torch.zeros_like(item)
-        for _ in range(self.n_layers):
-            user, item = graph(user, item)
-            user, item = scale_by_cosine(user, unit_users), scale_by_cosine(item, unit_items)
-            users, items = users + user, items + item
-        return users, items
+        to_users = graph.block.matrix
+        return sum_of_refined_hops(to_users, to_users.t(), self.user_emb, self.item_emb, self.n_layers)

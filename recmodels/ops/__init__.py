@@ -3,9 +3,10 @@
 from recmodels.ops.distinct import Distinct, distinct_ids
 from recmodels.ops.fast import fast, plain
 from recmodels.ops.hops import sum_of_hops
+from recmodels.ops.refined import sum_of_refined_hops
 from recmodels.ops.softmax import cross_entropy_of_own_key
 from recmodels.ops.sparse import ConstantMatrix, Csr, Pattern, Sparse, gather_and_add
-from recmodels.ops.tensors import Dropout, frobenius, scale_by_cosine, shared_tensor, unit_rows, uploaded
+from recmodels.ops.tensors import Dropout, frobenius, shared_tensor, unit_rows, uploaded
 
 __all__ = [
     "ConstantMatrix",
@@ -20,9 +21,9 @@ __all__ = [
     "frobenius",
     "gather_and_add",
     "plain",
-    "scale_by_cosine",
     "shared_tensor",
     "sum_of_hops",
+    "sum_of_refined_hops",
     "unit_rows",
     "uploaded",
 ]

@@ -37,18 +37,18 @@ class Dropout(nn.Module):
         return values * (torch.rand_like(values) >= self.rate) / (1 - self.rate) if self.rate else values
 
 
-def _lengths(matrix: Tensor, least: float) -> Tensor:
+def lengths(matrix: Tensor, least: float) -> Tensor:
     """Return the length of each row, at least `least`, (n, 1); unlike a norm's, its derivatives at zero are finite."""
     return matrix.square().sum(dim=1, keepdim=True).clamp(min=least**2).sqrt()
 
 
-def _inverse_lengths(matrix: Tensor, least: float) -> Tensor:
-    """Return 1 / `_lengths`, (n, 1), without a gradient."""
+def inverse_lengths(matrix: Tensor, least: float) -> Tensor:
+    """Return 1 / `lengths`, (n, 1), without a gradient."""
     return torch.linalg.vector_norm(matrix, dim=1, keepdim=True).clamp_(min=least).reciprocal_()
 
 
 def _unit_rows_forward(ctx: Any, matrix: Tensor) -> Tensor:
-    inverse = _inverse_lengths(matrix, 1e-12)
+    inverse = inverse_lengths(matrix, 1e-12)
     unit = matrix * inverse
     ctx.save_for_backward(unit, inverse)
     return unit
@@ -66,7 +66,7 @@ def unit_rows(matrix: Tensor) -> Tensor:
 
     The backward pass of torch's `normalize` takes three times as long.
     """
-    return matrix / _lengths(matrix, 1e-12)
+    return matrix / lengths(matrix, 1e-12)
 
 
 def _frobenius_forward(ctx: Any, matrix: Tensor) -> Tensor:
@@ -88,23 +88,3 @@ def frobenius(matrix: Tensor) -> Tensor:
     """
     squares = matrix.square().sum()
     return torch.where(squares > 0, squares, 1).sqrt() * (squares > 0)
-
-
-def _scale_forward(ctx: Any, matrix: Tensor, unit: Tensor) -> Tensor:
-    inverse = _inverse_lengths(matrix, 1e-8)
-    cosine = (matrix * unit).sum(dim=1, keepdim=True).mul_(inverse)
-    ctx.save_for_backward(matrix, unit, inverse, cosine)
-    return matrix * cosine
-
-
-def _scale_backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor]:
-    matrix, unit, inverse, cosine = ctx.saved_tensors
-    along = (grad * matrix).sum(dim=1, keepdim=True).mul_(inverse)
-    of_matrix = (grad * cosine).addcmul_(unit, along).addcmul_(matrix, along * inverse * cosine, value=-1)
-    return of_matrix, matrix * along
-
-
-@fast(_scale_forward, _scale_backward)
-def scale_by_cosine(matrix: Tensor, unit: Tensor) -> Tensor:
-    """Multiply each row of (n, D) by its cosine with the same row of `unit` (n, D), whose rows have length 1 or 0."""
-    return matrix * (matrix * unit).sum(dim=1, keepdim=True) / _lengths(matrix, 1e-8)

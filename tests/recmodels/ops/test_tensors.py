@@ -7,7 +7,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from recmodels.ops import Dropout, frobenius, scale_by_cosine, shared_tensor, unit_rows
+from recmodels.ops import Dropout, frobenius, shared_tensor, unit_rows
 
 
 def test_unit_rows_is_normalize_with_its_gradient() -> None:
@@ -37,23 +37,6 @@ def test_frobenius_is_the_norm_and_flat_at_zero() -> None:
     zero = torch.zeros(3, 4, requires_grad=True)
     frobenius(zero).backward()
     assert (zero.grad == 0).all()
-
-
-def test_refined_rows_are_scaled_by_their_cosine() -> None:
-    matrix = torch.randn(5, 4, dtype=torch.float64, requires_grad=True)
-    ego = torch.randn(5, 4, dtype=torch.float64, requires_grad=True)
-    expected = torch.cosine_similarity(matrix, ego).unsqueeze(1) * matrix
-    torch.testing.assert_close(scale_by_cosine(matrix, unit_rows(ego)), expected)
-    assert torch.autograd.gradcheck(lambda a, b: scale_by_cosine(a, unit_rows(b)), (matrix, ego))
-
-
-def test_refined_zero_rows_stay_zero() -> None:
-    matrix, ego = torch.zeros(2, 3, requires_grad=True), torch.randn(2, 3, requires_grad=True)
-    out = scale_by_cosine(matrix, unit_rows(ego))
-    out.sum().backward()
-    assert (out == 0).all()
-    assert matrix.grad.isfinite().all()
-    assert (ego.grad == 0).all()
 
 
 def test_dropout_keeps_the_mean() -> None:

@@ -54,7 +54,6 @@ E = int(pattern().sum())
 CASES = {
     "unit_rows": Case("unit_rows", ops.unit_rows, ((U, D),)),
     "frobenius": Case("frobenius", ops.frobenius, ((U, D),)),
-    "scale_by_cosine": Case("scale_by_cosine", lambda a, b: ops.scale_by_cosine(a, ops.unit_rows(b)), ((U, D), (U, D))),
     "product": Case("__matmul__", lambda items: matrix() @ items, ((I, D),)),
     "transposed product": Case("__matmul__", lambda users: matrix().t() @ users, ((U, D),)),
     **{
@@ -64,6 +63,14 @@ CASES = {
             ((U, D), (I, D)),
         )
         for n in (0, 1, 2, 3)
+    },
+    **{
+        f"sum of {n} refined hops": Case(
+            "sum_of_refined_hops",
+            lambda users, items, n=n: torch.cat(ops.sum_of_refined_hops(matrix(), matrix(1).t(), users, items, n)),
+            ((U, D), (I, D)),
+        )
+        for n in (1, 2, 3)
     },
     "dot at edges": Case("dot", lambda users, items: edges().dot(users, items), ((U, D), (I, D))),
     "sum to users": Case("_sum", lambda values, items: edges().sum_to_users(values, items), ((E,), (I, D))),
@@ -131,7 +138,7 @@ def test_a_fast_operation_refuses_a_second_gradient(case: Case) -> None:
         torch.autograd.grad(made, inputs, create_graph=True)
 
 
-@pytest.mark.parametrize("name", ["unit_rows", "frobenius", "scale_by_cosine"])
+@pytest.mark.parametrize("name", ["unit_rows", "frobenius", "sum of 2 refined hops"])
 def test_second_gradients_at_zero_are_finite(name: str) -> None:
     inputs = CASES[name].inputs()
     inputs[0].data[1:3] = 0
@@ -177,6 +184,6 @@ def test_the_switch_holds_inside_alone() -> None:
 
 
 def test_inputs_may_be_named_in_any_order() -> None:
-    one, other = inputs = CASES["scale_by_cosine"].inputs()
-    made = ops.scale_by_cosine(unit=other, matrix=one), ops.scale_by_cosine(one, other)
+    one, other = inputs = CASES["cross entropy"].inputs()
+    made = ops.cross_entropy_of_own_key(keys=other, queries=one), ops.cross_entropy_of_own_key(one, other)
     torch.testing.assert_close(*(torch.autograd.grad(each.sum(), inputs) for each in made))
