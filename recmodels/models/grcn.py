@@ -11,7 +11,7 @@ from recmodels.models.base import Recommender, Variant
 from recmodels.models.parts.item_features import ItemFeatures
 from recmodels.models.parts.modalities import VISUAL, modalities
 from recmodels.models.parts.tables import NodeTable, UserTable, xavier_normal
-from recmodels.ops import unit_rows
+from recmodels.ops import frobenius, unit_rows
 
 
 class Content(nn.Module):
@@ -108,5 +108,5 @@ class GRCN(Recommender):
             preference = content.get_parameter("preference")
             penalty = penalty + preference.index_select(0, batch[0]).square().mean()
             if name == VISUAL:
-                penalty = penalty + preference.square().mean()
+                penalty = penalty + frobenius(preference).square() / preference.numel()
         return penalty
