@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from recmodels.ops import cross_entropy_of_own_key, frobenius, unit_rows
+from recmodels.ops import cross_entropy_of_own_key, frobenius
 
 
 def margins(users: Tensor, items: Tensor, batch: Tensor) -> Tensor:
@@ -44,11 +44,6 @@ def half_squares(*gathered: Tensor) -> Tensor:
 def batch_squares(*gathered: Tensor) -> Tensor:
     """Return the papers' penalty: half the sum of the squares of all entries, over the batch size."""
     return half_squares(*gathered) / len(gathered[0])
-
-
-def cosine(a: Tensor, b: Tensor) -> Tensor:
-    """Return the cosine of each row of `a` with the same row of `b`, (n,); 0 where one of the rows is 0."""
-    return (unit_rows(a) * unit_rows(b)).sum(-1)
 
 
 def in_batch_softmax(queries: Tensor, keys: Tensor, temperature: float) -> Tensor:

@@ -6,12 +6,11 @@ from torch import Tensor, nn
 
 from recmodels.data.dataset import RecDataset
 from recmodels.graphs import UserItemGraph
-from recmodels.losses import cosine
 from recmodels.models.base import Recommender, Variant
 from recmodels.models.parts.content import FeatureTable
 from recmodels.models.parts.modalities import modalities
 from recmodels.models.parts.tables import id_embeddings
-from recmodels.ops import Dropout, distinct_ids, frobenius
+from recmodels.ops import Dropout, cosine, distinct_ids, frobenius
 
 
 class BM3(Recommender):

@@ -7,10 +7,10 @@ from torch import Tensor, nn
 from recmodels.data.dataset import RecDataset
 from recmodels.graphs import UserItemEdges
 from recmodels.graphs.edges import edges_of
-from recmodels.losses import cosine, half_squares
+from recmodels.losses import half_squares
 from recmodels.models.base import Recommender, Variant
 from recmodels.models.parts.tables import id_embeddings
-from recmodels.ops import Dropout, Sparse, sum_of_hops
+from recmodels.ops import Dropout, Sparse, cosine, sum_of_hops
 
 
 class SelfCF(Recommender):
@@ -68,5 +68,5 @@ class SelfCF(Recommender):
 
     def _dropped(self, rate: float) -> Sparse:
         """Return the matrix to the users (U, I) without the edges that a draw drops, the others scaled up."""
-        kept = torch.rand_like(self.weights) >= rate
-        return self.edges.matrix(self.weights * kept / (1 - rate))
+        kept = torch.rand_like(self.weights).ge_(rate)
+        return self.edges.matrix(kept.mul_(self.weights).div_(1 - rate))

@@ -6,7 +6,7 @@ from recmodels.ops.hops import sum_of_hops
 from recmodels.ops.refined import sum_of_refined_hops
 from recmodels.ops.softmax import cross_entropy_of_own_key
 from recmodels.ops.sparse import ConstantMatrix, Csr, Pattern, Sparse, gather_and_add
-from recmodels.ops.tensors import Dropout, frobenius, shared_tensor, unit_rows, uploaded
+from recmodels.ops.tensors import Dropout, cosine, frobenius, shared_tensor, unit_rows, uploaded
 
 __all__ = [
     "ConstantMatrix",
@@ -15,6 +15,7 @@ __all__ = [
     "Dropout",
     "Pattern",
     "Sparse",
+    "cosine",
     "cross_entropy_of_own_key",
     "distinct_ids",
     "fast",

@@ -53,6 +53,7 @@ class Case:
 E = int(pattern().sum())
 CASES = {
     "unit_rows": Case("unit_rows", ops.unit_rows, ((U, D),)),
+    "cosine": Case("cosine", ops.cosine, ((U, D), (U, D))),
     "frobenius": Case("frobenius", ops.frobenius, ((U, D),)),
     "product": Case("__matmul__", lambda items: matrix() @ items, ((I, D),)),
     "transposed product": Case("__matmul__", lambda users: matrix().t() @ users, ((U, D),)),
@@ -138,7 +139,7 @@ def test_a_fast_operation_refuses_a_second_gradient(case: Case) -> None:
         torch.autograd.grad(made, inputs, create_graph=True)
 
 
-@pytest.mark.parametrize("name", ["unit_rows", "frobenius", "sum of 2 refined hops"])
+@pytest.mark.parametrize("name", ["unit_rows", "frobenius", "cosine", "sum of 2 refined hops"])
 def test_second_gradients_at_zero_are_finite(name: str) -> None:
     inputs = CASES[name].inputs()
     inputs[0].data[1:3] = 0
