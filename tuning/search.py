@@ -18,7 +18,7 @@ from tuning.export.mmrec import check_mmrec
 from tuning.export.winner import check_export_dir, export_best
 from tuning.proposals import choose_sampler, remaining
 from tuning.records import Environment, SearchFolder, TrialRecord, TrialResult, winner
-from tuning.records.trials import record_of
+from tuning.records.trials import record_of, until_evaluated
 from tuning.reports.search_report import summary_markdown
 from tuning.space.catalogue import check_begins, check_space
 from tuning.spec import Scores, SearchSpec
@@ -144,9 +144,12 @@ class Search:
         return Outcome(records, best, path, interrupted, waiting, self.folder.popularity())
 
     def _cut_short(self) -> list[TrialRecord]:
-        """Return the trials that the end of the budget or the user stopped: better than no result at all."""
+        """Return the trials that the end of the budget or the user stopped: better than no result at all.
+
+        As far as they were evaluated: a replay evaluates its last epoch, and is to find no other best one.
+        """
         stopped = TrialResult("pruned", "the search was stopped")
-        rows = [(plan, self.folder.trial(plan.trial).epochs()) for plan in self.folder.unfinished()]
+        rows = [(plan, until_evaluated(self.folder.trial(plan.trial).epochs())) for plan in self.folder.unfinished()]
         return [record_of(plan, epochs, stopped) for plan, epochs in rows if epochs]
 
     def _track(self) -> None:

@@ -83,6 +83,8 @@ class Training(Part):
     """most epochs of a trial"""
     patience: Annotated[int, Field(ge=0)] = 20
     """epochs without improvement that are tolerated"""
+    eval_every: Annotated[int, Field(ge=1)] = 1
+    """epochs between two validations; a trial's last epoch is validated besides"""
     metric: CheckedMetric = Metric("recall@20")
     """validation metric that decides, NAME@K"""
     ks: tuple[Annotated[int, Field(ge=1)], ...] = (5, 10, 20, 50)

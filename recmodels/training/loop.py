@@ -19,6 +19,7 @@ from recmodels.errors import TrainingDiverged
 from recmodels.evaluation import Evaluator
 from recmodels.models import Recommender
 from recmodels.ops import uploaded
+from recmodels.signatures import CountFromOne, check_value
 from recmodels.training.batch_loss import BatchLoss, Counts, unread_on
 from recmodels.training.strategies import Strategy
 
@@ -31,8 +32,8 @@ class EpochReport:
     """One epoch, counted from 1.
 
     `loss`: mean over the batches of the model's loss before each step; `terms`: the same by named term. `valid`:
-    metrics after the epoch. `seconds`, `valid_seconds`: wall-clock time of training and of evaluation. `counts`: the
-    cost of the epoch's training.
+    metrics after the epoch, {} if it was not evaluated. `seconds`, `valid_seconds`: wall-clock time of training and of
+    evaluation. `counts`: the cost of the epoch's training.
     """
 
     epoch: int
@@ -87,12 +88,19 @@ class TrainingState:
 
 
 def train(
-    state: TrainingState, data: RecDataset, *, batch_size: int, max_epochs: int, evaluator: Evaluator
+    state: TrainingState,
+    data: RecDataset,
+    *,
+    batch_size: int,
+    max_epochs: int,
+    evaluator: Evaluator,
+    eval_every: CountFromOne = 1,
 ) -> Iterator[EpochReport]:
-    """Train from epoch `state.epoch` on until `max_epochs` are done; yields a report after each, with its evaluation.
+    """Train from epoch `state.epoch` on until `max_epochs` are done; yields a report after each.
 
-    A model without parameters has one epoch, of no batches. Raises TrainingDiverged if losses or gradients keep being
-    NaN or infinite.
+    Every `eval_every`-th epoch, counted from the first of all, is evaluated, and so is the last one. A model without
+    parameters has one epoch, of no batches. Raises ValueError unless eval_every >= 1, and TrainingDiverged if losses or
+    gradients keep being NaN or infinite.
 
     >>> import numpy as np
     >>> from recmodels.data import load_dataset
@@ -108,19 +116,23 @@ def train(
     1 True True
     2 True True
     """
+    check_value("eval_every", eval_every, CountFromOne)
     sampler = BatchSampler(data, batch_size, negatives=state.model.needs_negatives)
     trains = next(state.model.parameters(), None) is not None
-    while state.epoch < (max_epochs if trains else 1):
+    last = max_epochs if trains else 1
+    while state.epoch < last:
         start, before = time.perf_counter(), replace(state.strategy.counts)
         loss, terms = _train_epoch(state, sampler) if trains else (0.0, {})
         trained = time.perf_counter()
-        state.model.eval()
-        with state.strategy.evaluation_weights(), torch.no_grad():
-            valid = evaluator(*state.model.embed())
-        evaluated = time.perf_counter()
         state.epoch += 1
+        state.model.eval()
+        valid, valid_seconds = {}, 0.0
+        if state.epoch % eval_every == 0 or state.epoch == last:
+            with state.strategy.evaluation_weights(), torch.no_grad():
+                valid = evaluator(*state.model.embed())
+            valid_seconds = time.perf_counter() - trained
         counts = state.strategy.counts - before
-        yield EpochReport(state.epoch, loss, terms, valid, trained - start, evaluated - trained, counts)
+        yield EpochReport(state.epoch, loss, terms, valid, trained - start, valid_seconds, counts)
 
 
 def batches_on(device: torch.device, sampler: BatchSampler, rng: np.random.Generator) -> Iterator[Tensor]:

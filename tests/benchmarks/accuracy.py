@@ -22,7 +22,7 @@ from recmodels.data import RecDataset, load_dataset
 from recmodels.evaluation import Evaluator
 from recmodels.models import MODELS
 from recmodels.training import TrainingState, make_optimizer, make_strategy, train
-from recmodels.training.stopping import should_stop
+from recmodels.training.stopping import best_epoch, epochs_without_improvement
 
 KS = (5, 10, 20)
 SHOWN = ("recall@5", "recall@10", "recall@20", "ndcg@20")
@@ -88,16 +88,16 @@ def reached(model: str, run: Run, data: RecDataset, seed: int) -> tuple[float, .
     optimizer = make_optimizer("adam", made.parameters(), learning_rate=1e-3, weight_decay=run.weight_decay)
     state = TrainingState(made, optimizer, make_strategy("plain", made), np.random.default_rng(seed))
     valid, test = (Evaluator(data, split, KS) for split in ("valid", "test"))
-    scores: list[float] = []
+    scores: dict[int, float] = {}
     best: dict[str, float] = {}
     for report in train(state, data, batch_size=2048, max_epochs=run.max_epochs, evaluator=valid):
-        scores.append(report.valid["recall@20"])
-        if scores[-1] > max(scores[:-1], default=-1.0):
+        scores[report.epoch] = report.valid["recall@20"]
+        if best_epoch(scores) == report.epoch:
             with torch.no_grad():
                 best = test(*made.embed())
-        if should_stop(scores, 20):
+        if epochs_without_improvement(scores) > 20:
             break
-    return len(scores), max(scores), *(best[name] for name in SHOWN)
+    return len(scores), max(scores.values()), *(best[name] for name in SHOWN)
 
 
 if __name__ == "__main__":

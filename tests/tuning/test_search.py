@@ -1,6 +1,7 @@
 """A start of a search, before and after its trials run."""
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -14,9 +15,10 @@ from tests.tuning.factories import ENVIRONMENT, end_trial, made_folder, made_pla
 from tuning.execution.observer import Observer
 from tuning.execution.trial import run_trial
 from tuning.export import Export
+from tuning.export.replay import replay
 from tuning.records.environment import DataFacts
 from tuning.records.folder import SearchFolder
-from tuning.records.trials import BASELINE, TrialPlan, TrialRecord, TrialResult, record_of
+from tuning.records.trials import BASELINE, EpochRow, TrialPlan, TrialRecord, TrialResult, record_of
 from tuning.search import Search, recover
 
 FINISHED = TrialResult("finished", "all 4 epochs", {"recall@20": 0.5})
@@ -150,6 +152,43 @@ class Told(Observer):
 
     def say(self, text: str) -> None:
         self.lines.append(text)
+
+
+def test_a_trial_that_the_budget_cut_short_replays_although_its_last_epoch_was_not_evaluated(
+    tmp_path: Path, monkeypatch: Any
+) -> None:
+    """Its best epoch is among those that were evaluated, and the replay finds no other one."""
+    monkeypatch.chdir(tmp_path)
+    changes = COMPLETE | {"training": {"max_epochs": 9, "eval_every": 3}, "budget": {"trials": 2, "epochs": 1}}
+    spec, data = made_spec(tracking={"uri": None}, **changes), checkerboard()
+    folder = SearchFolder.of(spec)
+    folder.write_spec(spec)
+    folder.write_environment(replace(ENVIRONMENT, data=DataFacts.of(data)))
+    params = {"strategy": {"alpha": 1.0, "beta": 0.2, "interval": 3}, "train": TRAIN, "model": {"embedding_size": 4}}
+
+    def stop(row: EpochRow, at: int) -> None:
+        if row.epoch == at:
+            raise SystemExit
+
+    for name, epochs in (("0000", 5), ("0001", 2)):
+        trial = folder.trial(name)
+        trial.write_plan(made_plan(trial=name, params=params))
+        with pytest.raises(SystemExit):
+            run_trial(
+                trial.plan(),
+                model="BPR",
+                data=data,
+                training=spec.training,
+                folder=trial,
+                report=partial(stop, at=epochs),
+            )
+    outcome = Search(spec, data)._finish(interrupted=True)
+    assert outcome.winner is not None
+    assert outcome.export is not None
+    export, (row,) = Export.read(outcome.export), [each for each in folder.trial("0000").epochs() if each.evaluated]
+    assert (outcome.winner.trial, export.training.epochs, export.training.best_epoch) == ("0000", 3, 3)
+    assert (export.metrics.valid, export.training.eval_every) == (row.valid, 3)
+    assert replay(export, data).scores == export.metrics.model_dump()
 
 
 def test_a_pruned_winner_is_tested_on_the_device_that_it_was_trained_on(tmp_path: Path, monkeypatch: Any) -> None:

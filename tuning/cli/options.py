@@ -118,6 +118,7 @@ OPTIONS: dict[str, tuple[Option, ...]] = {
     "training": (
         Option("--max-epochs", "N", "training.max_epochs"),
         Option("--patience", "N", "training.patience"),
+        Option("--eval-every", "N", "training.eval_every"),
         Option("--metric", "NAME@K", "training.metric", f"one of {', '.join(NAMES)}"),
         Option("--seed", "N", "training.seed"),
         Option("--optimizer", "NAME", help="adam, sgd, rmsprop or adagrad; several with commas: searched"),

@@ -90,6 +90,9 @@ def run_search(spec: SearchSpec, data: RecDataset, argv: Sequence[str], console:
     every, most = spec.training.flatness_every, spec.training.max_epochs
     if every and every > most:
         say(console, f"--flatness-every {every} measures nothing in a trial of at most {most} epochs (--max-epochs)")
+    if spec.training.eval_every > most > 1:
+        said = f"--eval-every {spec.training.eval_every} validates a trial of at most {most} epochs (--max-epochs)"
+        say(console, f"{said} once, at its end: neither the scheduler nor --patience stops it earlier")
     live = LiveTable(planned_trials(spec), spec, console=console)
     outcome = Search(spec, data, live, ["run_search.py", *argv]).run()
     if outcome.winner and outcome.winner.reason:

@@ -4,6 +4,7 @@ import gc
 import time
 import traceback
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -20,7 +21,7 @@ from recmodels.training import EpochReport, TrainingState, make_optimizer, make_
 from recmodels.training.checkpoint import load_state, load_weights, save_state, save_weights
 from recmodels.training.memory import keep_freed_memory
 from recmodels.training.optimizers import SETTINGS
-from recmodels.training.stopping import best_evaluation, should_stop
+from recmodels.training.stopping import best_epoch, epochs_without_improvement
 from tuning.execution.memory import memory_lack
 from tuning.records import EpochRow, TrialFolder, TrialPlan, TrialResult
 from tuning.spec import Training
@@ -120,7 +121,7 @@ def trained_model(plan: TrialPlan, model: str, data: RecDataset, weights: dict[s
 
 
 class _Run:
-    """A trial under way: its state, its scores so far, and the weights of its best epoch.
+    """A trial under way: its state, its scores so far by epoch, and the weights of its best epoch.
 
     `converged`: the number of epochs until the strategy, which has waited for that, went on; 0 before and for others.
     """
@@ -130,23 +131,27 @@ class _Run:
         device = torch.device(plan.device)
         self.batch_size = plan.params["train"]["batch_size"]
         self.state = build(plan, model, data, device)
-        self.scores: list[float] = []
+        self.scores: dict[int, float] = {}
         self.converged = 0
         self.best_weights: dict[str, Tensor] = {}
         if (folder.path / "last.pt").exists():
             saved = load_state(folder.path / "last.pt", device)
             self.state.load_state_dict(saved)
-            self.scores, self.converged = saved["scores"], saved.get("converged", 0)
-            self.best_weights = load_weights(folder.best_weights(self.best_epoch))
-        # Other weights of a killed start may be of another machine or another number of threads.
-        for stale in folder.path.glob("best-*.safetensors"):
-            if not self.scores or stale != folder.best_weights(self.best_epoch):
-                stale.unlink()
+            scores, self.converged = saved["scores"], saved.get("converged", 0)
+            # Older checkpoints have a list, as every epoch was evaluated.
+            self.scores = scores if isinstance(scores, dict) else dict(enumerate(scores, start=1))
+            if best := self._best_file():
+                self.best_weights = load_weights(best)
+        self._keep_weights(self._best_file())  # others may be of another machine or another number of threads
         folder.forget_epochs_after(self.state.epoch)
 
-    @property
-    def best_epoch(self) -> int:
-        return best_evaluation(self.scores) + 1
+    def _best_file(self) -> Path | None:
+        """Return the file for the weights of the best epoch; None before the first evaluation."""
+        return self.folder.best_weights(best_epoch(self.scores)) if self.scores else None
+
+    def _keep_weights(self, best: Path | None) -> None:
+        for other in set(self.folder.path.glob("best-*.safetensors")) - {best}:
+            other.unlink()
 
     def finish(self, report: Report, *, stops_early: bool) -> None:
         reason = self._train(report, stops_early)
@@ -158,15 +163,15 @@ class _Run:
     def _train(self, report: Report, stops_early: bool) -> str:
         """Train until the trial ends, and say why it ended."""
         saved = time.monotonic()
-        enough = f"no improvement for {self.training.patience + 1} epochs"
         if self._is_over() and stops_early:  # restored after its last epoch
-            return self._with_notes(enough)
+            return self._with_notes(self._enough())
         for epoch in train(
             self.state,
             self.data,
             batch_size=self.batch_size,
             max_epochs=self.training.max_epochs,
             evaluator=Evaluator(self.data, "valid", self.training.cutoffs),
+            eval_every=self.training.eval_every,
         ):
             row = self._record(epoch)
             if time.monotonic() - saved > CHECKPOINT_SECONDS:
@@ -178,22 +183,29 @@ class _Run:
                 self._save()
                 raise
             if self._is_over() and stops_early:
-                return self._with_notes(enough)
+                return self._with_notes(self._enough())
         if not self.state.model.trains:
             return "nothing to train"
         return self._with_notes(f"all {self.training.max_epochs} epochs")
 
     def _is_over(self) -> bool:
         """Return whether the patience is at its end, unless the strategy has waited for that: then it goes on."""
-        if not should_stop(self.scores[self.converged :], self.training.patience):
+        if self._idle_epochs() <= self.training.patience:
             return False
         has_time = self.state.epoch < self.training.max_epochs
         if not (has_time and self.state.strategy.restart()):
             return True
         self.state.model.load_state_dict(self.best_weights)
         self.state.optimizer = fresh_optimizer(self.plan, self.state.model)
-        self.converged = len(self.scores)
+        self.converged = self.state.epoch
         return False
+
+    def _idle_epochs(self) -> int:
+        """Return the epochs without improvement at the last evaluation, counted anew after a convergence."""
+        return epochs_without_improvement({at: score for at, score in self.scores.items() if at > self.converged})
+
+    def _enough(self) -> str:
+        return f"no improvement for {self._idle_epochs()} epochs"
 
     def _with_notes(self, reason: str) -> str:
         """Return why the trial ended, and what in it was not as its strategy's name suggests."""
@@ -202,8 +214,10 @@ class _Run:
 
     def _record(self, epoch: EpochReport) -> EpochRow:
         flatness = self._flatness(epoch.epoch)
-        self.scores.append(epoch.valid[self.training.metric])
-        if self.best_epoch == epoch.epoch:
+        if epoch.valid:
+            self.scores[epoch.epoch] = epoch.valid[self.training.metric]
+        best = best_epoch(self.scores) if self.scores else None
+        if best == epoch.epoch:
             self.best_weights = self.state.strategy.weights()
         row = EpochRow(
             epoch=epoch.epoch,
@@ -216,8 +230,8 @@ class _Run:
             passes=epoch.counts.backward,
             steps=epoch.counts.steps,
             skipped=epoch.counts.skipped,
-            best=max(self.scores),
-            best_epoch=self.best_epoch,
+            best=None if best is None else self.scores[best],
+            best_epoch=best,
             flatness=flatness,
         )
         self.folder.append_epoch(row)
@@ -230,10 +244,9 @@ class _Run:
 
     def _save(self) -> None:
         # The weights first: last.pt never names a best epoch whose weights are not on disk.
-        best = self.folder.best_weights(self.best_epoch)
-        if not best.exists():
+        best = self._best_file()
+        if best and not best.exists():
             save_weights(best, self.best_weights)
         progress = {"scores": self.scores, "converged": self.converged}
         save_state(self.folder.path / "last.pt", {**self.state.state_dict(), **progress})
-        for old in set(self.folder.path.glob("best-*.safetensors")) - {best}:
-            old.unlink()
+        self._keep_weights(best)

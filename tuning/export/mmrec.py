@@ -42,10 +42,12 @@ def to_mmrec(export: Export) -> str:
     settings |= {
         "hyper_parameters": [key for key in settings if key not in SCALARS],
         "epochs": training.max_epochs,
-        "stopping_step": training.patience,
+        "stopping_step": training.patience // training.eval_every,  # they count evaluations
         "valid_metric": f"{METRICS[metric.name]}@{metric.k}",
         "topk": list(training.ks),
     }
+    if training.eval_every > 1:
+        settings["eval_step"] = training.eval_every
     if not re.fullmatch("demo|synthetic:.*|.*@.*", export.dataset):  # made and corrupted data have no file
         settings["inter_file_name"] = f"{export.dataset}.inter"
     return comment(_header(export, left_out)) + to_yaml(settings, flow=None)
@@ -94,6 +96,8 @@ def _header(export: Export, left_out: list[str]) -> list[str]:
         lines.append(f"There the model is called {MODEL_NAMES[export.model]}.")
     if export.strategy == "mg":
         lines.append("Mirror Gradient: alpha1 is our alpha, alpha2 our beta, and beta here is the interval.")
+    if export.training.eval_every > 1:
+        lines.append("There the last epoch is not evaluated, unless it is an eval_step-th one.")
     if left_out:
         lines.append(f"Without a key of theirs, so left out: {', '.join(left_out)}.")
     return lines

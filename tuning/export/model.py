@@ -12,7 +12,10 @@ from tuning.yaml_document import Document, read_yaml
 
 
 class ExportedTraining(Part):
-    """The winner's training. `epochs`: number that it ran and a replay runs. The rest is as in the search's spec."""
+    """The winner's training. `epochs`: number that it ran and a replay runs. The rest is as in the search's spec.
+
+    `eval_every`: 1 in older files.
+    """
 
     epochs: Annotated[int, Field(ge=1)]
     best_epoch: Annotated[int, Field(ge=1)]
@@ -20,6 +23,7 @@ class ExportedTraining(Part):
     ks: tuple[Annotated[int, Field(ge=1)], ...]
     max_epochs: Annotated[int, Field(ge=1)]
     patience: Annotated[int, Field(ge=0)]
+    eval_every: Annotated[int, Field(ge=1)] = 1
 
 
 class ExportedMetrics(Part):

@@ -46,8 +46,8 @@ def replay(export: Export, data: RecDataset, report: Report = lambda row: None) 
     by digit, on the same machine. A GPU adds in no fixed order: `agree` says what counts as the same there. UserError
     if losses stop being finite.
     """
-    training = export.training
-    rule = Training(max_epochs=training.epochs, patience=training.patience, metric=training.metric, ks=training.ks)
+    same = export.training.model_dump(include={"patience", "eval_every", "metric", "ks"})
+    rule = Training(max_epochs=export.training.epochs, **same)
     with tempfile.TemporaryDirectory() as scratch:
         folder = TrialFolder(Path(scratch))
         run_trial(

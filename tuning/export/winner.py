@@ -95,7 +95,7 @@ def _export(spec: SearchSpec, record: TrialRecord, folder: SearchFolder) -> Expo
         "reconstruction": is_reconstruction(spec.strategy),
         "parameters": record.params,
         "seed": record.seed,
-        "training": own | spec.training.model_dump(include={"metric", "max_epochs", "patience"}),
+        "training": own | spec.training.model_dump(include={"metric", "max_epochs", "patience", "eval_every"}),
         "metrics": record.scores,
         "popularity": folder.popularity(),
         "data_fingerprint": environment.data.fingerprint,

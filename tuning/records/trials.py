@@ -70,9 +70,10 @@ class EpochRow(_Stored):
     """One epoch of a trial, counted from 1.
 
     `time`: its end, in unix seconds. `loss`: mean over the batches; `terms`: the same by named term. `seconds`,
-    `valid_seconds`: of training and of evaluation. `valid`: metrics. `passes`, `steps`, `skipped`: forward and backward
-    passes, optimiser steps, batches left out. `best`: the largest value of the search's metric so far, reached at
-    `best_epoch`. `flatness`: where it was measured.
+    `valid_seconds`: of training and of evaluation. `passes`, `steps`, `skipped`: forward and backward
+    passes, optimiser steps, batches left out. `valid`: metrics, {} where they were not measured. `best`: the largest
+    value of the search's metric so far, reached at `best_epoch`; None before the first evaluation. `flatness`: where it
+    was measured.
     """
 
     epoch: int
@@ -85,9 +86,13 @@ class EpochRow(_Stored):
     passes: int
     steps: int
     skipped: int
-    best: float
-    best_epoch: int
+    best: float | None
+    best_epoch: int | None
     flatness: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def evaluated(self) -> bool:
+        return bool(self.valid)
 
 
 @dataclass(frozen=True)
@@ -123,8 +128,13 @@ class TrialRecord(_Configuration):
 
 
 def best_row(rows: list[EpochRow]) -> EpochRow | None:
-    """Return the row of the best epoch; None without rows."""
+    """Return the row of the best epoch; None if none was evaluated."""
     return next((row for row in rows if row.epoch == rows[-1].best_epoch), None) if rows else None
+
+
+def until_evaluated(rows: list[EpochRow]) -> list[EpochRow]:
+    """Return the rows up to the last one that was evaluated."""
+    return rows[: max((number for number, row in enumerate(rows, start=1) if row.evaluated), default=0)]
 
 
 def record_of(plan: TrialPlan, rows: list[EpochRow], result: TrialResult) -> TrialRecord:

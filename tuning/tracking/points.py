@@ -45,15 +45,15 @@ def epoch_points(row: EpochRow) -> list[Point]:
 
 
 def epoch_values(row: EpochRow) -> Values:
-    """Return the metrics of one epoch by name."""
+    """Return the metrics of one epoch by name; those of validation where it was measured."""
     return {
         **_named("valid", row.valid),
-        "best": row.best,
+        **({"best": row.best} if row.evaluated else {}),
         "loss": row.loss,
         **_named("terms", row.terms),
         **_named("flatness", row.flatness),
         **{name: float(getattr(row, name)) for name in ("passes", "steps", "skipped")},
-        "valid_seconds": row.valid_seconds,
+        **({"valid_seconds": row.valid_seconds} if row.evaluated else {}),
         LAST_POINT_OF_EPOCH: row.seconds,
     }
 

@@ -20,7 +20,7 @@ from recmodels.training import EpochReport, TrainingState, make_optimizer, make_
 from recmodels.training.batch_loss import BatchLoss, Counts
 from recmodels.training.checkpoint import load_state, load_weights, save_state, save_weights
 from recmodels.training.optimizers import OPTIMIZERS
-from recmodels.training.stopping import best_evaluation, should_stop
+from recmodels.training.stopping import best_epoch, epochs_without_improvement
 from tests.recmodels.factories import checkerboard
 from tests.recmodels.training.strategies.toys import ON_ANY_MODEL, ORACLES
 
@@ -242,9 +242,45 @@ def test_weights_survive_the_file(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [tmp_path / "best.safetensors"]
 
 
-def test_stopping_counts_evaluations_without_improvement() -> None:
-    scores = [0.1, 0.3, 0.3, 0.2]
-    assert best_evaluation(scores) == 1
-    assert not should_stop(scores, patience=2)
-    assert should_stop(scores, patience=1)
-    assert not should_stop([], patience=0)
+@pytest.mark.parametrize("every", [1, 3])
+def test_stopping_counts_epochs_from_the_first_best_evaluation_to_the_last_one(every: int) -> None:
+    scores = {every * (number + 1): score for number, score in enumerate([0.1, 0.3, 0.3, 0.2])}
+    assert best_epoch(scores) == 2 * every
+    assert epochs_without_improvement(scores) == 2 * every
+    assert epochs_without_improvement({}) == 0
+
+
+@pytest.mark.parametrize(("every", "evaluated"), [(1, [1, 2, 3, 4, 5]), (2, [2, 4, 5]), (5, [5]), (9, [5])])
+def test_every_nth_epoch_and_the_last_one_are_evaluated_and_training_is_the_same(
+    every: int, evaluated: list[int]
+) -> None:
+    data, usual = checkerboard(), fresh(checkerboard(), "LightGCN")
+    state, how = fresh(data, "LightGCN"), {"batch_size": 64, "max_epochs": 5}
+    evaluator = Evaluator(data, "valid", (1, 5))
+    expected = list(train(usual, data, evaluator=evaluator, **how))
+    found = list(train(state, data, evaluator=evaluator, eval_every=every, **how))
+    assert [report.epoch for report in found if report.valid] == evaluated
+    assert [report.valid_seconds > 0 for report in found] == [report.epoch in evaluated for report in found]
+    assert [(each.loss, each.terms, each.counts) for each in found] == [
+        (each.loss, each.terms, each.counts) for each in expected
+    ]
+    assert [each.valid for each in found if each.valid] == [expected[epoch - 1].valid for epoch in evaluated]
+    assert all(torch.equal(a, b) for a, b in zip(state.model.parameters(), usual.model.parameters(), strict=True))
+    assert not state.model.training
+
+
+def test_a_training_that_goes_on_evaluates_the_epochs_of_an_unbroken_one() -> None:
+    data = checkerboard()
+    state, evaluator = fresh(data, "BPR"), Evaluator(data, "valid", (1, 5))
+    how: dict[str, Any] = {"batch_size": 64, "max_epochs": 7, "evaluator": evaluator, "eval_every": 3}
+    first = [report for report, _ in zip(train(state, data, **how), range(4), strict=False)]
+    rest = list(train(state, data, **how))
+    assert [report.epoch for report in [*first, *rest] if report.valid] == [3, 6, 7]
+
+
+@pytest.mark.parametrize("every", [0, -1, 1.5, True])
+def test_an_interval_of_evaluations_that_is_no_count_is_refused(every: Any) -> None:
+    data = checkerboard()
+    state, evaluator = fresh(data, "BPR"), Evaluator(data, "valid", (1, 5))
+    with pytest.raises(ValueError, match=r"^eval_every (>= 1 must hold|must be a whole number), but got "):
+        next(train(state, data, batch_size=64, max_epochs=1, evaluator=evaluator, eval_every=every))

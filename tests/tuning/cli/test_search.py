@@ -142,6 +142,7 @@ def test_an_output_folder_that_is_a_file(capsys: Any) -> None:
         ("--reduction", "3"),
         ("--max-epochs", "5"),
         ("--patience", "5"),
+        ("--eval-every", "5"),
         ("--metric", "ndcg@20"),
         ("--seed", "1"),
         ("--name", "other"),

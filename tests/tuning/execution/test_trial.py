@@ -4,6 +4,7 @@ import weakref
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from recmodels.data.dataset import Interactions, RecDataset, Split
 from recmodels.evaluation import Evaluator, popularity_scores, score
 from recmodels.models import MODELS, Recommender
 from recmodels.models.lightgcn import LightGCN
-from recmodels.training.checkpoint import load_weights, save_weights
+from recmodels.training.checkpoint import load_state, load_weights, save_state, save_weights
 from recmodels.training.strategies.mg import MirrorGradient
 from recmodels.training.strategies.names import PARTS
 from tests.recmodels.pretended_gpu import Pretended
@@ -100,7 +101,7 @@ def files(path: Path) -> set[str]:
     return {file.name for file in path.iterdir()} - {".lock"}
 
 
-def evaluated(path: Path, data: RecDataset, split: Split, model: str = "LightGCN") -> dict[str, float]:
+def scores_of(path: Path, data: RecDataset, split: Split, model: str = "LightGCN") -> dict[str, float]:
     """All metrics of the weights on disk, in a model made anew."""
     (weights,) = path.glob("best-*.safetensors")
     made = MODELS[model](data, embedding_size=4)
@@ -119,7 +120,7 @@ def test_reports_and_rows_follow_validation_with_the_best_so_far(tmp_path: Path,
         best = max(scores[:number])
         assert (row.epoch, row.passes, row.best, row.best_epoch) == (number, 3, best, scores.index(best) + 1)
         assert row.loss == pytest.approx(sum(row.terms.values()), rel=1e-5)
-        assert row.valid.keys() == result.test.keys() == evaluated(tmp_path, data, "test").keys()
+        assert row.valid.keys() == result.test.keys() == scores_of(tmp_path, data, "test").keys()
     assert (result.status, result.reason) == ("finished", "all 8 epochs")
     assert files(tmp_path) == {
         "epochs.jsonl",
@@ -176,7 +177,7 @@ def test_weights_of_a_killed_start_are_not_taken_for_those_of_this_one(tmp_path:
     stale = TrialFolder(tmp_path / "b").best_weights(rows[-1].best_epoch)
     save_weights(stale, LightGCN(data, embedding_size=4).state_dict())
     run(tmp_path / "b", data)
-    assert evaluated(tmp_path / "b", data, "valid") == rows[rows[-1].best_epoch - 1].valid
+    assert scores_of(tmp_path / "b", data, "valid") == rows[rows[-1].best_epoch - 1].valid
 
 
 @pytest.mark.parametrize("model", TRAINED)
@@ -199,7 +200,7 @@ def test_a_trial_that_is_stopped_and_goes_on_is_the_unbroken_one(tmp_path: Path,
     assert run(tmp_path / "b", data, stop, model=model) == unbroken
     assert reported == [1, 2, 3, 4, 5, 6, 7, 8]
     assert files(tmp_path / "b") == files(tmp_path / "a")
-    assert evaluated(tmp_path / "b", data, "valid", model) == evaluated(tmp_path / "a", data, "valid", model)
+    assert scores_of(tmp_path / "b", data, "valid", model) == scores_of(tmp_path / "a", data, "valid", model)
 
 
 @pytest.mark.parametrize("seconds", [-1.0, 1e9], ids=["saved each epoch", "never saved"])
@@ -269,6 +270,68 @@ def test_flatness_is_measured_every_few_epochs_and_changes_nothing(tmp_path: Pat
     assert all(each.keys() == {"gradient_norm", "sharpness", "mg_penalty"} for each in flatness.values())
 
 
+THIRD = TRAINING.model_copy(update={"eval_every": 3})
+
+
+@pytest.mark.parametrize(("every", "evaluated"), [(3, [3, 6, 8]), (4, [4, 8]), (9, [8])])
+def test_the_best_is_sought_among_the_epochs_that_are_evaluated(
+    tmp_path: Path, data: RecDataset, every: int, evaluated: list[int]
+) -> None:
+    usual, _ = run(tmp_path / "a", data)
+    rows, result = run(tmp_path / "b", data, training=TRAINING.model_copy(update={"eval_every": every}))
+    assert [row.epoch for row in rows if row.evaluated] == evaluated
+    assert [row.loss for row in rows] == [row.loss for row in usual]
+    for row, other in zip(rows, usual, strict=True):
+        assert row.valid == (other.valid if row.evaluated else {})
+        scores = {epoch: usual[epoch - 1].valid["ndcg@5"] for epoch in evaluated if epoch <= row.epoch}
+        best = max(scores, key=lambda epoch: scores[epoch], default=None)
+        assert (row.best_epoch, row.best) == (best, best and scores[best])
+    assert scores_of(tmp_path / "b", data, "valid") == usual[(rows[-1].best_epoch or 0) - 1].valid
+    assert result == TrialResult("finished", "all 8 epochs", scores_of(tmp_path / "b", data, "test"))
+
+
+def test_flatness_is_measured_in_epochs_that_are_not_evaluated_too(tmp_path: Path, data: RecDataset) -> None:
+    rows, _ = run(tmp_path, data, training=THIRD.model_copy(update={"flatness_every": 2}))
+    assert [row.epoch for row in rows if row.flatness] == [2, 4, 6, 8]
+
+
+@pytest.mark.parametrize("seconds", [-1.0, 1e9], ids=["saved each epoch", "never saved"])
+@pytest.mark.parametrize("kill", [SystemExit, Killed])
+@pytest.mark.parametrize("strategy", ["mg", "mg+swa", "mg+ema"])
+def test_a_trial_goes_on_wherever_it_ended_between_two_evaluations(
+    tmp_path: Path, data: RecDataset, monkeypatch: pytest.MonkeyPatch, strategy: str, kill: Any, seconds: float
+) -> None:
+    monkeypatch.setattr(trial, "CHECKPOINT_SECONDS", seconds)
+    how: dict[str, Any] = {"plan": plan(strategy=strategy), "training": THIRD}
+    unbroken = run(tmp_path / "a", data, **how)
+
+    def stop(row: EpochRow, at: int) -> None:
+        if row.epoch == at:
+            raise kill
+
+    for epoch in range(1, 9):
+        with pytest.raises(kill):
+            run(tmp_path / "b", data, partial(stop, at=epoch), **how)
+    assert run(tmp_path / "b", data, **how) == unbroken
+    assert files(tmp_path / "b") == files(tmp_path / "a")
+
+
+def test_a_checkpoint_from_before_epochs_without_evaluation_goes_on(tmp_path: Path, data: RecDataset) -> None:
+    """It has a list of the scores of all epochs."""
+    unbroken = run(tmp_path / "a", data)
+
+    def stop(row: EpochRow) -> None:
+        if row.epoch == 5:
+            raise SystemExit
+
+    with pytest.raises(SystemExit):
+        run(tmp_path / "b", data, stop)
+    last = tmp_path / "b" / "last.pt"
+    saved = load_state(last, torch.device("cpu"))
+    save_state(last, saved | {"scores": list(saved["scores"].values())})
+    assert run(tmp_path / "b", data) == unbroken
+
+
 def test_a_seed_alone_fixes_a_trial(tmp_path: Path, data: RecDataset) -> None:
     torch.manual_seed(1)
     first = run(tmp_path / "a", data)
@@ -284,7 +347,21 @@ def test_patience_ends_a_trial(tmp_path: Path, data: RecDataset, patience: int) 
     assert len(rows) == rows[-1].best_epoch + patience + 1
     assert result.reason == f"no improvement for {patience + 1} epochs"
     assert result.status == "finished"
-    assert result.test == evaluated(tmp_path, data, "test")
+    assert result.test == scores_of(tmp_path, data, "test")
+
+
+@pytest.mark.parametrize(("patience", "every"), [(0, 2), (2, 3), (5, 2), (4, 2)])
+def test_patience_is_in_epochs_however_seldom_they_are_evaluated(
+    tmp_path: Path, data: RecDataset, patience: int, every: int
+) -> None:
+    """A trial ends at the first evaluation that is more than `patience` epochs after the best one."""
+    training = Training(max_epochs=200, patience=patience, metric="ndcg@5", ks=(1, 5), eval_every=every)
+    rows, result = run(tmp_path, data, training=training)
+    waited = every * (patience // every + 1)
+    assert rows[-1].best_epoch is not None
+    assert rows[-1].evaluated
+    assert len(rows) == rows[-1].best_epoch + waited
+    assert result.reason == f"no improvement for {waited} epochs"
 
 
 AT_CONVERGENCE = {"adv_warmup": "converged", "adv_eps": 1.0}
@@ -328,9 +405,26 @@ def test_the_adversary_begins_at_the_best_weights_of_the_converged_model(
     assert torch.equal(starts[1], flat(best))
 
 
-def test_a_trial_that_converges_goes_on_wherever_it_was_stopped(tmp_path: Path, data: RecDataset) -> None:
+def test_an_adversary_that_waits_begins_after_an_evaluation(tmp_path: Path, data: RecDataset) -> None:
+    """From the best weights that were evaluated, with a patience that counts anew."""
+    training = TO_THE_END.model_copy(update={"eval_every": 2})
+    plain, _ = run(tmp_path / "plain", data, model="VBPR", plan=adversarial("plain"), training=training)
+    how: dict[str, Any] = {"model": "VBPR", "plan": adversarial(**AT_CONVERGENCE), "training": training}
+    rows, result = run(tmp_path / "amr", data, **how)
+    n = len(plain)
+    assert n % 2 == 0
+    assert rows[:n] == plain
+    assert [row.passes for row in rows] == [2 if row.epoch <= n else 4 for row in rows]
+    second = {row.epoch: row.valid["ndcg@5"] for row in rows[n:] if row.evaluated}
+    assert max(second) == max(second, key=lambda epoch: second[epoch]) + 2
+    assert result.reason == f"no improvement for 2 epochs; first converged after epoch {n}"
+
+
+@pytest.mark.parametrize("every", [1, 3])
+def test_a_trial_that_converges_goes_on_wherever_it_was_stopped(tmp_path: Path, data: RecDataset, every: int) -> None:
     """At every epoch, the one between the two parts of the training among them; averages begin anew as well."""
-    how: dict[str, Any] = {"model": "VBPR", "plan": adversarial("amr+ema", **AT_CONVERGENCE), "training": TO_THE_END}
+    training = TO_THE_END.model_copy(update={"eval_every": every})
+    how: dict[str, Any] = {"model": "VBPR", "plan": adversarial("amr+ema", **AT_CONVERGENCE), "training": training}
     unbroken = run(tmp_path / "a", data, **how)
     assert "first converged" in unbroken[1].reason
 

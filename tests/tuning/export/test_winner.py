@@ -51,7 +51,7 @@ def exported(tmp_path: Path, spec: SearchSpec, record: TrialRecord = WINNER) -> 
 
 
 def test_every_value_comes_back_exactly(tmp_path):
-    path = exported(tmp_path, a_spec(training=Training(metric="ndcg@7", ks=(5, 20), patience=4)))
+    path = exported(tmp_path, a_spec(training=Training(metric="ndcg@7", ks=(5, 20), patience=4, eval_every=3)))
     assert path == tmp_path / "best_configs" / "GRCN-tiktok-mg.yaml"
     export = Export.read(path)
     assert (export.model, export.dataset, export.strategy) == ("GRCN", "tiktok", "mg")
@@ -61,7 +61,7 @@ def test_every_value_comes_back_exactly(tmp_path):
     assert (export.metrics.valid, export.metrics.test) == (WINNER.valid, WINNER.test)
     assert (export.seed, export.training.epochs, export.training.best_epoch) == (999, 57, 36)
     assert (export.training.metric, export.training.ks) == ("ndcg@7", (5, 7, 20))
-    assert (export.training.max_epochs, export.training.patience) == (1000, 4)
+    assert (export.training.max_epochs, export.training.patience, export.training.eval_every) == (1000, 4, 3)
     assert (export.data_fingerprint, export.versions) == (ENVIRONMENT.data.fingerprint, ENVIRONMENT.versions)
     assert (export.threads, export.device) == (2, "cpu")
 
@@ -172,6 +172,17 @@ def test_the_toolbox_gets_its_own_keys(tmp_path):
         "inter_file_name": "tiktok.inter",
     }
     assert "beta here is the interval" in text
+
+
+@pytest.mark.parametrize(("patience", "every", "step"), [(20, 5, 4), (20, 3, 6), (2, 5, 0)])
+def test_the_toolbox_s_patience_counts_evaluations(tmp_path, patience, every, step):
+    """It stops after `stopping_step` + 1 of them without improvement, which is after more than `patience` epochs."""
+    path = exported(tmp_path, a_spec(export_format="mmrec", training=Training(patience=patience, eval_every=every)))
+    text = path.with_name("GRCN-tiktok-mg-mmrec.yaml").read_text()
+    data = parse_yaml(text, "text").data
+    assert (data["eval_step"], data["stopping_step"]) == (every, step)
+    assert every * step <= patience < every * (step + 1)
+    assert "the last epoch is not evaluated" in text
 
 
 def test_the_second_file_is_written_only_for_its_format(tmp_path):

@@ -8,7 +8,7 @@ import pytest
 from recmodels.errors import UserError
 from tests.tuning.factories import made_metrics, made_row, made_trial
 from tuning.records.folder import SearchFolder
-from tuning.records.trials import TrialPlan, TrialRecord, TrialResult, record_of
+from tuning.records.trials import EpochRow, TrialPlan, TrialRecord, TrialResult, record_of, until_evaluated
 from tuning.spec import FORMAT
 
 FINISHED = TrialResult("finished", "all 4 epochs", {"recall@20": 0.5})
@@ -49,6 +49,27 @@ def test_a_trial_without_epochs_has_no_value(folder: SearchFolder) -> None:
     record = record_of(folder.trial("0000").plan(), [], TrialResult("failed", "out of memory"))
     assert (record.status, record.reason) == ("failed", "out of memory")
     assert (record.epochs, record.best_epoch, record.value, record.valid, record.test) == (0, None, None, {}, {})
+
+
+def unevaluated(name: str, epoch: int, best_epoch: int | None) -> EpochRow:
+    best = made_metrics(name, best_epoch)["recall@20"] if best_epoch else None
+    return made_row(name, epoch, valid={}, valid_seconds=0.0, best=best, best_epoch=best_epoch)
+
+
+def test_epochs_that_were_not_evaluated_count_as_epochs_and_have_no_score(folder: SearchFolder) -> None:
+    made_trial(folder, "0000", epochs=0)
+    trial, lost = folder.trial("0000"), TrialResult("failed", "the loss became nan")
+    for epoch in (1, 2):
+        trial.append_epoch(unevaluated("0000", epoch, None))
+    assert until_evaluated(trial.epochs()) == []
+    record = record_of(trial.plan(), trial.epochs(), lost)
+    assert (record.epochs, record.best_epoch, record.value, record.valid, record.passes) == (2, None, None, {}, 6)
+    trial.append_epoch(made_row("0000", 3))
+    trial.append_epoch(unevaluated("0000", 4, 3))
+    assert [row.epoch for row in until_evaluated(trial.epochs())] == [1, 2, 3]
+    record = record_of(trial.plan(), trial.epochs(), lost)
+    assert (record.epochs, record.best_epoch, record.value) == (4, 3, made_metrics("0000", 3)["recall@20"])
+    assert (record.valid, record.seconds) == (made_metrics("0000", 3), 4 * 0.75 + 0.25)
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,25 @@ def test_an_epoch_makes_points_at_its_step_and_time():
     ]
 
 
+def test_an_epoch_that_was_not_evaluated_has_no_points_of_validation():
+    """Nor are they named as not finite."""
+    before, after = (
+        made_row("0000", 2, valid={}, valid_seconds=0.0, flatness={"sharpness": 0.1}, best=best, best_epoch=epoch)
+        for best, epoch in ((None, None), (0.5, 1))
+    )
+    for row in (before, after):
+        assert [(point.name, point.step) for point in points.epoch_points(row)] == [
+            ("loss", 2),
+            ("terms/bpr", 2),
+            ("flatness/sharpness", 2),
+            ("passes", 2),
+            ("steps", 2),
+            ("skipped", 2),
+            (points.LAST_POINT_OF_EPOCH, 2),
+        ]
+    assert points.non_finite(map(points.epoch_values, (before, after))) == []
+
+
 def test_values_that_are_no_finite_numbers_make_no_points_but_are_named():
     row = made_row("0000", 1, loss=math.nan, terms={}, best=math.inf, valid={"recall@20": math.nan, "hit@5": math.inf})
     assert [point.name for point in points.epoch_points(row)] == [

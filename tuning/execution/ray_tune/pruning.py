@@ -46,7 +46,11 @@ SAVING a search that is interrupted would wait for the epoch to end."""
 
 
 class Pruning(FIFOScheduler):
-    """A scheduler that spares the baseline and the last epoch, and remembers which trials it stopped."""
+    """A scheduler that spares the baseline and the last epoch, and remembers which trials it stopped.
+
+    The inner scheduler sees the epochs that were evaluated and no other: it decides at the first evaluation at or after
+    each of its rungs, and a trial that it stops has a score of its last epoch.
+    """
 
     def __init__(self, inner: TrialScheduler, max_epochs: int):
         super().__init__()
@@ -69,12 +73,14 @@ class Pruning(FIFOScheduler):
         for name, row in sorted(reports, key=lambda report: report[1].time):
             if name not in running:
                 continue
-            ends = row is curves[name][-1]
+            past, ends = running[name], row is curves[name][-1]
             result = {"epoch": row.epoch, "best": row.best}
-            if row.epoch < self.max_epochs:
-                ends |= inner.on_trial_result(nobody, running[name], result) == TrialScheduler.STOP
+            if row.evaluated and row.epoch < self.max_epochs:
+                ends |= inner.on_trial_result(nobody, past, result) == TrialScheduler.STOP
             if ends:
-                inner.on_trial_complete(nobody, running.pop(name), result)
+                del running[name]
+                if row.evaluated:
+                    inner.on_trial_complete(nobody, past, result)
 
     def on_trial_add(self, tune_controller: Any, trial: Trial) -> None:
         give_time(tune_controller, TRAINING)
@@ -82,7 +88,7 @@ class Pruning(FIFOScheduler):
             self.inner.on_trial_add(tune_controller, trial)
 
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
-        if not _is_searched(trial) or result["epoch"] >= self.max_epochs:
+        if not (_is_searched(trial) and result["evaluated"]) or result["epoch"] >= self.max_epochs:
             return TrialScheduler.CONTINUE
         decision = self.inner.on_trial_result(tune_controller, trial, result)
         if decision != TrialScheduler.STOP:
@@ -94,7 +100,7 @@ class Pruning(FIFOScheduler):
         # A trial that is not done was stopped by the end of the budget.
         if result.get("done") and not any(other is not trial for other in tune_controller.get_live_trials()):
             give_time(tune_controller, SAVING)
-        if _is_searched(trial) and "best" in result:  # a trial that failed in its first epoch has reported nothing
+        if _is_searched(trial) and result.get("evaluated"):  # one that failed in its first epoch has reported nothing
             self.inner.on_trial_complete(tune_controller, trial, result)
 
     def on_trial_remove(self, tune_controller: Any, trial: Trial) -> None:

@@ -27,8 +27,10 @@ class Recorder(NotPickled, tune.Callback):
     def on_trial_result(
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
     ) -> None:
-        self.study.report(trial.config["trial"], result["epoch"], result["best"])
-        self.observer.running(_plan(trial), EpochRow.from_json(result["row"], Path(trial.config["trial"])))
+        row = EpochRow.from_json(result["row"], Path(trial.config["trial"]))
+        if row.evaluated and row.best is not None:
+            self.study.report(trial.config["trial"], row.epoch, row.best)
+        self.observer.running(_plan(trial), row)
 
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         self.close(trial.config["trial"], None)

@@ -90,7 +90,8 @@ def _ray_trial(config: dict[str, Any], *, data: RecDataset, spec: SearchSpec, fo
 
 
 def _report(row: EpochRow) -> None:
-    tune.report({"epoch": row.epoch, "best": row.best, "passes": row.passes, "row": row.to_json()})
+    told = {"epoch": row.epoch, "evaluated": row.evaluated, "best": row.best, "passes": row.passes}
+    tune.report({**told, "row": row.to_json()})
 
 
 def _trial_name(trial: Trial) -> str:

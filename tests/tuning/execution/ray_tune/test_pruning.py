@@ -2,7 +2,8 @@
 
 import random
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -25,10 +26,7 @@ class FakeTrial:
 
     name: str
     status: str = Trial.RUNNING
-
-    @property
-    def trial_id(self) -> str:
-        return f"ray-{id(self)}"
+    trial_id: str = field(default_factory=map("ray-{}".format, count()).__next__)
 
     @property
     def config(self) -> dict[str, str]:
@@ -47,10 +45,13 @@ def pruning(name: str = "asha", grace: float = 0.25, reduction: float = 2.0) -> 
     return Pruning(scheduler(spec), EPOCHS)
 
 
-def race(pruning: Any, curves: Curves, order: Iterable[str] = (), folder: SearchFolder | None = None) -> list[str]:
+def race(
+    pruning: Any, curves: Curves, order: Iterable[str] = (), folder: SearchFolder | None = None, every: int = 1
+) -> list[str]:
     """Let trials report, an epoch at a time in the given order, else one trial after the other.
 
-    Returns the names in the order in which the trials ended. What they reported goes into `folder` too.
+    Returns the names in the order in which the trials ended. What they reported goes into `folder` too. `every`: epochs
+    between two evaluations.
     """
     controller, ended = FakeController(), []
     trials = {name: FakeTrial(name) for name in curves}
@@ -61,11 +62,13 @@ def race(pruning: Any, curves: Curves, order: Iterable[str] = (), folder: Search
         if name in ended:
             continue
         epochs[name] += 1
-        best = max(curves[name][: epochs[name]])
-        row = made_row(name, epochs[name], best=best, time=float(turn))
+        evaluated = [epoch for epoch in range(1, epochs[name] + 1) if epoch % every == 0 or epoch == EPOCHS]
+        best = max((curves[name][epoch - 1] for epoch in evaluated), default=None)
+        valid = {"valid": {}} if epochs[name] not in evaluated else {}
+        row = made_row(name, epochs[name], best=best, time=float(turn), **valid)
         if folder:
             folder.trial(name).append_epoch(row)
-        result = {"epoch": row.epoch, "best": row.best}
+        result = {"epoch": row.epoch, "evaluated": row.evaluated, "best": row.best}
         decision = pruning.on_trial_result(controller, trials[name], result)
         assert decision in (TrialScheduler.CONTINUE, TrialScheduler.STOP)
         if decision == TrialScheduler.STOP or epochs[name] == len(curves[name]):
@@ -158,7 +161,7 @@ def test_trials_that_fail_or_vanish_disturb_nobody(name: str) -> None:
         made.on_trial_complete(FakeController(), trial, {})  # its loss was infinite before the first report
     for trial in (FakeTrial("0007"), FakeTrial(BASELINE)):
         made.on_trial_add(FakeController(), trial)
-        made.on_trial_result(FakeController(), trial, {"epoch": 1, "best": 0.1})
+        made.on_trial_result(FakeController(), trial, {"epoch": 1, "evaluated": True, "best": 0.1})
         made.on_trial_error(FakeController(), trial)
         made.on_trial_remove(FakeController(), trial)
     race(made, flat(0.75, first=8))
@@ -169,21 +172,60 @@ def test_ray_may_name_metric_and_mode() -> None:
     assert pruning().set_search_properties("best", "max")
 
 
+@pytest.mark.parametrize(
+    ("every", "stopped"),
+    [
+        (3, {"0001": 6, "0002": 9, "0003": 6, "0004": 6}),
+        (5, {"0001": 5, "0002": 10, "0003": 5, "0004": 5}),
+        (7, {"0001": 7, "0002": 14, "0003": 7, "0004": 7}),
+        (20, {}),
+    ],
+)
+def test_trials_stop_at_the_first_evaluation_at_or_after_a_rung(every: int, stopped: dict[str, int]) -> None:
+    """The rungs are 4 and 8; what lies between two evaluations is nobody's value."""
+    made = pruning()
+    race(made, flat(0.9, 0.5, 0.8, 0.1, 0.2), every=every)
+    assert made.stopped == stopped
+
+
+@pytest.mark.parametrize(
+    ("name", "stopped"),
+    [("asha", {"0002": 6, "0003": 6}), ("hyperband", None), ("median", {}), ("none", {})],
+)
+def test_a_trial_that_fails_between_two_evaluations_counts_as_far_as_it_was_evaluated(
+    tmp_path: Any, name: str, stopped: dict[str, int] | None
+) -> None:
+    """0000 after the evaluation in epoch 6, which the first rung compares with; 0001 before its first evaluation."""
+    made, resumed, folder = pruning(name), pruning(name), SearchFolder(tmp_path)
+    for trial in (broken := {"0000": [0.9] * 7, "0001": [0.9] * 2}):
+        made_trial(folder, trial, epochs=0)
+    race(made, broken, folder=folder, every=3)
+    remember(resumed, folder, broken)
+    for each in (made, resumed):
+        np.random.seed(0)  # hyperband draws each trial's bracket
+        race(each, flat(0.75, 0.625, 0.875, first=2), every=3)
+    assert made.stopped == resumed.stopped
+    assert stopped in (None, made.stopped)
+
+
+@pytest.mark.parametrize("every", [1, 3])
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("name", ["asha", "median", "none"])
-def test_a_resumed_search_stops_the_trials_that_an_unbroken_one_stops(tmp_path: Any, name: str, seed: int) -> None:
+def test_a_resumed_search_stops_the_trials_that_an_unbroken_one_stops(
+    tmp_path: Any, name: str, seed: int, every: int
+) -> None:
     curves = made_curves(12, seed)
     folder = SearchFolder(tmp_path)
     unbroken = pruning(name)
     for trial in curves:
         made_trial(folder, trial, epochs=0)
-    race(unbroken, curves, folder=folder)
+    race(unbroken, curves, folder=folder, every=every)
     assert len(unbroken.stopped) > 3 or name == "none"
 
     resumed = pruning(name)
     remember(resumed, folder, list(curves)[:7])
     assert resumed.stopped == {}  # an earlier start recorded those
-    race(resumed, dict(list(curves.items())[7:]))
+    race(resumed, dict(list(curves.items())[7:]), every=every)
     assert resumed.stopped == {trial: epoch for trial, epoch in unbroken.stopped.items() if trial >= "0007"}
 
 

@@ -109,6 +109,15 @@ def test_a_lack_of_memory_is_no_result_and_is_told_once(folder: SearchFolder) ->
     assert folder.out_of_memory() == {"0000": "out of memory of the GPU"}
 
 
+def test_an_epoch_that_was_not_evaluated_reaches_the_table_alone(folder: SearchFolder) -> None:
+    made, witness = recorder(folder)
+    made_trial(folder, "0000", epochs=0)
+    for epoch, best in ((1, None), (4, 0.5)):
+        row = made_row("0000", epoch, valid={}, best=best, best_epoch=best and 3)
+        made.on_trial_result(1, [], ray_trial(folder, "0000"), {"epoch": epoch, "best": best, "row": row.to_json()})
+    assert witness.heard == [("observer", "0000", 1, None), ("observer", "0000", 4, 0.5)]
+
+
 def test_ray_s_calls_reach_the_study_and_the_table(folder: SearchFolder) -> None:
     made, witness = recorder(folder)
     for name in ("0000", BASELINE):
