@@ -7,6 +7,7 @@ import traceback
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import ray
@@ -14,6 +15,7 @@ import torch
 
 from recmodels.errors import UserError
 from tuning.execution.ray_tune.address import Address
+from tuning.execution.ray_tune.extras import no_servers
 from tuning.execution.ray_tune.folder import ray_folder
 from tuning.execution.ray_tune.joining import check_joining
 from tuning.execution.ray_tune.placement import Node, TrialResources, count, placement
@@ -89,11 +91,11 @@ def _start(say: Say) -> None:
     """Start Ray on this machine; on a busy one its first start may time out, so there is a second one."""
     folder = ray_folder()
     try:
-        _init(address="local", include_dashboard=False, _temp_dir=str(folder))
+        _init_here(folder)
     except _NoRay as first:
         say(f"Ray has not started ({first}), trying again")
         try:
-            _init(address="local", include_dashboard=False, _temp_dir=str(folder))
+            _init_here(folder)
         except _NoRay as second:
             logs = folder / "session_latest" / "logs"
             raise UserError(f"Ray does not start on this machine: {second}; its logs are in {logs}") from None
@@ -113,6 +115,11 @@ def _join(address: Address, say: Say) -> None:
 
 class _NoRay(Exception):
     """Tells, in one line, why Ray did not start."""
+
+
+def _init_here(folder: Path) -> None:
+    with no_servers():
+        _init(address="local", include_dashboard=False, _temp_dir=str(folder))
 
 
 def _init(**options: Any) -> None:

@@ -14,6 +14,7 @@ from ray.tune.experiment import Trial
 from recmodels.data.dataset import RecDataset
 from tuning.execution.observer import Observer
 from tuning.execution.ray_tune.budget import OutOfBudget
+from tuning.execution.ray_tune.extras import no_count_of_callbacks
 from tuning.execution.ray_tune.placement import TrialResources
 from tuning.execution.ray_tune.pruning import Pruning, scheduler
 from tuning.execution.ray_tune.recorder import Recorder
@@ -74,7 +75,8 @@ def run_trials(
         ),
     )
     try:
-        tuner.fit()
+        with no_count_of_callbacks():
+            tuner.fit()
     finally:
         for plan in folder.unfinished():
             if not recorder.close(plan.trial, None):

@@ -74,6 +74,12 @@ def test_a_start_that_times_out_is_tried_once_more_and_leaves_no_server(said: li
     assert servers() == ["gcs_server", "raylet"]
 
 
+def test_no_server_runs_that_trials_do_not_need(said: list[str]) -> None:
+    programs = {Path(word).name for each in psutil.Process().children(recursive=True) for word in each.cmdline()[:4]}
+    assert "raylet" in programs
+    assert not programs & {"dashboard.py", "monitor.py", "log_monitor.py"}
+
+
 def test_a_second_start_in_this_process_says_nothing(said: list[str]) -> None:
     with cluster(HERE, made_spec(resources={"max_concurrent": 10_000}), pytest.fail) as resources:
         assert resources == trial_resources(HERE, made_spec(resources={"max_concurrent": 10_000}), said.append)
