@@ -157,9 +157,8 @@ class Search:
             self.tracker = Tracker(self.folder, self.spec, self.observer.say, self._summary)
             self.tracker.start()
 
-    def _summary(self) -> str:
-        folder = self.folder
-        return summary_markdown(self.spec, folder.ledger().values(), folder.environment(), folder.popularity())
+    def _summary(self, records: list[TrialRecord]) -> str:
+        return summary_markdown(self.spec, records, self.folder.environment(), self.folder.popularity())
 
     def _tested(self, record: TrialRecord) -> TrialRecord:
         """Return the record with the test metrics of its best weights; a winner that was pruned has none yet."""

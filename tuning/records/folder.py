@@ -12,7 +12,8 @@ ray/                Ray's scratch, removed when the search ends
 """
 
 import json
-from collections.abc import Iterator
+import os
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ from filelock import FileLock, Timeout
 from recmodels.errors import UserError
 from recmodels.files import append_line, read_lines, write_whole
 from tuning.records.environment import Environment
+from tuning.records.ledger import Ledger
 from tuning.records.trials import EpochRow, TrialPlan, TrialRecord, TrialResult
 from tuning.spec import Scores, SearchSpec
 
@@ -145,7 +147,13 @@ class SearchFolder:
 
     def trials(self) -> list[TrialFolder]:
         """Return every trial that was ever started, by name, the baseline last."""
-        return [TrialFolder(path.parent) for path in sorted(self.path.glob("trials/*/trial.json"))]
+        return self.trials_except(())
+
+    def trials_except(self, names: Collection[str]) -> list[TrialFolder]:
+        """Return every trial that was ever started but those of these names, in whose folders it does not look."""
+        folder = self.path / "trials"
+        found = sorted(set(os.listdir(folder)).difference(names)) if folder.exists() else []
+        return [self.trial(name) for name in found if (folder / name / "trial.json").exists()]
 
     def plans(self) -> list[TrialPlan]:
         """Return the plan of every trial that was ever started, the baseline's last."""
@@ -153,8 +161,7 @@ class SearchFolder:
 
     def unfinished(self) -> list[TrialPlan]:
         """Return the plans of the trials that were started and have no line in the ledger."""
-        ledger = self.ledger()
-        return [trial.plan() for trial in self.trials() if trial.name not in ledger]
+        return [trial.plan() for trial in self.trials_except(self.ledger())]
 
     def out_of_memory(self) -> dict[str, str]:
         """Return name -> reason of the trials without a result whose latest start ran out of memory."""
@@ -167,9 +174,11 @@ class SearchFolder:
 
     def ledger(self) -> dict[str, TrialRecord]:
         """Return trial name -> record of the trials that have ended, in the order in which they ended."""
-        path = self.path / "ledger.jsonl"
-        records = (TrialRecord.from_json(row, path) for row in read_lines(path))
-        return {record.trial: record for record in records}
+        return self.open_ledger().records()
+
+    def open_ledger(self) -> Ledger:
+        """Return a reader of the ledger, for who looks again and again."""
+        return Ledger(self.path / "ledger.jsonl")
 
     @contextmanager
     def locked(self) -> Iterator[None]:

@@ -53,7 +53,10 @@ class _OpenRun:
 
 
 class Delivery:
-    """`settled`: the runs that the store has complete and ended. `stop`: do no more than the step at hand."""
+    """`settled`: the runs that the store has complete and ended; their files are not looked at again.
+
+    `summary`: makes the search's page, in Markdown, of the ledger's records. `stop`: do no more than the step at hand.
+    """
 
     def __init__(
         self,
@@ -61,12 +64,13 @@ class Delivery:
         spec: SearchSpec,
         store: Store,
         run_ids: RunIds,
-        summary: Callable[[], str],
+        summary: Callable[[list[TrialRecord]], str],
         stop: Event,
     ) -> None:
         self._folder, self._spec, self._store, self._run_ids = folder, spec, store, run_ids
         self._summary, self._stop = summary, stop
-        ledger = folder.ledger()
+        self._ledger = folder.open_ledger()
+        ledger = self._ledger.records()
         self._found = store.find(run_ids.search_id, run_ids.ids)
         for name, run in self._found.items():
             run_ids.remember(name, run.id, store.experiment)
@@ -80,15 +84,13 @@ class Delivery:
         """Bring the store up to what the folder says now; with `ending` end every run. Raises whatever goes wrong."""
         # Looked at before the reading, so that what is written in between is seen next time.
         seen = [_signature(path) for path in (self._folder.path / "ledger.jsonl", *self._files())]
-        ledger = self._folder.ledger()
+        ledger = self._ledger.records()
         if SEARCH not in self._runs:
             self._runs[SEARCH] = self._open(None, ending)
         refusals = []
-        for trial in self._folder.trials():
+        for trial in self._folder.trials_except(self.settled):
             if self._stop.is_set():
                 return
-            if trial.name in self.settled:
-                continue
             try:
                 self._sync_trial(trial, ledger.get(trial.name), ending)
             except Exception as error:
@@ -168,7 +170,7 @@ class Delivery:
         if ending:
             tags["status"] = ending
         self._store.log(run_id, new, tags, {})
-        self._store.describe(run_id, self._summary())
+        self._store.describe(run_id, self._summary(records))
         if ending:
             self._store.end(run_id, "FINISHED" if ending == "finished" else KILLED, time.time())
         self._upload(run_id, ending)

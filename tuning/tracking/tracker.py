@@ -4,7 +4,7 @@ from collections.abc import Callable
 from threading import Event, Thread
 
 from tuning.commandlines import public
-from tuning.records import SearchFolder
+from tuning.records import SearchFolder, TrialRecord
 from tuning.spec import SearchSpec
 from tuning.tracking.delivery import Delivery, Ending, RunIds
 from tuning.tracking.points import cut
@@ -20,11 +20,16 @@ FAILURES_BEFORE_NOTICE = 2
 class Tracker:
     """Keeps a tracking store up to date with a search's folder.
 
-    `say` and `summary` (Markdown) are called from its thread. spec.yaml and environment.json must exist before `start`.
+    `say` and `summary` (records of the ledger -> Markdown) are called from its thread. spec.yaml and environment.json
+    must exist before `start`.
     """
 
     def __init__(
-        self, folder: SearchFolder, spec: SearchSpec, say: Callable[[str], None], summary: Callable[[], str]
+        self,
+        folder: SearchFolder,
+        spec: SearchSpec,
+        say: Callable[[str], None],
+        summary: Callable[[list[TrialRecord]], str],
     ) -> None:
         assert spec.tracking.uri is not None  # without one there is no tracker
         self._folder, self._spec, self._say_line, self._summary = folder, spec, say, summary

@@ -1,5 +1,6 @@
 """Delivery into a store that has MLflow's rules and can break at any call, before or after it has done its work."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.tuning.factories import end_trial, made_folder, made_row, made_spec, made_trial
+from tuning.records import TrialRecord
 from tuning.records.folder import SearchFolder
 from tuning.tracking.delivery import Delivery, Ending, RunIds
 from tuning.tracking.points import Point
@@ -103,7 +105,7 @@ class FakeStore:
 
 
 def new_delivery(folder: SearchFolder, store: FakeStore) -> Delivery:
-    return Delivery(folder, folder.spec(), store, RunIds(folder, "here"), lambda: "# made", Event())
+    return Delivery(folder, folder.spec(), store, RunIds(folder, "here"), lambda records: "# made", Event())
 
 
 class Process:
@@ -266,3 +268,30 @@ def test_a_trial_that_ended_before_its_first_epoch(tmp_path):
     new_delivery(folder, store).sync("finished")
     run = store.named()["0000"]
     assert (run["state"], run["tags"]["status"], run["tags"]["reason"]) == ("FAILED", "failed", "out of memory")
+
+
+def test_a_trial_that_is_settled_costs_no_reading(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The reads of a round do not grow with the trials that have ended, so those of a search grow with their number."""
+    folder, read = made_folder(tmp_path, trials=0), Counter[str]()
+    monkeypatch.setattr(Path, "open", counting(Path.open, read))
+    monkeypatch.setattr(Path, "exists", counting(Path.exists, read))
+    monkeypatch.setattr(TrialRecord, "from_json", counting(TrialRecord.from_json, read))
+    delivery, reads = new_delivery(folder, FakeStore()), []
+    for number in range(30):
+        made_trial(folder, f"{number:04}", epochs=1)
+        end_trial(folder, f"{number:04}")
+        read.clear()
+        delivery.sync(None)
+        reads.append(read.total())
+    assert reads[1] == reads[-1]
+    read.clear()
+    delivery.sync(None)
+    assert read.total() < 5  # nothing is new
+
+
+def counting(function: Callable[..., Any], counts: Counter[str]) -> Callable[..., Any]:
+    def counted(*args: Any, **options: Any) -> Any:
+        counts[function.__name__] += 1
+        return function(*args, **options)
+
+    return counted

@@ -45,7 +45,7 @@ def uri(tmp_path: Path, empty_database: Path) -> str:
 
 
 def started(folder: SearchFolder, said: list[str] | None = None) -> Tracker:
-    tracker = Tracker(folder, folder.spec(), (said if said is not None else []).append, lambda: SUMMARY)
+    tracker = Tracker(folder, folder.spec(), (said if said is not None else []).append, lambda records: SUMMARY)
     tracker.start()
     return tracker
 
@@ -291,7 +291,7 @@ def test_the_cause_of_a_failed_delivery_is_told_at_the_latest_at_the_end(tmp_pat
     (tmp_path / "a file").touch()
     said: list[str] = []
     folder = made_folder(tmp_path, trials=1, uri=uri.format(here=tmp_path))
-    tracker = Tracker(folder, folder.spec(), said.append, lambda: SUMMARY)
+    tracker = Tracker(folder, folder.spec(), said.append, lambda records: SUMMARY)
     if uri.startswith("postgresql"):
         monkeypatch.setattr(tracker, "_deliver", fail)
     tracker.start()
@@ -448,7 +448,7 @@ def test_a_relative_database_belongs_to_the_directory_of_the_start(tmp_path, mon
     shutil.copy(empty_database, tmp_path / "mlflow.db")
     monkeypatch.chdir(tmp_path)
     folder = made_folder(tmp_path, trials=0, uri="sqlite:///mlflow.db")
-    tracker = Tracker(folder, made_spec(), print, lambda: SUMMARY)
+    tracker = Tracker(folder, made_spec(), print, lambda records: SUMMARY)
     monkeypatch.chdir("/")
     tracker.start()
     assert tracker.close(interrupted=False, timeout=900) == 0
