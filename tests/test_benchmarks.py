@@ -1,18 +1,23 @@
 """The benchmarks of epochs and of strategies: their tables, and what is counted where an epoch is cut short."""
 
+import json
+import statistics
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import replace
+from contextlib import nullcontext
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor
 
+from recmodels.errors import UserError
 from recmodels.models import MODELS
 from recmodels.models.lightgcn import LightGCN
-from tests.benchmarks import epochs, many_trials, strategies
+from tests.benchmarks import against, bounds, epochs, many_trials, strategies
 from tests.benchmarks.machine import Calibration
 from tests.benchmarks.measure import Figures, Job, measure, thinned
 from tests.recmodels.factories import checkerboard
@@ -72,6 +77,10 @@ def test_a_process_that_fails_is_one_line(capsys: pytest.CaptureFixture[str], mo
     [
         (("--models", "LightGNC"), "--models: there is no model 'LightGNC'; did you mean 'LightGCN'?"),
         (("--steps", "4"), "--steps: expected a multiple of 3, MG's interval, but got 4"),
+        (("--against", "HEAD", "--threads", "2"), "--against: counts CPU seconds of one thread, but got --threads 2"),
+        (("--output", "rows.txt"), "--output rows.txt: expected a name that ends in .json"),
+        (("--output", "none/rows.json"), "--output none/rows.json: expected a folder none, but there is none"),
+        (("--against", "no-such"), "--against no-such: expected a commit of this repository, but git says: "),
         (("--epochs", "0"), "--epochs: expected at least 1, but got 0"),
         (
             ("--models", "VBPR", "--set", "optimizer=adm"),
@@ -86,19 +95,123 @@ def test_bad_input_is_one_line(capsys: pytest.CaptureFixture[str], arguments: tu
     assert line.startswith(f"epochs: {message}")
 
 
-def test_beside_the_reference() -> None:
-    """Times of a quarter and of four times the reference's have the geometric mean 1."""
-    measured = {
-        "GRCN": replace(FIGURES, epoch={"plain": 10.3 / 4, "mg": 6.0}, projected=True),
-        "BPR": replace(FIGURES, epoch={"plain": 0.35 * 4, "mg": 6.0}),
-        "Other": FIGURES,
-    }
-    jobs = {name: Job(name, {}, "tiktok", None, 1, None, 1, "cuda", epochs.KINDS) for name in measured}
-    rows = [epochs.cells(jobs[name], figures, compared=True) for name, figures in measured.items()]
-    assert rows[0][1:3] == ["~2.58", "~6.00"]
-    assert [row[-3:] for row in rows] == [["1", "10.3", "~0.250"], ["1", "0.35", "4.000"], ["1", "", ""]]
-    assert "geometric mean 1.000 over 2 models" in epochs.comparison(measured)
-    assert epochs.comparison({"Other": FIGURES}) == ""
+def test_a_projected_time_has_a_tilde_and_a_gpu_its_own_peak() -> None:
+    job = Job("GRCN", {}, "tiktok", None, 1, None, 1, "cuda", epochs.KINDS)
+    row = epochs.cells(job, replace(FIGURES, projected=True))
+    assert row == ["GRCN", "~4.00", "~6.00", "1.50", "1.35", "0.500", "0.250", "3,072", "1"]
+
+
+def test_rows_are_kept_in_a_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The models before the one that fails are kept, unrounded."""
+
+    def measure_apart(job: Job) -> Figures:
+        if job.model == "GRCN":
+            raise RuntimeError("MemoryError: too much")
+        return replace(FIGURES, validation=1 / 3)
+
+    monkeypatch.setattr(epochs, "measure_apart", measure_apart)
+    monkeypatch.setattr(epochs, "calibrate", lambda *_: Calibration(1.0, 2.0, 3.0))
+    path = tmp_path / "rows.json"
+    assert epochs.main(["--dataset", "demo", "--models", "BPR,GRCN", "--output", str(path)]) == 1
+    kept = json.loads(path.read_text())
+    assert (kept["dataset"], kept["interactions"]) == ("demo", 14_624)
+    assert kept["rows"][0] == {"model": "BPR", **asdict(replace(FIGURES, validation=1 / 3))}
+    assert kept["rows"][1] == {"model": "GRCN", "failed": "MemoryError: too much"}
+
+
+def test_two_trees_are_measured_in_turn(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """This tree beside itself, so that no git is needed: all of it but the unpacking of a commit."""
+    monkeypatch.setattr(epochs, "tree_of", lambda commit: nullcontext(against.ROOT))
+    monkeypatch.setattr(epochs, "revision", lambda commit: "0" * 40)
+    options = ["--models", "BPR,Popularity", "--steps", "3", "--epochs", "2", "--against", "HEAD"]
+    assert epochs.main(["--dataset", "demo", *options, "--output", str(tmp_path / "rows.json")]) == 0
+    captured = capsys.readouterr()
+    header, _, *rows = table(captured.out)
+    assert header == ["model", *against.COLUMNS]
+    assert [row[0] for row in rows] == ["BPR", "geometric mean"]
+    assert all(float(cell) > 0 for cell in rows[0][1:])
+    assert rows[1][1:4] == ["", "", ""]
+    assert "Popularity has nothing to train" in captured.err
+    for kept in json.loads((tmp_path / "rows.json").read_text())["rows"]:
+        for name in ("now", "then"):
+            first, second = kept["turns"][name]  # the one that warms up is left out
+            assert kept[name]["rank"] == pytest.approx((first["rank"] + second["rank"]) / 2)
+            assert kept[name]["train"] > kept[name]["step"] * 7  # of 8 batches of 2048, of which 3 are taken
+
+
+def test_a_tree_that_fails_is_named(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """An older tree may have no such package, model or parameter."""
+    monkeypatch.setattr(epochs, "tree_of", lambda commit: nullcontext(tmp_path))
+    monkeypatch.setattr(epochs, "revision", lambda commit: "0" * 40)
+    (tmp_path / "recmodels").mkdir()
+    (tmp_path / "recmodels" / "__init__.py").touch()
+    assert epochs.main(["--dataset", "demo", "--models", "BPR", "--steps", "3", "--against", "HEAD"]) == 1
+    _, _, row = table(capsys.readouterr().out)
+    assert row == ["BPR", "failed: then: ModuleNotFoundError: No module named 'recmodels.data'"]
+
+
+def test_an_epoch_is_projected_from_the_batches_of_a_turn() -> None:
+    """What an epoch does once is not multiplied; each figure is a median."""
+    rows = [{"fixed": 1.0, "batches": 3.0 * factor, "rank": 2.0 * factor} for factor in (1, 2, 10)]
+    found = against.costs(rows, n_batches=30, steps=9)
+    assert (found.train, found.rank, found.step) == pytest.approx((1 + 6 * 30 / 9, 4.0, 6 / 9))
+    assert found.epoch == found.train + found.rank
+
+
+def test_the_reference_follows_from_the_commit_beside_it() -> None:
+    """BPR: twice as fast as the commit, which was 0.78 / 0.153 times as fast as the reference."""
+    now, then = against.Costs(1.0, 1.0, 5e-3), against.Costs(2.0, 3.0, 0.1)
+    found = against.Compared("BPR", now, then, {})
+    assert found.ratios(reference=False) == [2.0, 3.0, 2.5]
+    beside = [2 * 0.78 / 0.153, 2.5 * (0.78 + 2 * 0.78) / (0.153 + 0.18)]
+    assert found.ratios(reference=True) == pytest.approx([2.0, 3.0, 2.5, *beside])
+    layout = against.Layout(bounded=True, reference=True)
+    row = layout.cells(found)
+    assert len(row) == len(layout.columns)
+    assert row[-3:] == ["5.00", "2.50", "2.00"]
+    assert layout.means([found, found])[4:] == [f"{ratio:.2f}" for ratio in found.ratios(reference=True)]
+    other = replace(found, model="New")  # neither it nor its bound was measured
+    assert layout.cells(other)[1:] == ["1.00", "1.00", "2.00", "2.00", "3.00", "2.50"]
+
+
+@pytest.mark.parametrize(
+    ("model", "bound_ms"),
+    [
+        ("BPR", 2.5), ("LightGCN", 9.5), ("VBPR", 8), ("SelfCF", 11.5), ("FREEDOM", 16), ("BM3", 17), ("LayerGCN", 27),
+        ("GRCN", 49), ("SLMRec", 111), ("MMGCN", 307), ("DualGNN", 84), ("DRAGON", 91),
+    ],
+)  # fmt: skip
+def test_the_bound_of_a_step_is_that_of_its_operations_and_bytes(model: str, bound_ms: float) -> None:
+    assert bounds.MEASURED[model].bound_ms == pytest.approx(bound_ms, rel=0.02)
+
+
+def test_the_commit_beside_the_reference_was_3_8_times_as_fast() -> None:
+    ratios = [each.train_ratio for each in bounds.MEASURED.values()]
+    assert len(ratios) == 12
+    assert statistics.geometric_mean(ratios) == pytest.approx(3.8, abs=0.05)
+
+
+def test_a_commit_is_unpacked_and_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a commit, not of the files that lie there now."""
+    monkeypatch.setattr(against, "ROOT", tmp_path)
+    who = ("-c", "user.name=n", "-c", "user.email=e", "-c", "commit.gpgsign=false")
+    (tmp_path / "recmodels").mkdir()
+    (tmp_path / "recmodels" / "__init__.py").write_text("old = True\n")
+    for words in (("init",), ("add", "."), (*who, "commit", "-m", "first")):
+        subprocess.run(["git", "-C", str(tmp_path), *words], check=True, capture_output=True)
+    (tmp_path / "recmodels" / "__init__.py").write_text("new = True\n")
+    with against.tree_of("HEAD") as tree:
+        assert (tree / "recmodels" / "__init__.py").read_text() == "old = True\n"
+    assert not tree.exists()
+    assert len(against.revision("HEAD")) == 40
+    with pytest.raises(UserError, match=r"--against HEAD~1: expected a commit of this repository, but git says: .+"):
+        against.tree_of("HEAD~1").__enter__()
 
 
 def test_an_epoch_is_projected_from_its_first_steps(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,16 +8,25 @@ and as MG keeps nothing between batches the peak memory is that of plain trainin
 has Python, torch (about 300 MiB) and the data in it. Construction builds the model's graphs, without a cache. Seconds
 are medians after one epoch of each kind to warm up. Hyper-parameters are the defaults of the search spaces.
 
+--against COMMIT prints another table: one training epoch, one ranking and both, in CPU seconds of one thread, of this
+tree and how many times faster they are than with that commit's code, which is measured in turn; plain training, without
+construction. On tiktok, with default hyper-parameters, it adds the time of a step beside its bound and, for the commit
+that was once measured beside the reference toolbox, how many times faster than that.
+
+    python -m tests.benchmarks.epochs --dataset tiktok --data-dir DIR --steps 9 --against 2e551f3 --output FILE.json
+
 --steps N is for data sets with long epochs: N batches per epoch, at random, full validation, epochs projected ("~").
 """
 
 import argparse
+import datetime
 import os
-import statistics
 import sys
+import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from dataclasses import asdict
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -27,76 +36,70 @@ import torch
 from recmodels.data import RecDataset, load_dataset
 from recmodels.errors import UserError, did_you_mean
 from recmodels.models import MODELS
+from tests.benchmarks.against import Compared, Layout, compare, revision, tree_of
+from tests.benchmarks.bounds import COMMIT, WHEN
 from tests.benchmarks.machine import Calibration, calibrate
 from tests.benchmarks.measure import Figures, Job, measure
+from tests.benchmarks.table import Growing, number, output_path
 from tuning.records.environment import Environment, GitState
 from tuning.space import load_space
 from tuning.space.catalogue import check_space, known_parameters
-
-# The field's reference toolbox on tiktok, 2 cores, batch 2048, plain training, medians of 5 epochs, in seconds; one
-# full validation; and the calibration of the machine it ran on.
-REFERENCE = {
-    "MMGCN": 14.4,
-    "DRAGON": 15.0,
-    "DualGNN": 10.5,
-    "GRCN": 10.3,
-    "SLMRec": 6.9,
-    "LayerGCN": 2.55,
-    "BM3": 1.83,
-    "FREEDOM": 1.25,
-    "LightGCN": 0.84,
-    "VBPR": 0.65,
-    "SelfCF": 0.54,
-    "BPR": 0.35,
-}
-REFERENCE_VALIDATION = 0.60
-REFERENCE_MACHINE = Calibration(csr_ms=2.0, matrix_ms=85.0, copy_gbs=6.5)
 
 KINDS = ("plain", "mg")
 INTERVAL = 3  # Mirror Gradient's
 COLUMNS = ("plain epoch s", "MG epoch s", "MG/plain", "bound", "validation s", "construction s", "peak MiB")
 GPU_COLUMNS = ("GPU peak MiB",)
-REFERENCE_COLUMNS = ("reference s", "ours/reference")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Exit code: 0 done, 1 a model failed, 2 bad input."""
     try:
-        return run(_arguments(argv))
+        given, jobs = _arguments(argv)
+        output = output_path(given.output) if given.output else None
+        if given.against:
+            return run_against(jobs, output, given.against, defaults=not given.set)
+        return run(jobs, output)
     except UserError as error:
         print(f"epochs: {error}", file=sys.stderr)
         return 2
 
 
-def run(jobs: list[Job]) -> int:
-    """Print each row as soon as it is measured: a long run that is stopped keeps what it has."""
-    job, compared = jobs[0], jobs[0].dataset == "tiktok"
+def run(jobs: list[Job], output: Path | None) -> int:
+    """Seconds on the clock and memory, plain and with MG."""
+    job = jobs[0]
     data = load_dataset(job.dataset, job.data_dir)
     calibration = calibrate(data, torch.device(job.device), job.threads)
-    print(f"{data}\n\n{conditions(job, data)}\n\n{calibration_line(calibration, compared)}\n")
-    gpu, reference = GPU_COLUMNS if job.device == "cuda" else (), REFERENCE_COLUMNS if compared else ()
-    header = ("model", *COLUMNS, *gpu, *reference)
-    widths = [max(len(job.model) for job in jobs), *map(len, header[1:])]
-    print(table_row(header, widths))
-    print(table_row(["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])], widths), flush=True)
-    measured: dict[str, Figures] = {}
-    failed = False
-    for count, job in enumerate(jobs, start=1):
-        print(f"{job.model}, {count} of {len(jobs)}", file=sys.stderr, flush=True)
-        try:
-            figures = measure_apart(job)
-        except RuntimeError as error:
-            failed = True
-            print(table_row([job.model, f"failed: {error}"], widths), flush=True)
-            continue
-        if figures is None:
-            print(f"{job.model} has nothing to train", file=sys.stderr)
-            continue
-        measured[job.model] = figures
-        print(table_row(cells(job, figures, compared), widths), flush=True)
-    if compared and (line := comparison(measured)):
-        print(f"\n{line}")
-    return int(failed)
+    print(f"{data}\n\n{conditions(job, data)}\n\n{calibration_line(calibration)}\n")
+    header = ("model", *COLUMNS, *(GPU_COLUMNS if job.device == "cuda" else ()))
+    table = Growing(header, jobs, about(job, data), output)
+    for job, figures in table.each(measure_apart):
+        table.add(cells(job, figures), {"model": job.model, **asdict(figures)})
+    return int(table.failed)
+
+
+def run_against(jobs: list[Job], output: Path | None, commit: str, *, defaults: bool) -> int:
+    """CPU seconds beside those of a commit; `defaults`: no hyper-parameter was set by hand."""
+    job = jobs[0]
+    data = load_dataset(job.dataset, job.data_dir)
+    with tree_of(commit) as then, tempfile.TemporaryDirectory(prefix="against-cache-") as cache:
+        bounded = job.dataset == "tiktok" and defaults
+        layout = Layout(bounded, bounded and revision(commit).startswith(COMMIT))
+        print(f"{data}\n\n{conditions(job, data)}; CPU seconds, in turn with commit {commit}")
+        print(f"The reference and the bounds: {WHEN}.\n" if bounded else "")
+        table = Growing(layout.columns, jobs, {**about(job, data), "against": revision(commit)}, output)
+        found: list[Compared] = []
+        for _, compared in table.each(lambda job: compare(job, then, Path(cache))):
+            found.append(compared)
+            table.add(layout.cells(compared), asdict(compared))
+        if found:
+            table.line(layout.means(found))
+    return int(table.failed)
+
+
+def about(job: Job, data: RecDataset) -> dict[str, Any]:
+    """What a file of rows says besides them."""
+    sizes = {"users": data.n_users, "items": data.n_items, "interactions": len(data.train)}
+    return {"dataset": data.name, **sizes, "conditions": conditions(job, data)}
 
 
 def measure_apart(job: Job) -> Figures | None:
@@ -119,22 +122,15 @@ def conditions(job: Job, data: RecDataset) -> str:
     parts += [f"torch {torch.__version__}", f"commit {git.commit[:7]}{' with changes' if git.dirty else ''}"]
     parts += [f"load {os.getloadavg()[0]:.1f} before"] if hasattr(os, "getloadavg") else []
     parts += [f"medians of {job.epochs}" + (f" epochs of {job.steps} batches, projected" if job.steps else " epochs")]
-    return "; ".join(parts)
+    return "; ".join([*parts, f"{datetime.date.today():%d %B %Y}"])
 
 
-def calibration_line(ours: Calibration, compared: bool) -> str:
-    def beside(reference: float) -> str:
-        return f" ({reference:g})" if compared else ""
-
-    parts = [
-        f"CSR product {number(ours.csr_ms)} ms{beside(REFERENCE_MACHINE.csr_ms)}",
-        f"matrix product {number(ours.matrix_ms)} ms{beside(REFERENCE_MACHINE.matrix_ms)}",
-        f"copy {number(ours.copy_gbs)} GB/s{beside(REFERENCE_MACHINE.copy_gbs)}",
-    ]
-    return ", ".join(parts) + ("; in brackets the machine of the reference times" if compared else "")
+def calibration_line(ours: Calibration) -> str:
+    parts = [f"CSR product {number(ours.csr_ms)} ms", f"matrix product {number(ours.matrix_ms)} ms"]
+    return ", ".join([*parts, f"copy {number(ours.copy_gbs)} GB/s"])
 
 
-def cells(job: Job, figures: Figures, compared: bool) -> list[str]:
+def cells(job: Job, figures: Figures) -> list[str]:
     """One model's row; a projected time has a tilde."""
     about = "~" if figures.projected else ""
     row = [job.model, *(about + number(figures.epoch[strategy]) for strategy in KINDS)]
@@ -143,48 +139,30 @@ def cells(job: Job, figures: Figures, compared: bool) -> list[str]:
     row += [number(figures.construction), f"{figures.peak / 2**20:,.0f}"]
     if job.device == "cuda":
         row.append(f"{figures.gpu_peak / 2**20:,.0f}")
-    if compared and job.model in REFERENCE:
-        reference = REFERENCE[job.model]
-        row += [f"{reference:g}", f"{about}{figures.epoch['plain'] / reference:.3f}"]
-    elif compared:
-        row += ["", ""]
     return row
 
 
-def comparison(measured: dict[str, Figures]) -> str:
-    """What the models measured come to beside the reference; empty if it has none of them."""
-    ratios = [figures.epoch["plain"] / REFERENCE[model] for model, figures in measured.items() if model in REFERENCE]
-    if not ratios:
-        return ""
-    validation = statistics.median(figures.validation for figures in measured.values())
-    return (
-        f"ours/reference, plain epochs: geometric mean {statistics.geometric_mean(ratios):.3f} over {len(ratios)} "
-        f"models. Validation: {number(validation)} s, the median of the models, against {REFERENCE_VALIDATION:g} s."
-    )
-
-
-def table_row(texts: Sequence[str], widths: Sequence[int]) -> str:
-    """A line of Markdown with the first cell flush left; a row may end early."""
-    first, *others = texts
-    padded = [first.ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(others, widths[1:], strict=False))]
-    return f"| {' | '.join(padded)} |"
-
-
-def number(value: float) -> str:
-    """Three digits, or more before the point."""
-    return f"{value:,.0f}" if value >= 100 else f"{value:#.3g}"
-
-
-def _arguments(argv: Sequence[str] | None) -> list[Job]:
+def _arguments(argv: Sequence[str] | None) -> tuple[argparse.Namespace, list[Job]]:
     parser = argparse.ArgumentParser("python -m tests.benchmarks.epochs", description=(__doc__ or "").split("\n\n")[0])
     add_options(parser)
     parser.add_argument("--models", default=",".join(MODELS), help="names with commas between them (default: all)")
     parser.add_argument("--steps", type=int, help=f"batches per epoch, a multiple of {INTERVAL}; epochs are projected")
+    parser.add_argument(
+        "--against", metavar="COMMIT", help="CPU seconds of one thread, in turn with this commit's code"
+    )
+    parser.add_argument("--output", help="a file to keep the rows in, unrounded, .json")
     given = parser.parse_args(argv)
     if given.steps is not None and (given.steps < 1 or given.steps % INTERVAL):
         # Then the share of batches that MG passes twice is an epoch's.
         raise UserError(f"--steps: expected a multiple of {INTERVAL}, MG's interval, but got {given.steps}")
-    return [job_of(given, "--models", model, given.steps) for model in given.models.replace(" ", "").split(",")]
+    if given.against:
+        if given.device != "cpu":
+            raise UserError("--against: counts CPU seconds, so --device must be cpu, but got cuda")
+        if given.threads not in (None, 1):
+            raise UserError(f"--against: counts CPU seconds of one thread, but got --threads {given.threads}")
+        given.threads = 1
+    names = given.models.replace(" ", "").split(",")
+    return given, [job_of(given, "--models", model, given.steps) for model in names]
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -192,7 +170,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dataset", required=True, help="demo, synthetic:<name> or a folder in --data-dir")
     parser.add_argument("--data-dir", type=Path, help="the folder that holds the data set's")
     parser.add_argument("--epochs", type=int, default=5, help="of each kind, after one to warm up (default: 5)")
-    parser.add_argument("--threads", type=int, default=_cores(), help="of torch (default: all cores)")
+    parser.add_argument("--threads", type=int, help="of torch (default: all cores)")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument(
         "--set", action="append", default=[], metavar="NAME=VALUE", help="for all the models; repeat it"
@@ -204,6 +182,7 @@ def job_of(
 ) -> Job:
     """What `add_options` has asked for, checked, with the defaults of the model's search space and of its pair with
     the data set. `option` named the model."""
+    given.threads = _cores() if given.threads is None else given.threads
     for name in ("epochs", "threads"):
         if getattr(given, name) < 1:
             raise UserError(f"--{name}: expected at least 1, but got {getattr(given, name)}")

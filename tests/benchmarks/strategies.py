@@ -16,8 +16,9 @@ from collections.abc import Sequence
 from recmodels.data import load_dataset
 from recmodels.errors import UserError
 from recmodels.training.strategies import STRATEGIES
-from tests.benchmarks.epochs import add_options, conditions, job_of, measure_apart, number, table_row
+from tests.benchmarks.epochs import add_options, conditions, job_of, measure_apart
 from tests.benchmarks.measure import Figures, Job
+from tests.benchmarks.table import number, table_row
 from tuning.space.catalogue import known_strategy
 
 COLUMNS = ("strategy", "epoch s", "epoch/plain", "CPU s", "CPU/plain", "bound", "passes")

@@ -1,0 +1,89 @@
+"""Trains and ranks with whatever `recmodels` is on the path: one epoch and one ranking for each line on standard input.
+
+Started as a file by `tests.benchmarks.against`, in the working tree and in that of an older commit. So it uses nothing
+but what the package has had for long, and an adapter of one line where that has changed. Argument: JSON of "tree",
+"cache", "model", "dataset", "data_dir", "steps", "train", "params". Prints {"n_batches", "steps"} when it is ready,
+with no steps for a model that has nothing to train; then one line a turn, in CPU seconds of one thread: {"fixed": what
+an epoch does once, "batches": its batches, "rank": one ranking}.
+"""
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+import recmodels
+from recmodels.data import Interactions, load_dataset
+from recmodels.evaluation import Evaluator
+from recmodels.models import MODELS
+from recmodels.training import TrainingState, make_optimizer, make_strategy, train
+
+CUTOFFS = (5, 10, 20, 50)
+EPOCHS = 10**6  # more than are asked for
+
+
+def main(job: dict[str, Any]) -> None:
+    tree = Path(job["tree"])
+    if tree not in Path(recmodels.__file__).parents:
+        sys.exit(f"recmodels was imported from {recmodels.__file__}, expected {tree}")
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    data_dir = Path(job["data_dir"]) if job["data_dir"] else None
+    data = load_dataset(job["dataset"], data_dir, Path(job["cache"]))
+    model = MODELS[job["model"]](data, **job["params"])
+    if not any(parameter.requires_grad for parameter in model.parameters()):
+        print(json.dumps({"n_batches": 0, "steps": 0}))
+        return
+    given = dict(job["train"])
+    size, optimizer = given.pop("batch_size"), given.pop("optimizer")
+    n_batches = -(-len(data.train) // size)
+    steps = min(job["steps"] or n_batches, n_batches)
+    trained_on = data if steps == n_batches else thinned(data, steps * size)
+    state = TrainingState(
+        model,
+        make_optimizer(optimizer, model.parameters(), **given),
+        make_strategy("plain", model),
+        np.random.default_rng(0),
+    )
+    evaluator = getattr(Evaluator, "of", Evaluator)(data, "valid", CUTOFFS)  # an older Evaluator took other arguments
+    times: dict[str, float] = {}
+    model.new_epoch = marked(model.new_epoch, times, "new_epoch", "batches")
+    model.eval = marked(model.eval, times, "trained", "eval")  # type: ignore[method-assign]
+    reports = train(state, trained_on, batch_size=size, max_epochs=EPOCHS, evaluator=evaluator)
+    print(json.dumps({"n_batches": n_batches, "steps": steps}), flush=True)
+    for _ in sys.stdin:
+        start = time.process_time()
+        next(reports)
+        end = time.process_time()
+        fixed = times["batches"] - times["new_epoch"]
+        turn = {"fixed": fixed, "batches": times["trained"] - start - fixed, "rank": end - times["trained"]}
+        print(json.dumps(turn), flush=True)
+
+
+def marked(function: Callable[..., Any], times: dict[str, float], before: str, after: str) -> Callable[..., Any]:
+    """The function, with the CPU time before and after its latest call in `times`."""
+
+    def call(*arguments: Any) -> Any:
+        times[before] = time.process_time()
+        result = function(*arguments)
+        times[after] = time.process_time()
+        return result
+
+    return call
+
+
+def thinned(data: Any, n: int) -> Any:
+    """`n` of the training pairs at random: a shorter epoch for a model that was built on all of them."""
+    rows = np.random.default_rng(0).choice(len(data.train), n, replace=False)
+    pairs = Interactions.from_pairs(data.train.users[rows], data.train.items[rows], data.n_users)
+    return replace(data, train=pairs, fingerprint=f"{data.fingerprint}, {n} training pairs")
+
+
+if __name__ == "__main__":
+    main(json.loads(sys.argv[1]))
