@@ -138,8 +138,9 @@ def test_two_trees_are_measured_in_turn(
     assert "Popularity has nothing to train" in captured.err
     for kept in json.loads((tmp_path / "rows.json").read_text())["rows"]:
         for name in ("now", "then"):
-            first, second = kept["turns"][name]  # the one that warms up is left out
-            assert kept[name]["rank"] == pytest.approx((first["rank"] + second["rank"]) / 2)
+            assert len(kept["turns"][name]) == 2  # the one that warms up is left out
+            ranks = [rank for turn in kept["turns"][name] for rank in turn["ranks"]]
+            assert kept[name]["rank"] == statistics.median(ranks)
             assert kept[name]["train"] > kept[name]["step"] * 7  # of 8 batches of 2048, of which 3 are taken
 
 
@@ -158,8 +159,10 @@ def test_a_tree_that_fails_is_named(
 
 def test_an_epoch_is_projected_from_the_batches_of_a_turn() -> None:
     """What an epoch does once is not multiplied; each figure is a median."""
-    rows = [{"fixed": 1.0, "batches": 3.0 * factor, "rank": 2.0 * factor} for factor in (1, 2, 10)]
-    found = against.costs(rows, n_batches=30, steps=9)
+    turns: list[against.Turn] = [
+        {"fixed": 1.0, "batches": 3.0 * factor, "ranks": [2.0 * factor, 4.0, 4.5]} for factor in (1, 2, 10)
+    ]
+    found = against.costs(turns, n_batches=30, steps=9)
     assert (found.train, found.rank, found.step) == pytest.approx((1 + 6 * 30 / 9, 4.0, 6 / 9))
     assert found.epoch == found.train + found.rank
 

@@ -16,7 +16,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypedDict, cast
 
 from recmodels.errors import UserError
 from tests.benchmarks.bounds import MEASURED
@@ -28,6 +28,14 @@ PROGRAM = Path(__file__).with_name("turn.py")
 COLUMNS = ("train s", "rank s", "epoch s", "train x", "rank x", "epoch x")
 REFERENCE_COLUMNS = ("reference train x", "reference epoch x")
 BOUND_COLUMNS = ("step ms", "bound ms", "step/bound")
+
+
+class Turn(TypedDict):
+    """What `turn.py` says of a turn, in CPU seconds."""
+
+    fixed: float
+    batches: float
+    ranks: list[float]
 
 
 @dataclass(frozen=True)
@@ -51,7 +59,7 @@ class Compared:
     model: str
     now: Costs
     then: Costs
-    turns: dict[str, list[dict[str, float]]]
+    turns: dict[str, list[Turn]]
 
     def ratios(self, reference: bool) -> list[float]:
         """How many times faster than then: training, ranking, epoch; `reference`: than the reference, too."""
@@ -90,7 +98,13 @@ def revision(commit: str) -> str:
 @contextmanager
 def turns(job: Job, tree: Path, cache: Path) -> Iterator["Turns"]:
     """A process that trains the model with the code of a tree, stopped at the end."""
-    given = {"tree": str(tree), "cache": str(cache), "model": job.model, "dataset": job.dataset, "steps": job.steps}
+    given: dict[str, Any] = {
+        "tree": str(tree),
+        "cache": str(cache),
+        "model": job.model,
+        "dataset": job.dataset,
+        "steps": job.steps,
+    }
     given |= {"data_dir": str(job.data_dir.resolve()) if job.data_dir else None}
     given |= {"train": job.base["train"], "params": job.base["model"]}
     with (
@@ -127,12 +141,12 @@ class Turns:
         said = self.errors.read().strip()
         raise RuntimeError(said.splitlines()[-1] if said else f"its process ended with {code}")
 
-    def turn(self) -> dict[str, float]:
+    def turn(self) -> "Turn":
         """Have it train an epoch and rank; its CPU seconds."""
         assert self.process.stdin is not None
         self.process.stdin.write("\n")
         self.process.stdin.flush()
-        return self.read()
+        return cast(Turn, self.read())
 
 
 def compare(job: Job, then: Path, cache: Path) -> Compared | None:
@@ -148,21 +162,21 @@ def compare(job: Job, then: Path, cache: Path) -> Compared | None:
             sizes = {(side := name): each.read() for name, each in sides.items()}
             if not sizes["now"]["steps"]:
                 return None
-            taken: dict[str, list[dict[str, float]]] = {name: [] for name in sides}
+            taken: dict[str, list[Turn]] = {name: [] for name in sides}
             for _ in range(job.epochs + 1):
                 for side, each in sides.items():
                     taken[side].append(each.turn())
         except (RuntimeError, BrokenPipeError) as error:
             raise RuntimeError(f"{side}: {error}") from None
     kept = {name: rows[1:] for name, rows in taken.items()}  # the first warms up
-    return Compared(job.model, *(costs(kept[name], **sizes[name]) for name in ("now", "then")), kept)
+    return Compared(job.model, costs(kept["now"], **sizes["now"]), costs(kept["then"], **sizes["then"]), kept)
 
 
-def costs(rows: list[dict[str, float]], n_batches: int, steps: int) -> Costs:
+def costs(rows: list[Turn], n_batches: int, steps: int) -> Costs:
     """Medians of the turns; an epoch of `n_batches` is projected from `steps`."""
     train = statistics.median(row["fixed"] + row["batches"] * n_batches / steps for row in rows)
     step = statistics.median(row["batches"] / steps for row in rows)
-    return Costs(train, statistics.median(row["rank"] for row in rows), step)
+    return Costs(train, statistics.median(rank for row in rows for rank in row["ranks"]), step)
 
 
 @dataclass(frozen=True)
