@@ -17,7 +17,7 @@ from torch import Tensor
 from recmodels.errors import UserError
 from recmodels.models import MODELS
 from recmodels.models.lightgcn import LightGCN
-from tests.benchmarks import against, bounds, epochs, many_trials, strategies
+from tests.benchmarks import against, bounds, epochs, growth, many_trials, strategies
 from tests.benchmarks.machine import Calibration
 from tests.benchmarks.measure import Figures, Job, measure, thinned
 from tests.recmodels.factories import checkerboard
@@ -314,3 +314,50 @@ def test_the_rate_of_a_round_is_that_of_all_its_trials_together() -> None:
         ["BPR", "1", "0.500", "1.00", "2.00"],
         ["BPR", "2", "0.750", "1.50", "2.67"],
     ]
+
+
+def kept_file(path: Path, dataset: str, interactions: int, **seconds: float) -> str:
+    rows = [
+        {"model": model, **asdict(replace(FIGURES, epoch={"plain": 1.0, "mg": each - 0.5}))}
+        for model, each in seconds.items()
+    ]
+    rows = [*rows, {"model": "MMGCN", "failed": "MemoryError"}]
+    path.write_text(json.dumps({"dataset": dataset, "interactions": interactions, "rows": rows}))
+    return str(path)
+
+
+def test_growth_is_told_by_interaction(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Ten times the interactions: BPR costs ten times as much, GRCN twenty; of MG's epoch and a validation."""
+    large = kept_file(tmp_path / "large.json", "large", 10_000, BPR=20, GRCN=80)
+    small = kept_file(tmp_path / "small.json", "small", 1_000, BPR=2, GRCN=4, VBPR=3)
+    for name in ("figure.svg", "figure.png"):
+        assert growth.main([large, small, "--figure", str(tmp_path / name)]) == 0
+        assert (tmp_path / name).stat().st_size > 1000
+    _, _, *rows = table(capsys.readouterr().out)
+    assert rows[:3] == [
+        ["BPR", "2.00 / 3.0", "20.0 / 3.0", "x 1.00"],
+        ["GRCN", "4.00 / 3.0", "80.0 / 3.0", "x 2.00"],
+        ["VBPR", "3.00 / 3.0", "", ""],
+    ]
+    drawn = (tmp_path / "figure.svg").read_text()
+    assert drawn.startswith("<?xml")
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("[]", "expected a file of the benchmark of epochs"),
+        (None, "cannot be read"),
+        ("{", "expected a file of the benchmark of epochs"),
+        ('{"dataset": "d", "interactions": 9, "rows": [{"model": "BPR", "failed": "so"}]}', "no model was measured"),
+    ],
+)
+def test_a_file_of_something_else_is_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str | None, found: str
+) -> None:
+    path = tmp_path / "other.json"
+    if text is not None:
+        path.write_text(text)
+    assert growth.main([str(path)]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"growth: {path}: {found}")

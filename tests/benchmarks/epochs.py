@@ -158,9 +158,9 @@ def _arguments(argv: Sequence[str] | None) -> tuple[argparse.Namespace, list[Job
     if given.against:
         if given.device != "cpu":
             raise UserError("--against: counts CPU seconds, so --device must be cpu, but got cuda")
-        if given.threads not in (None, 1):
+        given.threads = 1 if given.threads is None else given.threads
+        if given.threads > 1:
             raise UserError(f"--against: counts CPU seconds of one thread, but got --threads {given.threads}")
-        given.threads = 1
     names = given.models.replace(" ", "").split(",")
     return given, [job_of(given, "--models", model, given.steps) for model in names]
 
