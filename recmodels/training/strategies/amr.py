@@ -32,7 +32,8 @@ class AMR(LossTransform):
     was made from their features stays as it is.
 
     `adv_eps_mode`: adv_eps is a length, or with "relative" a share of the median length of the items' features.
-    `adv_type`: "grad" as above; "sign", adv_eps * sign(Gamma_i); "rand", a random direction, as a control.
+    `adv_type`: "grad" as above; "sign", adv_eps * sign(Gamma_i); "rand", a random direction, as a control (on a GPU
+    another one than on a CPU).
     `adv_warmup`: epochs of plain training before; "converged": until validation improves no more, and then from the
     weights that did best, with a fresh optimiser: the authors start from a converged model. `adv_freeze`: further
     gradients on a batch, such as Mirror Gradient's second, keep the perturbation of the first.
