@@ -1,18 +1,24 @@
 """Graphs as sparse matrices, built once per data set, and the products over them."""
 
 from recmodels.graphs.agreement import largest_of_confident, shares_by_agreement
-from recmodels.graphs.items import item_graph
+from recmodels.graphs.items import item_graph, smoothed
+from recmodels.graphs.nodes import ALL, Nodes, nodes_of
 from recmodels.graphs.propagation import MeanGraph, PrunedGraph, UserItemGraph
 from recmodels.graphs.users import UserGraph
-from recmodels.graphs.weighted import UserItemEdges
+from recmodels.graphs.weighted import EdgesAt, UserItemEdges
 
 __all__ = [
+    "ALL",
+    "EdgesAt",
     "MeanGraph",
+    "Nodes",
     "PrunedGraph",
     "UserGraph",
     "UserItemEdges",
     "UserItemGraph",
     "item_graph",
     "largest_of_confident",
+    "nodes_of",
     "shares_by_agreement",
+    "smoothed",
 ]

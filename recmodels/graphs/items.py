@@ -10,7 +10,7 @@ from torch import Tensor
 
 from recmodels.data.dataset import RecDataset
 from recmodels.data.derived import derived, stored
-from recmodels.ops import ConstantMatrix, Sparse, shared_tensor, unit_rows
+from recmodels.ops import ConstantMatrix, Sparse, select_rows, shared_tensor, unit_rows
 
 BLOCK = 2**24
 """Cosines computed at a time."""
@@ -29,6 +29,14 @@ def item_graph(data: RecDataset, weights: Mapping[str, float], k: int) -> Consta
         for modality, weight in weights.items()
     ]
     return ConstantMatrix(Sparse.from_scipy(sum(graphs[1:], start=graphs[0])))
+
+
+def smoothed(graph: ConstantMatrix, items: Tensor, n_hops: int, nodes: Tensor | None = None) -> Tensor:
+    """Return items (I, D) after `n_hops` hops on an item graph; `nodes` (m,): the rows of these alone, (m, D)."""
+    for _ in range(n_hops - 1):
+        items = graph(items)
+    hop: Tensor = graph(items, nodes) if n_hops else select_rows(items, nodes)
+    return hop
 
 
 @derived(entries=8)

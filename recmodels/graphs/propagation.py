@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from recmodels.data.dataset import RecDataset
 from recmodels.graphs.edges import Edges, edges_of, sample_edges
+from recmodels.graphs.nodes import ALL, Nodes
 from recmodels.ops import ConstantMatrix, Sparse, sum_of_hops
 
 
@@ -23,19 +24,24 @@ class UserItemGraph(nn.Module):
         """Return the graph of all training pairs."""
         return cls(edges_of(data))
 
-    def forward(self, users: Tensor, items: Tensor) -> tuple[Tensor, Tensor]:
-        """Make one hop: return users (U, D) from items (I, D), and items from users."""
+    def forward(self, users: Tensor, items: Tensor, nodes: Nodes = ALL) -> tuple[Tensor, Tensor]:
+        """Make one hop: return users (U, D) from items (I, D), and items from users; `nodes`: at these alone."""
         block = self.block.matrix
-        return block @ items, block.t() @ users
+        return block.product(items, nodes.users), block.t().product(users, nodes.items)
 
-    def sum_of_hops(self, users: Tensor, items: Tensor, n_hops: int, *, scale: float = 1.0) -> tuple[Tensor, Tensor]:
-        """Return users (U, D) and items (I, D) summed over 0..`n_hops` hops and multiplied by `scale`."""
+    def sum_of_hops(
+        self, users: Tensor, items: Tensor, n_hops: int, nodes: Nodes = ALL, *, scale: float = 1.0
+    ) -> tuple[Tensor, Tensor]:
+        """Return users (U, D) and items (I, D) summed over 0..`n_hops` hops and multiplied by `scale`.
+
+        `nodes`: the rows of these alone, users (n, D) and items (m, D).
+        """
         block = self.block.matrix
-        return sum_of_hops(block, block.t(), users, items, n_hops, scale)
+        return sum_of_hops(block, block.t(), users, items, n_hops, scale, nodes)
 
-    def mean_of_hops(self, users: Tensor, items: Tensor, n_hops: int) -> tuple[Tensor, Tensor]:
+    def mean_of_hops(self, users: Tensor, items: Tensor, n_hops: int, nodes: Nodes = ALL) -> tuple[Tensor, Tensor]:
         """Return `sum_of_hops` divided by `n_hops` + 1."""
-        return self.sum_of_hops(users, items, n_hops, scale=1 / (n_hops + 1))
+        return self.sum_of_hops(users, items, n_hops, nodes, scale=1 / (n_hops + 1))
 
     def mean_from_users(self, users: Tensor, n_hops: int) -> tuple[Tensor, Tensor]:
         """Return `mean_of_hops` of items that start from zeros: every other product is of zeros and is left out."""

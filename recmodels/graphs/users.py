@@ -44,9 +44,9 @@ class UserGraph(nn.Module):
         weights = shares / np.where(total > 0, total, 1)
         self.values.copy_(torch.from_numpy(weights[self.counts > 0]))
 
-    def forward(self, users: Tensor) -> Tensor:
-        """Return the weighted sum of each user's partners, (U, D)."""
-        return self.pattern.matrix(self.values) @ users
+    def forward(self, users: Tensor, nodes: Tensor | None = None) -> Tensor:
+        """Return the weighted sum of each user's partners, (U, D); `nodes` (n,): of these users alone, (n, D)."""
+        return self.pattern.matrix(self.values).product(users, nodes)
 
 
 def _fill_up(counts: NDArray[np.int32]) -> NDArray[np.int64]:

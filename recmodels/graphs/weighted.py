@@ -4,13 +4,15 @@ Only the plain twins make anything of size edges x columns: a sum over edges is 
 respect to the values one dense-dense product sampled at the edges.
 """
 
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from recmodels.data.dataset import RecDataset
-from recmodels.ops import Pattern, fast, gather_and_add, shared_tensor
+from recmodels.graphs.nodes import Nodes
+from recmodels.ops import Pattern, cut_rows, fast, few_entries, gather_and_add, select_rows, shared_tensor
 
 
 def _dot_forward(ctx: Any, edges: "UserItemEdges", users: Tensor, items: Tensor) -> Tensor:
@@ -38,6 +40,29 @@ def _sum_backward(ctx: Any, grad: Tensor) -> tuple[None, Tensor, Tensor, None]:
     return None, edges.sampled(users, items), back, None
 
 
+def _sum_at_forward(
+    ctx: Any, _: "UserItemEdges", values: Tensor, dense: Tensor, to_items: bool, nodes: Tensor, cut: "Cut"
+) -> Tensor:
+    cut_values = values.index_select(0, cut.edges)
+    ctx.save_for_backward(cut_values, dense)
+    ctx.cut, ctx.n_edges = cut, len(values)
+    return cut.pattern.rows(cut_values).times(dense)
+
+
+def _sum_at_backward(ctx: Any, grad: Tensor) -> tuple[Any, ...]:
+    cut_values, dense = ctx.saved_tensors
+    (pattern, edges), grad = ctx.cut, grad.contiguous()
+    of_values = grad.new_zeros(ctx.n_edges).index_copy_(0, edges, pattern.sampled(grad, dense))
+    return None, of_values, pattern.columns(cut_values).times(grad), None, None, None
+
+
+class Cut(NamedTuple):
+    """Some rows of a larger pattern, and which of its edges (e,) theirs are."""
+
+    pattern: Pattern
+    edges: Tensor
+
+
 class UserItemEdges(Pattern):
     """The training pairs as entries of a (U, I) matrix. Edge values (E,) are by user, then by item.
 
@@ -51,11 +76,6 @@ class UserItemEdges(Pattern):
         super().__init__(data.train.indptr, data.train.items, data.n_items)
         self.register_buffer("users", shared_tensor(data.train.users), persistent=False)
         self.register_buffer("items", shared_tensor(data.train.items), persistent=False)
-
-    def sampled(self, users: Tensor, items: Tensor) -> Tensor:
-        """Return <users[u], items[i]> at every edge, (E,), without a gradient."""
-        pattern = self.rows(users.new_zeros(len(self.items))).tensor(len(items))
-        return torch.sparse.sampled_addmm(pattern, users, items.t(), beta=0.0).values()
 
     @fast(_dot_forward, _dot_backward)
     def dot(self, users: Tensor, items: Tensor) -> Tensor:
@@ -76,6 +96,17 @@ class UserItemEdges(Pattern):
             return gather_and_add(self.users, self.items, values, dense, len(self.column_indptr) - 1)
         return gather_and_add(self.items, self.users, values, dense, len(self.indptr) - 1)
 
+    @fast(_sum_at_forward, _sum_at_backward)
+    def _sum_at(self, values: Tensor, dense: Tensor, to_items: bool, nodes: Tensor, cut: Cut) -> Tensor:
+        return self._sum(values, dense, to_items).index_select(0, nodes)
+
+    def at(self, nodes: Nodes) -> "EdgesAt":
+        """Return the edges for sums at some nodes alone."""
+        n_users, n_items = len(self.indptr) - 1, len(self.column_indptr) - 1
+        to_users = _cut(self.indptr, self.indices, torch.arange(len(self.indices)), nodes.users, n_items)
+        to_items = _cut(self.column_indptr, self.column_indices, self.by_column, nodes.items, n_users)
+        return EdgesAt(self, nodes, to_users, to_items)
+
     def softmax_by_user(self, logits: Tensor) -> Tensor:
         """Return the softmax over the edges of each user, (E,); logits of moderate size, as nothing is subtracted."""
         weights = logits.exp()
@@ -93,3 +124,37 @@ class UserItemEdges(Pattern):
     def totals_by_item(self, values: Tensor) -> Tensor:
         """Return the sum of the values (E,) over the edges of each item, (I,)."""
         return values.new_zeros(len(self.column_indptr) - 1).index_add(0, self.items, values)
+
+
+@dataclass(frozen=True, eq=False)
+class EdgesAt:
+    """Sums over the edges of some nodes. `to_users`, `to_items`: None where these have most of the edges."""
+
+    edges: UserItemEdges
+    nodes: Nodes
+    to_users: Cut | None
+    to_items: Cut | None
+
+    def sum_to_users(self, values: Tensor, items: Tensor) -> Tensor:
+        """Return for each of the users the sum of value * items[i] over its edges, (n, D), from (E,) and (I, D)."""
+        return self._sum(values, items, False, self.nodes.users, self.to_users)
+
+    def sum_to_items(self, values: Tensor, users: Tensor) -> Tensor:
+        """Return for each of the items the sum of value * users[u] over its edges, (m, D), from (E,) and (U, D)."""
+        return self._sum(values, users, True, self.nodes.items, self.to_items)
+
+    def add(self, users: Tensor, items: Tensor, all_users: Tensor, all_items: Tensor) -> tuple[Tensor, Tensor]:
+        """Return `users` (n, D) and `items` (m, D), added to the nodes' rows of `all_users` (U, D) and `all_items`."""
+        return select_rows(all_users, self.nodes.users) + users, select_rows(all_items, self.nodes.items) + items
+
+    def _sum(self, values: Tensor, dense: Tensor, to_items: bool, nodes: Tensor | None, cut: Cut | None) -> Tensor:
+        if nodes is None or cut is None:
+            return select_rows(self.edges._sum(values, dense, to_items), nodes)
+        return self.edges._sum_at(values, dense, to_items, nodes, cut)
+
+
+def _cut(indptr: Tensor, indices: Tensor, edges: Tensor, nodes: Tensor | None, n_columns: int) -> Cut | None:
+    if nodes is None or not few_entries(indptr, nodes):
+        return None
+    rows = cut_rows(indptr, indices, edges, nodes, n_columns)
+    return Cut(Pattern(rows.indptr, rows.indices, n_columns), torch.from_numpy(rows.data))

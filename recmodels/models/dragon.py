@@ -4,11 +4,12 @@ ECAI 2023, arXiv 2301.12097."""
 from torch import Tensor
 
 from recmodels.data.dataset import RecDataset
-from recmodels.graphs import UserGraph, item_graph
+from recmodels.graphs import ALL, Nodes, UserGraph, item_graph, smoothed
 from recmodels.models.dualgnn import ViewsRecommender
 from recmodels.models.parts.content import ModalityViews, modality_weights
 from recmodels.models.parts.modalities import image_weighted, modalities
 from recmodels.models.parts.tables import UserTable
+from recmodels.ops import select_rows
 
 
 class DRAGON(ViewsRecommender):
@@ -37,12 +38,11 @@ class DRAGON(ViewsRecommender):
         self.item_graph = item_graph(data, image_weighted(names, mm_image_weight), knn_k)
         self.user_graph = UserGraph(data, user_graph_k)
 
-    def embed(self) -> tuple[Tensor, Tensor]:
-        users, items = self.views()
+    def embed_at(self, nodes: Nodes) -> tuple[Tensor, Tensor]:
+        users, items = self.views(ALL)
         if self.user_weights is not None:
             shape = (len(users), self.user_weights.shape[1], -1)
             users = (users.view(shape) * self.user_weights.unsqueeze(2)).flatten(1)
-        smoothed = items
-        for _ in range(self.n_mm_layers):
-            smoothed = self.item_graph(smoothed)
-        return users + self.user_graph(users), items + smoothed
+        user = select_rows(users, nodes.users) + self.user_graph(users, nodes.users)
+        item = select_rows(items, nodes.items) + smoothed(self.item_graph, items, self.n_mm_layers, nodes.items)
+        return user, item

@@ -2,16 +2,18 @@
 IEEE Transactions on Multimedia 25, 2023."""
 
 import math
+from abc import abstractmethod
 
 from torch import Tensor
 
 from recmodels.data.dataset import RecDataset
-from recmodels.graphs import UserGraph
+from recmodels.graphs import ALL, Nodes, UserGraph, nodes_of
 from recmodels.losses import bpr, margins
 from recmodels.models.base import Recommender, Variant
 from recmodels.models.parts.content import ModalityViews, modality_weights
 from recmodels.models.parts.modalities import modalities
 from recmodels.models.parts.tables import ItemTable, UserTable
+from recmodels.ops import select_rows
 
 
 class ViewsRecommender(Recommender):
@@ -30,7 +32,15 @@ class ViewsRecommender(Recommender):
     def loss(self, batch: Tensor) -> dict[str, Tensor]:
         own = (weights.square().mean() for weights in self.parameters(recurse=False))
         penalty = sum(own, start=self.views.penalty(batch[0]))
-        return {"bpr": bpr(margins(*self.embed(), batch)) / math.log(2), "reg": self.reg_weight * penalty}
+        nodes, places = nodes_of(batch)
+        return {"bpr": bpr(margins(*self.embed_at(nodes), places)) / math.log(2), "reg": self.reg_weight * penalty}
+
+    def embed(self) -> tuple[Tensor, Tensor]:
+        return self.embed_at(ALL)
+
+    @abstractmethod
+    def embed_at(self, nodes: Nodes) -> tuple[Tensor, Tensor]:
+        """Return final users (n, D) and items (m, D) at the nodes."""
 
 
 class DualGNN(ViewsRecommender):
@@ -59,12 +69,13 @@ class DualGNN(ViewsRecommender):
             self.item_weights = ItemTable(modality_weights(data.n_items, self.n_modalities))
         self.user_graph = UserGraph(data, user_graph_k)
 
-    def embed(self) -> tuple[Tensor, Tensor]:
-        users, items = (nodes.view(len(nodes), self.n_modalities, -1) for nodes in self.views())
+    def embed_at(self, nodes: Nodes) -> tuple[Tensor, Tensor]:
+        views = self.views(nodes._replace(users=None))  # a user's partners may be any users
+        users, items = (view.view(len(view), self.n_modalities, -1) for view in views)
         if self.n_modalities == 1:
             fused = users.squeeze(1)
         else:
             fused = (users * self.user_weights.unsqueeze(2)).sum(1)
             if not self.paper:
                 fused = fused + self.user_weights[:, :1] * users[:, 1:].sum(1)
-        return fused + self.user_graph(fused), items.sum(1)
+        return select_rows(fused, nodes.users) + self.user_graph(fused, nodes.users), items.sum(1)

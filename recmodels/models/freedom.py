@@ -4,13 +4,12 @@ ACM MM 2023, arXiv 2211.06924."""
 from torch import Tensor, nn
 
 from recmodels.data.dataset import RecDataset
-from recmodels.graphs import PrunedGraph, UserItemGraph, item_graph
+from recmodels.graphs import ALL, Nodes, PrunedGraph, UserItemGraph, item_graph, nodes_of, smoothed
 from recmodels.losses import bpr, margins
 from recmodels.models.base import Recommender, Variant
 from recmodels.models.parts.content import FeatureTable
 from recmodels.models.parts.modalities import image_weighted, modalities
 from recmodels.models.parts.tables import id_embeddings
-from recmodels.ops import distinct_ids
 
 
 class FREEDOM(Recommender):
@@ -48,22 +47,19 @@ class FREEDOM(Recommender):
         self.graph.prune(self.dropout)
 
     def embed(self) -> tuple[Tensor, Tensor]:
-        return self._propagate(self.graph.full)
+        return self._propagate(self.graph.full, ALL)
 
     def loss(self, batch: Tensor) -> dict[str, Tensor]:
-        users, items = self._propagate(self.graph.pruned)
-        terms = {"bpr": bpr(margins(users, items, batch))}
+        nodes, places = nodes_of(batch)
+        users, items = self._propagate(self.graph.pruned, nodes)
+        terms = {"bpr": bpr(margins(users, items, places))}
         if self.reg_weight:
-            user = users.index_select(0, batch[0])
-            distinct, place = distinct_ids(batch[1:].flatten())
+            user = users.index_select(0, places[0])
             for name, content in self.content.items():
-                positive, negative = content(distinct).index_select(0, place).chunk(2)
+                positive, negative = content(nodes.items).index_select(0, places[1:].flatten()).chunk(2)
                 terms[name] = self.reg_weight * bpr((user * (positive - negative)).sum(-1))
         return terms
 
-    def _propagate(self, graph: UserItemGraph) -> tuple[Tensor, Tensor]:
-        smoothed = self.item_emb
-        for _ in range(self.n_mm_layers):
-            smoothed = self.item_graph(smoothed)
-        users, items = graph.mean_of_hops(self.user_emb, self.item_emb, self.n_ui_layers)
-        return users, items + smoothed
+    def _propagate(self, graph: UserItemGraph, nodes: Nodes) -> tuple[Tensor, Tensor]:
+        users, items = graph.mean_of_hops(self.user_emb, self.item_emb, self.n_ui_layers, nodes)
+        return users, items + smoothed(self.item_graph, self.item_emb, self.n_mm_layers, nodes.items)

@@ -5,7 +5,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from recmodels.data.dataset import RecDataset
-from recmodels.graphs import UserItemEdges, largest_of_confident, shares_by_agreement
+from recmodels.graphs import (
+    ALL,
+    EdgesAt,
+    Nodes,
+    UserItemEdges,
+    largest_of_confident,
+    nodes_of,
+    shares_by_agreement,
+)
 from recmodels.losses import bpr, id_penalty, margins
 from recmodels.models.base import Recommender, Variant
 from recmodels.models.parts.item_features import ItemFeatures
@@ -29,8 +37,8 @@ class Content(nn.Module):
         self.bias = nn.Parameter(torch.empty(size).uniform_(-(width**-0.5), width**-0.5))
         self.features = ItemFeatures(data.features[name])
 
-    def forward(self, edges: UserItemEdges) -> tuple[tuple[Tensor, Tensor], Tensor, Tensor]:
-        """Return users (U, C) and items (I, C) refined by their neighbours, and two weights of each edge, (E,) each.
+    def forward(self, edges: UserItemEdges, at: EdgesAt) -> tuple[tuple[Tensor, Tensor], Tensor, Tensor]:
+        """Return users (n, C) and items (m, C) refined by their neighbours, and two weights of each edge, (E,) each.
 
         The first weights sum to 1 over the edges of a user, the second over the edges of an item.
         """
@@ -40,8 +48,8 @@ class Content(nn.Module):
             weights = edges.softmax_by_user(edges.dot(users, items))
             users = unit_rows(users + edges.sum_to_users(weights, items))
         to_user, to_item = shares_by_agreement(edges, users, items)  # of cosines
-        refined = users + edges.sum_to_users(to_user, items), items + edges.sum_to_items(to_item, users)
-        return refined, to_user, to_item
+        around_users, around_items = at.sum_to_users(to_user, items), at.sum_to_items(to_item, users)
+        return at.add(around_users, around_items, users, items), to_user, to_item
 
 
 class GRCN(Recommender):
@@ -72,18 +80,20 @@ class GRCN(Recommender):
         self.edges = UserItemEdges(data)
 
     def embed(self) -> tuple[Tensor, Tensor]:
-        users, items = zip(*self._views(), strict=True)
+        users, items = zip(*self._views(ALL), strict=True)
         return torch.cat(users, dim=1), torch.cat(items, dim=1)
 
     def loss(self, batch: Tensor) -> dict[str, Tensor]:
         # The score of [id | content | ...] is the sum of the views' scores.
-        margin = torch.stack([margins(*view, batch) for view in self._views()]).sum(0)
+        nodes, places = nodes_of(batch)
+        margin = torch.stack([margins(*view, places) for view in self._views(nodes)]).sum(0)
         return {"bpr": bpr(margin), "reg": self.reg_weight * self._penalty(batch)}
 
-    def _views(self) -> list[tuple[Tensor, Tensor]]:
-        """Return (users, items) of the id branch and of each modality."""
-        refined, to_user, to_item = zip(*[content(self.edges) for content in self.content.values()], strict=True)
-        return [self._propagate(*self._edge_weights(to_user, to_item)), *refined]
+    def _views(self, nodes: Nodes) -> list[tuple[Tensor, Tensor]]:
+        """Return (users, items) of the id branch and of each modality at the nodes."""
+        at = self.edges.at(nodes)
+        refined, to_user, to_item = zip(*[content(self.edges, at) for content in self.content.values()], strict=True)
+        return [self._propagate(at, *self._edge_weights(to_user, to_item)), *refined]
 
     def _edge_weights(self, to_user: tuple[Tensor, ...], to_item: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
         """Return the edges' weights to the user and to the item, (E,) each.
@@ -94,13 +104,12 @@ class GRCN(Recommender):
         user_weights = largest_of_confident(self.edges.items, of_item, to_user)
         return user_weights, largest_of_confident(self.edges.users, of_user, to_item)
 
-    def _propagate(self, to_user: Tensor, to_item: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the normalised ids plus two hops of them over the refined edges, users (U, D) and items (I, D)."""
-        users, items = user, item = unit_rows(self.ids).split(self.sizes)
-        for _ in range(2):
-            user, item = self.edges.sum_to_users(to_user, item), self.edges.sum_to_items(to_item, user)
-            users, items = users + user, items + item
-        return users, items
+    def _propagate(self, at: EdgesAt, to_user: Tensor, to_item: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the normalised ids plus two hops of them over the refined edges, users (n, D) and items (m, D)."""
+        users, items = unit_rows(self.ids).split(self.sizes)
+        user, item = self.edges.sum_to_users(to_user, items), self.edges.sum_to_items(to_item, users)
+        last_user, last_item = at.sum_to_users(to_user, item), at.sum_to_items(to_item, user)
+        return at.add(last_user, last_item, users + user, items + item)
 
     def _penalty(self, batch: Tensor) -> Tensor:
         penalty = id_penalty(self.ids, self.sizes[0], batch)

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from recmodels.data.dataset import RecDataset
-from recmodels.graphs import UserItemEdges
+from recmodels.graphs import ALL, Nodes, UserItemEdges, nodes_of
 from recmodels.graphs.edges import edges_of
 from recmodels.losses import half_squares
 from recmodels.models.base import Recommender, Variant
@@ -46,25 +46,30 @@ class SelfCF(Recommender):
 
     def embed(self) -> tuple[Tensor, Tensor]:
         """Return [h(Z_U) | Z_U] and [Z_I | h(Z_I)], (n, 2D): the score is the sum of both predictions."""
-        users, items = self._propagate(dropping=False)
+        users, items = self._propagate(ALL, dropping=False)
         return torch.cat([self.predictor(users), users], dim=1), torch.cat([items, self.predictor(items)], dim=1)
 
     def loss(self, batch: Tensor) -> dict[str, Tensor]:
-        users, items = self._propagate(dropping=not self.paper)
-        user, item = users.index_select(0, batch[0]), items.index_select(0, batch[1])
+        nodes, places = nodes_of(batch)
+        users, items = self._propagate(nodes, dropping=not self.paper)
+        user, item = users.index_select(0, places[0]), items.index_select(0, places[1])
         user_target, item_target = self.dropout(user.detach()), self.dropout(item.detach())
         agreement = cosine(self.predictor(user), item_target).mean() + cosine(self.predictor(item), user_target).mean()
         return {"cosine": -agreement / 2, "reg": self.reg_weight * half_squares(user, item)}
 
-    def _propagate(self, *, dropping: bool) -> tuple[Tensor, Tensor]:
-        """Return the mean of the hops; if `dropping`, to users and to items over edges that two draws leave."""
+    def _propagate(self, nodes: Nodes, *, dropping: bool) -> tuple[Tensor, Tensor]:
+        """Return the mean of the hops at the nodes.
+
+        If `dropping`, to users and to items over edges that two draws leave.
+        """
         if dropping:
             rate = float(torch.rand(()))  # on the CPU, as are all of torch's own draws of single numbers
             to_users, to_items = self._dropped(rate), self._dropped(rate).t()
         else:
             to_users = self.edges.matrix(self.weights)
             to_items = to_users.t()
-        return sum_of_hops(to_users, to_items, self.user_emb, self.item_emb, self.n_layers, 1 / (self.n_layers + 1))
+        scale = 1 / (self.n_layers + 1)
+        return sum_of_hops(to_users, to_items, self.user_emb, self.item_emb, self.n_layers, scale, nodes)
 
     def _dropped(self, rate: float) -> Sparse:
         """Return the matrix to the users (U, I) without the edges that a draw drops, the others scaled up."""

@@ -5,7 +5,15 @@ from typing import Any
 from torch import Tensor
 
 from recmodels.ops.fast import fast
+from recmodels.ops.rows import select_rows
 from recmodels.ops.sparse import Csr, Sparse
+
+
+def _hops(to_users: Csr, to_items: Csr, users: Tensor, items: Tensor, n_hops: int) -> tuple[Tensor, Tensor]:
+    user, item = users, items
+    for _ in range(n_hops):
+        user, item = to_users.times(item).add_(users), to_items.times(user).add_(items)
+    return user, item
 
 
 def _horner(
@@ -13,12 +21,11 @@ def _horner(
 ) -> tuple[Tensor, Tensor]:
     if n_hops == 0:
         return users * scale, items * scale
-    user, item = users, items
-    for _ in range(n_hops - 1):
-        user, item = to_users.times(item).add_(users), to_items.times(user).add_(items)
-    # The scale goes into the last hop's few values, not over all that comes out of it.
-    to_users, to_items = (hop._replace(values=hop.values * scale) for hop in (to_users, to_items))
-    return to_users.times(item).add_(users, alpha=scale), to_items.times(user).add_(items, alpha=scale)
+    user, item = _hops(to_users, to_items, users, items, n_hops - 1)
+    return (
+        to_users.times_scaled(item, scale).add_(users, alpha=scale),
+        to_items.times_scaled(user, scale).add_(items, alpha=scale),
+    )
 
 
 def _forward(
@@ -35,15 +42,71 @@ def _backward(ctx: Any, users: Tensor, items: Tensor) -> tuple[Any, ...]:
 
 
 @fast(_forward, _backward)
-def sum_of_hops(
+def _sum_everywhere(
     to_users: Sparse, to_items: Sparse, users: Tensor, items: Tensor, n_hops: int, scale: float
+) -> tuple[Tensor, Tensor]:
+    user, item = users, items
+    for _ in range(n_hops):
+        user, item = to_users @ item + users, to_items @ user + items
+    return user * scale, item * scale
+
+
+def _forward_at(
+    ctx: Any,
+    to_users: Sparse,
+    to_items: Sparse,
+    users: Tensor,
+    items: Tensor,
+    n_hops: int,
+    scale: float,
+    *nodes: Tensor | None,
+) -> tuple[Tensor, Tensor]:
+    last = to_users.at(nodes[0]), to_items.at(nodes[1])
+    ctx.transposed, ctx.last, ctx.n_hops, ctx.scale = (to_items.columns, to_users.columns), last, n_hops, scale
+    user, item = _hops(to_users.rows, to_items.rows, users, items, n_hops - 1)
+    return (
+        last[0].times(item, scale).add_(select_rows(users, nodes[0]), alpha=scale),
+        last[1].times(user, scale).add_(select_rows(items, nodes[1]), alpha=scale),
+    )
+
+
+def _backward_at(ctx: Any, users: Tensor, items: Tensor) -> tuple[Any, ...]:
+    last_to_users, last_to_items = ctx.last
+    of_users = last_to_items.transposed_times(items, ctx.scale)
+    of_items = last_to_users.transposed_times(users, ctx.scale)
+    to_users, to_items = ctx.transposed
+    of_users, of_items = _hops(to_users, to_items, of_users, of_items, ctx.n_hops - 1)
+    last_to_users.add_to(of_users, users, ctx.scale)
+    last_to_items.add_to(of_items, items, ctx.scale)
+    return None, None, of_users, of_items, None, None, None, None
+
+
+@fast(_forward_at, _backward_at)
+def _sum_at(
+    to_users: Sparse, to_items: Sparse, users: Tensor, items: Tensor, n_hops: int, scale: float, *nodes: Tensor | None
+) -> tuple[Tensor, Tensor]:
+    user, item = _sum_everywhere(to_users, to_items, users, items, n_hops, scale)
+    return select_rows(user, nodes[0]), select_rows(item, nodes[1])
+
+
+def sum_of_hops(
+    to_users: Sparse,
+    to_items: Sparse,
+    users: Tensor,
+    items: Tensor,
+    n_hops: int,
+    scale: float,
+    nodes: tuple[Tensor | None, Tensor | None] = (None, None),
 ) -> tuple[Tensor, Tensor]:
     """Return users (U, D) and items (I, D), summed over 0..`n_hops` hops and multiplied by `scale`.
 
     A hop gives users `to_users` @ items and items `to_items` @ users. In both directions Horner's rule,
     z <- x + hop(z): one product a hop, and no hop is kept for the backward pass.
+    `nodes`: distinct users (n,) and items (m,) whose rows alone are returned, None for all; the last hop, which is the
+    backward pass's first, is made for them alone where they have few of the edges.
     """
-    user, item = users, items
-    for _ in range(n_hops):
-        user, item = to_users @ item + users, to_items @ user + items
-    return user * scale, item * scale
+    if nodes[0] is None and nodes[1] is None:
+        return _sum_everywhere(to_users, to_items, users, items, n_hops, scale)
+    if n_hops == 0:
+        return select_rows(users, nodes[0]) * scale, select_rows(items, nodes[1]) * scale
+    return _sum_at(to_users, to_items, users, items, n_hops, scale, *nodes)

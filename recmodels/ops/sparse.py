@@ -15,6 +15,7 @@ from scipy import sparse
 from torch import Tensor, nn
 
 from recmodels.ops.fast import fast
+from recmodels.ops.rows import cut_rows, few_entries, select_rows
 
 # torch says once per process that its CSR support is in beta; the products used here are tested against dense ones.
 warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta state")
@@ -42,6 +43,10 @@ class Csr(NamedTuple):
         indptr, indices, values = self
         return torch.embedding_bag(dense, indices, indptr, False, 0, False, values, True)[0]
 
+    def times_scaled(self, dense: Tensor, scale: float) -> Tensor:
+        """Return `scale` times the product; the scale goes into the values, which are fewer than what comes out."""
+        return (self if scale == 1 else self._replace(values=self.values * scale)).times(dense)
+
 
 def gather_and_add(sources: Tensor, targets: Tensor, weights: Tensor, dense: Tensor, n: int) -> Tensor:
     """Return (n, D): row t is the sum of weights[e] * dense[sources[e]] over the entries e with targets[e] = t."""
@@ -58,6 +63,15 @@ def _backward(ctx: Any, grad: Tensor) -> tuple[None, Tensor]:
     return None, ctx.matrix.columns.times(grad.contiguous())
 
 
+def _forward_at(ctx: Any, matrix: "Sparse", dense: Tensor, nodes: Tensor) -> Tensor:
+    ctx.rows = matrix.at(nodes)
+    return ctx.rows.times(dense)
+
+
+def _backward_at(ctx: Any, grad: Tensor) -> tuple[None, Tensor, None]:
+    return None, ctx.rows.transposed_times(grad), None
+
+
 class Sparse(NamedTuple):
     """A constant (n, m) matrix, and its transpose for the backward pass."""
 
@@ -72,12 +86,55 @@ class Sparse(NamedTuple):
     def t(self) -> "Sparse":
         return Sparse(self.columns, self.rows)
 
+    def at(self, nodes: Tensor | None) -> "SomeRows":
+        """Return the rows `nodes` (k,), distinct ones, as a matrix (k, m); None: all."""
+        if nodes is None or not few_entries(self.rows.indptr, nodes):
+            return SomeRows(self, nodes, cut=False)
+        rows = cut_rows(*self.rows, nodes, n_columns=len(self.columns.indptr) - 1)
+        return SomeRows(Sparse(_csr(rows), _csr(rows.tocsc())), nodes, cut=True)
+
     @fast(_forward, _backward)
     def __matmul__(self, dense: Tensor) -> Tensor:
         """Return the product (n, D) with a dense (m, D), with a gradient for the dense one."""
         indptr, columns, values = self.rows
         rows = torch.repeat_interleave(indptr.diff())
         return gather_and_add(columns, rows, values, dense, len(indptr) - 1)
+
+    def product(self, dense: Tensor, nodes: Tensor | None = None) -> Tensor:
+        """Return the product with (m, D): all rows of it, or its rows `nodes` (k,), distinct ones, (k, D)."""
+        return self @ dense if nodes is None else self._product_at(dense, nodes)
+
+    @fast(_forward_at, _backward_at)
+    def _product_at(self, dense: Tensor, nodes: Tensor) -> Tensor:
+        return (self @ dense).index_select(0, nodes)
+
+
+class SomeRows(NamedTuple):
+    """The rows `nodes` (k,) of a sparse matrix, as a matrix (k, m); None: all rows.
+
+    `matrix` holds them alone if `cut`, else all.
+    """
+
+    matrix: Sparse
+    nodes: Tensor | None
+    cut: bool
+
+    def times(self, dense: Tensor, scale: float = 1.0) -> Tensor:
+        """Return the product with (m, D) times `scale`, (k, D), without a gradient."""
+        product = self.matrix.rows.times_scaled(dense, scale)
+        return product if self.cut else select_rows(product, self.nodes)
+
+    def transposed_times(self, grad: Tensor, scale: float = 1.0) -> Tensor:
+        """Return the transposed matrix times (k, D) times `scale`, (m, D), without a gradient."""
+        if self.nodes is not None and not self.cut:
+            grad = grad.new_zeros(len(self.matrix.rows.indptr) - 1, grad.shape[1]).index_add_(0, self.nodes, grad)
+        return self.matrix.columns.times_scaled(grad.contiguous(), scale)
+
+    def add_to(self, table: Tensor, rows: Tensor, scale: float) -> Tensor:
+        """Add `rows` (k, D) times `scale` to their places in a table (n, D)."""
+        if self.nodes is None:
+            return table.add_(rows, alpha=scale)
+        return table.index_add_(0, self.nodes, rows, alpha=scale)
 
 
 class ConstantMatrix(nn.Module):
@@ -93,8 +150,9 @@ class ConstantMatrix(nn.Module):
     def matrix(self) -> Sparse:
         return Sparse(*(Csr(*(self.get_buffer(f"{side}_{name}") for name in Csr._fields)) for side in Sparse._fields))
 
-    def forward(self, dense: Tensor) -> Tensor:
-        return self.matrix @ dense
+    def forward(self, dense: Tensor, nodes: Tensor | None = None) -> Tensor:
+        """Return the product with (m, D), all rows of it or its rows `nodes` (k,), distinct ones."""
+        return self.matrix.product(dense, nodes)
 
 
 class Pattern(nn.Module):
@@ -129,6 +187,11 @@ class Pattern(nn.Module):
         """Return its transpose, (m, n)."""
         return Csr(self.column_indptr, self.column_indices, values.index_select(0, self.by_column))
 
+    def sampled(self, left: Tensor, right: Tensor) -> Tensor:
+        """Return <left[row], right[column]> at every entry, (E,), from (n, D) and (m, D), without a gradient."""
+        pattern = self.rows(left.new_zeros(len(self.indices))).tensor(len(right))
+        return torch.sparse.sampled_addmm(pattern, left, right.t(), beta=0.0).values()
+
     def matrix(self, values: Tensor) -> Sparse:
         """Return the (n, m) matrix that holds the constant `values` (E,)."""
         return Sparse(self.rows(values), self.columns(values))
@@ -138,3 +201,7 @@ def _compressed(matrix: sparse.csr_array) -> Csr:
     matrix.sort_indices()
     indptr, indices = (torch.from_numpy(part.astype(np.int32)) for part in (matrix.indptr, matrix.indices))
     return Csr(indptr, indices, torch.from_numpy(matrix.data).to(torch.get_default_dtype()))
+
+
+def _csr(matrix: sparse.csr_array | sparse.csc_array) -> Csr:
+    return Csr(*(torch.from_numpy(part) for part in (matrix.indptr, matrix.indices, matrix.data)))

@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from recmodels.data.dataset import RecDataset
-from recmodels.graphs import UserItemGraph
+from recmodels.graphs import Nodes, UserItemGraph
 from recmodels.models.parts.item_features import ItemFeatures
 from recmodels.models.parts.tables import UserTable, xavier_normal
 from recmodels.ops import unit_rows
@@ -37,11 +37,11 @@ class ModalityViews(nn.Module):
         self.features = nn.ModuleDict({name: ItemFeatures(data.features[name]) for name in names})
         self.graph = UserItemGraph.of(data)
 
-    def forward(self) -> tuple[Tensor, Tensor]:
-        """Return users (U, M * size) and items (I, M * size), the modalities in the order of `names`."""
+    def forward(self, nodes: Nodes) -> tuple[Tensor, Tensor]:
+        """Return users (n, M * size) and items (m, M * size), the modalities in the order of `names`."""
         users = [unit_rows(preference) for preference in self.preferences.values()]
         items = [unit_rows(make(self.features[name])) for name, make in self.perceptrons.items()]
-        return self.graph.sum_of_hops(torch.cat(users, dim=1), torch.cat(items, dim=1), n_hops=2)
+        return self.graph.sum_of_hops(torch.cat(users, dim=1), torch.cat(items, dim=1), n_hops=2, nodes=nodes)
 
     def penalty(self, users: Tensor) -> Tensor:
         """Return the mean squares of the preferences of `users` (B,), summed over modalities, ()."""
