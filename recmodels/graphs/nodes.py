@@ -5,9 +5,12 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+SHARE = 0.5
+"""Rows that hold a smaller share of a matrix's entries are cut out of it, which costs about a third of a product."""
+
 
 class Nodes(NamedTuple):
-    """Distinct users (n,) and items (m,) whose rows are wanted; None: all."""
+    """Distinct users (n,) and items (m,) in ascending order whose rows are wanted; None: all."""
 
     users: Tensor | None = None
     items: Tensor | None = None
@@ -16,19 +19,25 @@ class Nodes(NamedTuple):
 ALL = Nodes()
 
 
-def nodes_of(batch: Tensor) -> tuple[Nodes, Tensor]:
+def nodes_of(batch: Tensor, to_users: Tensor, to_items: Tensor) -> tuple[Nodes, Tensor]:
     """Return the nodes of a batch (2, B) or (3, B), and the batch with each id replaced by its place among them.
 
-    On the CPU they ascend. On a GPU, which would have to be waited for, they come as in the batch and may repeat.
+    `to_users` (U + 1,), `to_items` (I + 1,): starts of the compressed rows of the matrices of the last hop. On a side
+    where the batch's nodes have `SHARE` of the entries or more, and on a GPU, which would have to be waited for, that
+    is all nodes and the batch's own ids.
     """
-    users, user_places = _distinct(batch[0])
-    items, item_places = _distinct(batch[1:].flatten())
+    users, user_places = _few(batch[0], to_users)
+    items, item_places = _few(batch[1:].flatten(), to_items)
     return Nodes(users, items), torch.cat([user_places, item_places]).view_as(batch)
 
 
-def _distinct(ids: Tensor) -> tuple[Tensor, Tensor]:
+def _few(ids: Tensor, indptr: Tensor) -> tuple[Tensor | None, Tensor]:
     if ids.is_cuda:
-        return ids, torch.arange(len(ids), device=ids.device)
+        return None, ids
     # Several times as fast as torch's `unique`, which sorts.
     occurs = torch.bincount(ids) > 0
-    return occurs.nonzero().squeeze(1), occurs.cumsum(0).sub_(1).index_select(0, ids)
+    nodes = occurs.nonzero().squeeze(1)
+    entries = indptr.index_select(0, nodes + 1).sum() - indptr.index_select(0, nodes).sum()
+    if entries >= SHARE * indptr[-1]:
+        return None, ids
+    return nodes, occurs.cumsum(0).sub_(1).index_select(0, ids)

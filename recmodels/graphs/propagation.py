@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from recmodels.data.dataset import RecDataset
 from recmodels.graphs.edges import Edges, edges_of, sample_edges
-from recmodels.graphs.nodes import ALL, Nodes
+from recmodels.graphs.nodes import ALL, Nodes, nodes_of
 from recmodels.ops import ConstantMatrix, Sparse, sum_of_hops
 
 
@@ -27,7 +27,11 @@ class UserItemGraph(nn.Module):
     def forward(self, users: Tensor, items: Tensor, nodes: Nodes = ALL) -> tuple[Tensor, Tensor]:
         """Make one hop: return users (U, D) from items (I, D), and items from users; `nodes`: at these alone."""
         block = self.block.matrix
-        return block.product(items, nodes.users), block.t().product(users, nodes.items)
+        return block.at(nodes.users) @ items, block.t().at(nodes.items) @ users
+
+    def nodes_of(self, batch: Tensor) -> tuple[Nodes, Tensor]:
+        """Return the nodes at which a last hop is worth making alone, and the batch as their places; see `nodes_of`."""
+        return nodes_of(batch, *(side.indptr for side in self.block.matrix))
 
     def sum_of_hops(
         self, users: Tensor, items: Tensor, n_hops: int, nodes: Nodes = ALL, *, scale: float = 1.0

@@ -44,9 +44,14 @@ class UserGraph(nn.Module):
         weights = shares / np.where(total > 0, total, 1)
         self.values.copy_(torch.from_numpy(weights[self.counts > 0]))
 
+    @property
+    def indptr(self) -> Tensor:
+        """The starts of the matrix's compressed rows, (U + 1,)."""
+        return self.pattern.indptr
+
     def forward(self, users: Tensor, nodes: Tensor | None = None) -> Tensor:
         """Return the weighted sum of each user's partners, (U, D); `nodes` (n,): of these users alone, (n, D)."""
-        return self.pattern.matrix(self.values).product(users, nodes)
+        return self.pattern.matrix(self.values).at(nodes) @ users
 
 
 def _fill_up(counts: NDArray[np.int32]) -> NDArray[np.int64]:

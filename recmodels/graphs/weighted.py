@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from recmodels.data.dataset import RecDataset
-from recmodels.graphs.nodes import Nodes
-from recmodels.ops import Pattern, cut_rows, fast, few_entries, gather_and_add, select_rows, shared_tensor
+from recmodels.graphs.nodes import Nodes, nodes_of
+from recmodels.ops import Pattern, cut_rows, fast, gather_and_add, select_rows, shared_tensor
 
 
 def _dot_forward(ctx: Any, edges: "UserItemEdges", users: Tensor, items: Tensor) -> Tensor:
@@ -100,6 +100,10 @@ class UserItemEdges(Pattern):
     def _sum_at(self, values: Tensor, dense: Tensor, to_items: bool, nodes: Tensor, cut: Cut) -> Tensor:
         return self._sum(values, dense, to_items).index_select(0, nodes)
 
+    def nodes_of(self, batch: Tensor) -> tuple[Nodes, Tensor]:
+        """Return the nodes at which a last hop is worth making alone, and the batch as their places; see `nodes_of`."""
+        return nodes_of(batch, self.indptr, self.column_indptr)
+
     def at(self, nodes: Nodes) -> "EdgesAt":
         """Return the edges for sums at some nodes alone."""
         n_users, n_items = len(self.indptr) - 1, len(self.column_indptr) - 1
@@ -128,7 +132,7 @@ class UserItemEdges(Pattern):
 
 @dataclass(frozen=True, eq=False)
 class EdgesAt:
-    """Sums over the edges of some nodes. `to_users`, `to_items`: None where these have most of the edges."""
+    """Sums over the edges of some nodes. `to_users`, `to_items`: None for all."""
 
     edges: UserItemEdges
     nodes: Nodes
@@ -149,12 +153,12 @@ class EdgesAt:
 
     def _sum(self, values: Tensor, dense: Tensor, to_items: bool, nodes: Tensor | None, cut: Cut | None) -> Tensor:
         if nodes is None or cut is None:
-            return select_rows(self.edges._sum(values, dense, to_items), nodes)
+            return self.edges._sum(values, dense, to_items)
         return self.edges._sum_at(values, dense, to_items, nodes, cut)
 
 
 def _cut(indptr: Tensor, indices: Tensor, edges: Tensor, nodes: Tensor | None, n_columns: int) -> Cut | None:
-    if nodes is None or not few_entries(indptr, nodes):
+    if nodes is None:
         return None
     rows = cut_rows(indptr, indices, edges, nodes, n_columns)
     return Cut(Pattern(rows.indptr, rows.indices, n_columns), torch.from_numpy(rows.data))

@@ -4,7 +4,7 @@ ECAI 2023, arXiv 2301.12097."""
 from torch import Tensor
 
 from recmodels.data.dataset import RecDataset
-from recmodels.graphs import ALL, Nodes, UserGraph, item_graph, smoothed
+from recmodels.graphs import ALL, Nodes, UserGraph, item_graph, nodes_of, smoothed
 from recmodels.models.dualgnn import ViewsRecommender
 from recmodels.models.parts.content import ModalityViews, modality_weights
 from recmodels.models.parts.modalities import image_weighted, modalities
@@ -37,6 +37,9 @@ class DRAGON(ViewsRecommender):
         self.user_weights = UserTable(modality_weights(data.n_users, len(names))) if len(names) > 1 else None
         self.item_graph = item_graph(data, image_weighted(names, mm_image_weight), knn_k)
         self.user_graph = UserGraph(data, user_graph_k)
+
+    def nodes_of(self, batch: Tensor) -> tuple[Nodes, Tensor]:
+        return nodes_of(batch, self.user_graph.indptr, self.item_graph.indptr)
 
     def embed_at(self, nodes: Nodes) -> tuple[Tensor, Tensor]:
         users, items = self.views(ALL)

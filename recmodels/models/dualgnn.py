@@ -32,8 +32,12 @@ class ViewsRecommender(Recommender):
     def loss(self, batch: Tensor) -> dict[str, Tensor]:
         own = (weights.square().mean() for weights in self.parameters(recurse=False))
         penalty = sum(own, start=self.views.penalty(batch[0]))
-        nodes, places = nodes_of(batch)
+        nodes, places = self.nodes_of(batch)
         return {"bpr": bpr(margins(*self.embed_at(nodes), places)) / math.log(2), "reg": self.reg_weight * penalty}
+
+    @abstractmethod
+    def nodes_of(self, batch: Tensor) -> tuple[Nodes, Tensor]:
+        """Return the nodes at which the last hops are worth making alone, and the batch as their places."""
 
     def embed(self) -> tuple[Tensor, Tensor]:
         return self.embed_at(ALL)
@@ -68,6 +72,9 @@ class DualGNN(ViewsRecommender):
             self.user_weights = UserTable(modality_weights(data.n_users, self.n_modalities))
             self.item_weights = ItemTable(modality_weights(data.n_items, self.n_modalities))
         self.user_graph = UserGraph(data, user_graph_k)
+
+    def nodes_of(self, batch: Tensor) -> tuple[Nodes, Tensor]:
+        return nodes_of(batch, self.user_graph.indptr, self.views.graph.block.matrix.columns.indptr)
 
     def embed_at(self, nodes: Nodes) -> tuple[Tensor, Tensor]:
         views = self.views(nodes._replace(users=None))  # a user's partners may be any users

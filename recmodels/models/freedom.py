@@ -4,7 +4,7 @@ ACM MM 2023, arXiv 2211.06924."""
 from torch import Tensor, nn
 
 from recmodels.data.dataset import RecDataset
-from recmodels.graphs import ALL, Nodes, PrunedGraph, UserItemGraph, item_graph, nodes_of, smoothed
+from recmodels.graphs import ALL, Nodes, PrunedGraph, UserItemGraph, item_graph, smoothed
 from recmodels.losses import bpr, margins
 from recmodels.models.base import Recommender, Variant
 from recmodels.models.parts.content import FeatureTable
@@ -50,13 +50,14 @@ class FREEDOM(Recommender):
         return self._propagate(self.graph.full, ALL)
 
     def loss(self, batch: Tensor) -> dict[str, Tensor]:
-        nodes, places = nodes_of(batch)
+        nodes, places = self.graph.pruned.nodes_of(batch)
         users, items = self._propagate(self.graph.pruned, nodes)
         terms = {"bpr": bpr(margins(users, items, places))}
         if self.reg_weight:
             user = users.index_select(0, places[0])
+            distinct, place = batch[1:].flatten().unique(return_inverse=True)
             for name, content in self.content.items():
-                positive, negative = content(nodes.items).index_select(0, places[1:].flatten()).chunk(2)
+                positive, negative = content(distinct).index_select(0, place).chunk(2)
                 terms[name] = self.reg_weight * bpr((user * (positive - negative)).sum(-1))
         return terms
 

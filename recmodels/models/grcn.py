@@ -5,15 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from recmodels.data.dataset import RecDataset
-from recmodels.graphs import (
-    ALL,
-    EdgesAt,
-    Nodes,
-    UserItemEdges,
-    largest_of_confident,
-    nodes_of,
-    shares_by_agreement,
-)
+from recmodels.graphs import ALL, EdgesAt, Nodes, UserItemEdges, largest_of_confident, shares_by_agreement
 from recmodels.losses import bpr, id_penalty, margins
 from recmodels.models.base import Recommender, Variant
 from recmodels.models.parts.item_features import ItemFeatures
@@ -85,7 +77,7 @@ class GRCN(Recommender):
 
     def loss(self, batch: Tensor) -> dict[str, Tensor]:
         # The score of [id | content | ...] is the sum of the views' scores.
-        nodes, places = nodes_of(batch)
+        nodes, places = self.edges.nodes_of(batch)
         margin = torch.stack([margins(*view, places) for view in self._views(nodes)]).sum(0)
         return {"bpr": bpr(margin), "reg": self.reg_weight * self._penalty(batch)}
 

@@ -3,7 +3,7 @@
 from torch import Tensor
 
 from recmodels.data.dataset import RecDataset
-from recmodels.graphs import UserItemGraph, nodes_of
+from recmodels.graphs import UserItemGraph
 from recmodels.losses import batch_norms, batch_squares, bpr, margins
 from recmodels.models.base import Recommender, Variant
 from recmodels.models.parts.tables import id_embeddings
@@ -39,6 +39,6 @@ class LightGCN(Recommender):
     def loss(self, batch: Tensor) -> dict[str, Tensor]:
         positive, negative = self.item_emb.index_select(0, batch[1:].flatten()).chunk(2)
         penalty = self.penalty(self.user_emb.index_select(0, batch[0]), positive, negative)
-        nodes, places = nodes_of(batch)
+        nodes, places = self.graph.nodes_of(batch)
         hops = self.graph.mean_of_hops(self.user_emb, self.item_emb, self.n_layers, nodes)
         return {"bpr": bpr(margins(*hops, places), floor=1e-10), "reg": self.reg_weight * penalty}

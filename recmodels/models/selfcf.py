@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from recmodels.data.dataset import RecDataset
-from recmodels.graphs import ALL, Nodes, UserItemEdges, nodes_of
+from recmodels.graphs import ALL, Nodes, UserItemEdges
 from recmodels.graphs.edges import edges_of
 from recmodels.losses import half_squares
 from recmodels.models.base import Recommender, Variant
@@ -50,7 +50,7 @@ class SelfCF(Recommender):
         return torch.cat([self.predictor(users), users], dim=1), torch.cat([items, self.predictor(items)], dim=1)
 
     def loss(self, batch: Tensor) -> dict[str, Tensor]:
-        nodes, places = nodes_of(batch)
+        nodes, places = self.edges.nodes_of(batch)
         users, items = self._propagate(nodes, dropping=not self.paper)
         user, item = users.index_select(0, places[0]), items.index_select(0, places[1])
         user_target, item_target = self.dropout(user.detach()), self.dropout(item.detach())

@@ -4,7 +4,7 @@ from recmodels.ops.distinct import Distinct, distinct_ids
 from recmodels.ops.fast import fast, plain
 from recmodels.ops.hops import sum_of_hops
 from recmodels.ops.refined import sum_of_refined_hops
-from recmodels.ops.rows import cut_rows, few_entries, select_rows
+from recmodels.ops.rows import cut_rows, select_rows
 from recmodels.ops.softmax import cross_entropy_of_own_key
 from recmodels.ops.sparse import ConstantMatrix, Csr, Pattern, Sparse, gather_and_add
 from recmodels.ops.tensors import Dropout, cosine, frobenius, shared_tensor, unit_rows, uploaded
@@ -21,7 +21,6 @@ __all__ = [
     "cut_rows",
     "distinct_ids",
     "fast",
-    "few_entries",
     "frobenius",
     "gather_and_add",
     "plain",

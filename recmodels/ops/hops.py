@@ -61,24 +61,27 @@ def _forward_at(
     scale: float,
     *nodes: Tensor | None,
 ) -> tuple[Tensor, Tensor]:
-    last = to_users.at(nodes[0]), to_items.at(nodes[1])
-    ctx.transposed, ctx.last, ctx.n_hops, ctx.scale = (to_items.columns, to_users.columns), last, n_hops, scale
+    last_to_users, last_to_items = to_users.at(nodes[0]), to_items.at(nodes[1])
+    ctx.transposed = to_items.columns, to_users.columns, last_to_items.columns, last_to_users.columns
+    ctx.n_hops, ctx.scale, ctx.nodes = n_hops, scale, nodes
     user, item = _hops(to_users.rows, to_items.rows, users, items, n_hops - 1)
     return (
-        last[0].times(item, scale).add_(select_rows(users, nodes[0]), alpha=scale),
-        last[1].times(user, scale).add_(select_rows(items, nodes[1]), alpha=scale),
+        last_to_users.rows.times_scaled(item, scale).add_(select_rows(users, nodes[0]), alpha=scale),
+        last_to_items.rows.times_scaled(user, scale).add_(select_rows(items, nodes[1]), alpha=scale),
     )
 
 
 def _backward_at(ctx: Any, users: Tensor, items: Tensor) -> tuple[Any, ...]:
-    last_to_users, last_to_items = ctx.last
-    of_users = last_to_items.transposed_times(items, ctx.scale)
-    of_items = last_to_users.transposed_times(users, ctx.scale)
-    to_users, to_items = ctx.transposed
-    of_users, of_items = _hops(to_users, to_items, of_users, of_items, ctx.n_hops - 1)
-    last_to_users.add_to(of_users, users, ctx.scale)
-    last_to_items.add_to(of_items, items, ctx.scale)
-    return None, None, of_users, of_items, None, None, None, None
+    to_users, to_items, first_to_users, first_to_items = ctx.transposed
+    user = first_to_users.times_scaled(items.contiguous(), ctx.scale)
+    item = first_to_items.times_scaled(users.contiguous(), ctx.scale)
+    user, item = _hops(to_users, to_items, user, item, ctx.n_hops - 1)
+    for table, rows, nodes in zip((user, item), (users, items), ctx.nodes, strict=True):
+        if nodes is None:
+            table.add_(rows, alpha=ctx.scale)
+        else:
+            table.index_add_(0, nodes, rows, alpha=ctx.scale)
+    return None, None, user, item, None, None, None, None
 
 
 @fast(_forward_at, _backward_at)
@@ -102,8 +105,8 @@ def sum_of_hops(
 
     A hop gives users `to_users` @ items and items `to_items` @ users. In both directions Horner's rule,
     z <- x + hop(z): one product a hop, and no hop is kept for the backward pass.
-    `nodes`: distinct users (n,) and items (m,) whose rows alone are returned, None for all; the last hop, which is the
-    backward pass's first, is made for them alone where they have few of the edges.
+    `nodes`: users (n,) and items (m,) whose rows alone are returned, None for all; the last hop, which is the backward
+    pass's first, is made for them alone.
     """
     if nodes[0] is None and nodes[1] is None:
         return _sum_everywhere(to_users, to_items, users, items, n_hops, scale)

@@ -15,7 +15,7 @@ from scipy import sparse
 from torch import Tensor, nn
 
 from recmodels.ops.fast import fast
-from recmodels.ops.rows import cut_rows, few_entries, select_rows
+from recmodels.ops.rows import cut_rows
 
 # torch says once per process that its CSR support is in beta; the products used here are tested against dense ones.
 warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta state")
@@ -63,15 +63,6 @@ def _backward(ctx: Any, grad: Tensor) -> tuple[None, Tensor]:
     return None, ctx.matrix.columns.times(grad.contiguous())
 
 
-def _forward_at(ctx: Any, matrix: "Sparse", dense: Tensor, nodes: Tensor) -> Tensor:
-    ctx.rows = matrix.at(nodes)
-    return ctx.rows.times(dense)
-
-
-def _backward_at(ctx: Any, grad: Tensor) -> tuple[None, Tensor, None]:
-    return None, ctx.rows.transposed_times(grad), None
-
-
 class Sparse(NamedTuple):
     """A constant (n, m) matrix, and its transpose for the backward pass."""
 
@@ -86,12 +77,12 @@ class Sparse(NamedTuple):
     def t(self) -> "Sparse":
         return Sparse(self.columns, self.rows)
 
-    def at(self, nodes: Tensor | None) -> "SomeRows":
-        """Return the rows `nodes` (k,), distinct ones, as a matrix (k, m); None: all."""
-        if nodes is None or not few_entries(self.rows.indptr, nodes):
-            return SomeRows(self, nodes, cut=False)
+    def at(self, nodes: Tensor | None) -> "Sparse":
+        """Return the rows `nodes` (k,) alone, (k, m), on the CPU; None: the matrix itself."""
+        if nodes is None:
+            return self
         rows = cut_rows(*self.rows, nodes, n_columns=len(self.columns.indptr) - 1)
-        return SomeRows(Sparse(_csr(rows), _csr(rows.tocsc())), nodes, cut=True)
+        return Sparse(_csr(rows), _csr(rows.tocsc()))
 
     @fast(_forward, _backward)
     def __matmul__(self, dense: Tensor) -> Tensor:
@@ -99,42 +90,6 @@ class Sparse(NamedTuple):
         indptr, columns, values = self.rows
         rows = torch.repeat_interleave(indptr.diff())
         return gather_and_add(columns, rows, values, dense, len(indptr) - 1)
-
-    def product(self, dense: Tensor, nodes: Tensor | None = None) -> Tensor:
-        """Return the product with (m, D): all rows of it, or its rows `nodes` (k,), distinct ones, (k, D)."""
-        return self @ dense if nodes is None else self._product_at(dense, nodes)
-
-    @fast(_forward_at, _backward_at)
-    def _product_at(self, dense: Tensor, nodes: Tensor) -> Tensor:
-        return (self @ dense).index_select(0, nodes)
-
-
-class SomeRows(NamedTuple):
-    """The rows `nodes` (k,) of a sparse matrix, as a matrix (k, m); None: all rows.
-
-    `matrix` holds them alone if `cut`, else all.
-    """
-
-    matrix: Sparse
-    nodes: Tensor | None
-    cut: bool
-
-    def times(self, dense: Tensor, scale: float = 1.0) -> Tensor:
-        """Return the product with (m, D) times `scale`, (k, D), without a gradient."""
-        product = self.matrix.rows.times_scaled(dense, scale)
-        return product if self.cut else select_rows(product, self.nodes)
-
-    def transposed_times(self, grad: Tensor, scale: float = 1.0) -> Tensor:
-        """Return the transposed matrix times (k, D) times `scale`, (m, D), without a gradient."""
-        if self.nodes is not None and not self.cut:
-            grad = grad.new_zeros(len(self.matrix.rows.indptr) - 1, grad.shape[1]).index_add_(0, self.nodes, grad)
-        return self.matrix.columns.times_scaled(grad.contiguous(), scale)
-
-    def add_to(self, table: Tensor, rows: Tensor, scale: float) -> Tensor:
-        """Add `rows` (k, D) times `scale` to their places in a table (n, D)."""
-        if self.nodes is None:
-            return table.add_(rows, alpha=scale)
-        return table.index_add_(0, self.nodes, rows, alpha=scale)
 
 
 class ConstantMatrix(nn.Module):
@@ -147,12 +102,17 @@ class ConstantMatrix(nn.Module):
                 self.register_buffer(f"{side}_{name}", tensor, persistent=False)
 
     @property
+    def indptr(self) -> Tensor:
+        """The starts of the matrix's compressed rows, (n + 1,)."""
+        return self.get_buffer("rows_indptr")
+
+    @property
     def matrix(self) -> Sparse:
         return Sparse(*(Csr(*(self.get_buffer(f"{side}_{name}") for name in Csr._fields)) for side in Sparse._fields))
 
     def forward(self, dense: Tensor, nodes: Tensor | None = None) -> Tensor:
-        """Return the product with (m, D), all rows of it or its rows `nodes` (k,), distinct ones."""
-        return self.matrix.product(dense, nodes)
+        """Return the product with (m, D), or its rows `nodes` (k,) alone."""
+        return self.matrix.at(nodes) @ dense
 
 
 class Pattern(nn.Module):
