@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -34,10 +35,12 @@ def nodes_of(batch: Tensor, to_users: Tensor, to_items: Tensor) -> tuple[Nodes, 
 def _few(ids: Tensor, indptr: Tensor) -> tuple[Tensor | None, Tensor]:
     if ids.is_cuda:
         return None, ids
-    # Several times as fast as torch's `unique`, which sorts.
-    occurs = torch.bincount(ids) > 0
-    nodes = occurs.nonzero().squeeze(1)
-    entries = indptr.index_select(0, nodes + 1).sum() - indptr.index_select(0, nodes).sum()
-    if entries >= SHARE * indptr[-1]:
+    drawn, starts = ids.numpy(), indptr.numpy()
+    occurs = np.zeros(len(starts) - 1, dtype=bool)
+    occurs[drawn] = True
+    nodes = np.flatnonzero(occurs)  # many times as fast as torch's `unique`, which sorts
+    if (starts[nodes + 1] - starts[nodes]).sum() >= SHARE * starts[-1]:
         return None, ids
-    return nodes, occurs.cumsum(0).sub_(1).index_select(0, ids)
+    places = np.empty(len(occurs), dtype=np.int64)
+    places[nodes] = np.arange(len(nodes))
+    return torch.from_numpy(nodes), torch.from_numpy(places[drawn])

@@ -40,9 +40,7 @@ def _sum_backward(ctx: Any, grad: Tensor) -> tuple[None, Tensor, Tensor, None]:
     return None, edges.sampled(users, items), back, None
 
 
-def _sum_at_forward(
-    ctx: Any, _: "UserItemEdges", values: Tensor, dense: Tensor, to_items: bool, nodes: Tensor, cut: "Cut"
-) -> Tensor:
+def _sum_at_forward(ctx: Any, _: "UserItemEdges", values: Tensor, dense: Tensor, to_items: bool, cut: "Cut") -> Tensor:
     cut_values = values.index_select(0, cut.edges)
     ctx.save_for_backward(cut_values, dense)
     ctx.cut, ctx.n_edges = cut, len(values)
@@ -51,14 +49,15 @@ def _sum_at_forward(
 
 def _sum_at_backward(ctx: Any, grad: Tensor) -> tuple[Any, ...]:
     cut_values, dense = ctx.saved_tensors
-    (pattern, edges), grad = ctx.cut, grad.contiguous()
-    of_values = grad.new_zeros(ctx.n_edges).index_copy_(0, edges, pattern.sampled(grad, dense))
-    return None, of_values, pattern.columns(cut_values).times(grad), None, None, None
+    pattern, grad = ctx.cut.pattern, grad.contiguous()
+    of_values = grad.new_zeros(ctx.n_edges).index_copy_(0, ctx.cut.edges, pattern.sampled(grad, dense))
+    return None, of_values, pattern.columns(cut_values).times(grad), None, None
 
 
 class Cut(NamedTuple):
-    """Some rows of a larger pattern, and which of its edges (e,) theirs are."""
+    """The rows `nodes` (k,) of a larger pattern, as a pattern (k, m); `edges` (e,): which edges of that theirs are."""
 
+    nodes: Tensor
     pattern: Pattern
     edges: Tensor
 
@@ -97,8 +96,8 @@ class UserItemEdges(Pattern):
         return gather_and_add(self.items, self.users, values, dense, len(self.indptr) - 1)
 
     @fast(_sum_at_forward, _sum_at_backward)
-    def _sum_at(self, values: Tensor, dense: Tensor, to_items: bool, nodes: Tensor, cut: Cut) -> Tensor:
-        return self._sum(values, dense, to_items).index_select(0, nodes)
+    def _sum_at(self, values: Tensor, dense: Tensor, to_items: bool, cut: Cut) -> Tensor:
+        return self._sum(values, dense, to_items).index_select(0, cut.nodes)
 
     def nodes_of(self, batch: Tensor) -> tuple[Nodes, Tensor]:
         """Return the nodes at which a last hop is worth making alone, and the batch as their places; see `nodes_of`."""
@@ -107,8 +106,11 @@ class UserItemEdges(Pattern):
     def at(self, nodes: Nodes) -> "EdgesAt":
         """Return the edges for sums at some nodes alone."""
         n_users, n_items = len(self.indptr) - 1, len(self.column_indptr) - 1
-        to_users = _cut(self.indptr, self.indices, torch.arange(len(self.indices)), nodes.users, n_items)
-        to_items = _cut(self.column_indptr, self.column_indices, self.by_column, nodes.items, n_users)
+        to_users = to_items = None
+        if nodes.users is not None:
+            to_users = _cut(self.indptr, self.indices, torch.arange(len(self.indices)), nodes.users, n_items)
+        if nodes.items is not None:
+            to_items = _cut(self.column_indptr, self.column_indices, self.by_column, nodes.items, n_users)
         return EdgesAt(self, nodes, to_users, to_items)
 
     def softmax_by_user(self, logits: Tensor) -> Tensor:
@@ -141,24 +143,22 @@ class EdgesAt:
 
     def sum_to_users(self, values: Tensor, items: Tensor) -> Tensor:
         """Return for each of the users the sum of value * items[i] over its edges, (n, D), from (E,) and (I, D)."""
-        return self._sum(values, items, False, self.nodes.users, self.to_users)
+        return self._sum(values, items, False, self.to_users)
 
     def sum_to_items(self, values: Tensor, users: Tensor) -> Tensor:
         """Return for each of the items the sum of value * users[u] over its edges, (m, D), from (E,) and (U, D)."""
-        return self._sum(values, users, True, self.nodes.items, self.to_items)
+        return self._sum(values, users, True, self.to_items)
 
     def add(self, users: Tensor, items: Tensor, all_users: Tensor, all_items: Tensor) -> tuple[Tensor, Tensor]:
         """Return `users` (n, D) and `items` (m, D), added to the nodes' rows of `all_users` (U, D) and `all_items`."""
         return select_rows(all_users, self.nodes.users) + users, select_rows(all_items, self.nodes.items) + items
 
-    def _sum(self, values: Tensor, dense: Tensor, to_items: bool, nodes: Tensor | None, cut: Cut | None) -> Tensor:
-        if nodes is None or cut is None:
+    def _sum(self, values: Tensor, dense: Tensor, to_items: bool, cut: Cut | None) -> Tensor:
+        if cut is None:
             return self.edges._sum(values, dense, to_items)
-        return self.edges._sum_at(values, dense, to_items, nodes, cut)
+        return self.edges._sum_at(values, dense, to_items, cut)
 
 
-def _cut(indptr: Tensor, indices: Tensor, edges: Tensor, nodes: Tensor | None, n_columns: int) -> Cut | None:
-    if nodes is None:
-        return None
+def _cut(indptr: Tensor, indices: Tensor, edges: Tensor, nodes: Tensor, n_columns: int) -> Cut:
     rows = cut_rows(indptr, indices, edges, nodes, n_columns)
-    return Cut(Pattern(rows.indptr, rows.indices, n_columns), torch.from_numpy(rows.data))
+    return Cut(nodes, Pattern(rows.indptr, rows.indices, n_columns), torch.from_numpy(rows.data))

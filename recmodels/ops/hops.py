@@ -42,7 +42,7 @@ def _backward(ctx: Any, users: Tensor, items: Tensor) -> tuple[Any, ...]:
 
 
 @fast(_forward, _backward)
-def _sum_everywhere(
+def _hops_everywhere(
     to_users: Sparse, to_items: Sparse, users: Tensor, items: Tensor, n_hops: int, scale: float
 ) -> tuple[Tensor, Tensor]:
     user, item = users, items
@@ -85,10 +85,10 @@ def _backward_at(ctx: Any, users: Tensor, items: Tensor) -> tuple[Any, ...]:
 
 
 @fast(_forward_at, _backward_at)
-def _sum_at(
+def _hops_at(
     to_users: Sparse, to_items: Sparse, users: Tensor, items: Tensor, n_hops: int, scale: float, *nodes: Tensor | None
 ) -> tuple[Tensor, Tensor]:
-    user, item = _sum_everywhere(to_users, to_items, users, items, n_hops, scale)
+    user, item = _hops_everywhere(to_users, to_items, users, items, n_hops, scale)
     return select_rows(user, nodes[0]), select_rows(item, nodes[1])
 
 
@@ -109,7 +109,7 @@ def sum_of_hops(
     pass's first, is made for them alone.
     """
     if nodes[0] is None and nodes[1] is None:
-        return _sum_everywhere(to_users, to_items, users, items, n_hops, scale)
+        return _hops_everywhere(to_users, to_items, users, items, n_hops, scale)
     if n_hops == 0:
         return select_rows(users, nodes[0]) * scale, select_rows(items, nodes[1]) * scale
-    return _sum_at(to_users, to_items, users, items, n_hops, scale, *nodes)
+    return _hops_at(to_users, to_items, users, items, n_hops, scale, *nodes)

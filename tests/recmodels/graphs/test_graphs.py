@@ -9,7 +9,17 @@ import pytest
 import torch
 
 from recmodels.data.dataset import Interactions, RecDataset
-from recmodels.graphs import MeanGraph, PrunedGraph, UserGraph, UserItemEdges, UserItemGraph, item_graph
+from recmodels.graphs import (
+    MeanGraph,
+    Nodes,
+    PrunedGraph,
+    UserGraph,
+    UserItemEdges,
+    UserItemGraph,
+    item_graph,
+    nodes_of,
+    smoothed,
+)
 from recmodels.graphs.edges import sample_edges
 from recmodels.graphs.items import nearest_items
 from recmodels.graphs.users import _fill_up, nearest_users
@@ -103,6 +113,67 @@ def test_sums_of_hops(n: int) -> None:
     graph, expected = UserItemGraph.of(data), hops(normalised(pattern), users, items, n)
     check(torch.cat(graph.sum_of_hops(users, items, n)), sum(expected), [users, items])
     check(torch.cat(graph.mean_of_hops(users, items, n)), sum(expected) / (n + 1), [users, items])
+
+
+SOME = torch.tensor([1, 2, 5]), torch.tensor([0, 3, 4])  # an isolated user and an isolated item among them
+
+
+@pytest.mark.parametrize("nodes", [Nodes(*SOME), Nodes(users=SOME[0]), Nodes(items=SOME[1])])
+@pytest.mark.parametrize("n", [0, 1, 2, 3])
+def test_hops_at_some_nodes_are_the_rows_of_all_hops(n: int, nodes: Nodes) -> None:
+    data, pattern = made()
+    users, items = leaves((U, D), (I, D))
+    graph, found = UserItemGraph.of(data), hops(normalised(pattern), users, items, n)
+    wanted = torch.cat([torch.arange(U) if nodes.users is None else nodes.users])
+    wanted = torch.cat([wanted, U + (torch.arange(I) if nodes.items is None else nodes.items)])
+    check(torch.cat(graph.sum_of_hops(users, items, n, nodes)), sum(found)[wanted], [users, items])
+    if n == 1:
+        check(torch.cat(graph(users, items, nodes)), found[1][wanted], [users, items])
+
+
+def test_weighted_sums_over_the_edges_of_some_nodes() -> None:
+    data, pattern = made()
+    values, users, items = leaves((int(pattern.sum()),), (U, D), (I, D))
+    matrix = torch.zeros(U, I, dtype=torch.float64).masked_scatter(pattern, values)
+    at = UserItemEdges(data).at(Nodes(*SOME))
+    to_users, to_items = at.sum_to_users(values, items), at.sum_to_items(values, users)
+    check(to_users, (matrix @ items)[SOME[0]], [values, items])
+    check(to_items, (matrix.T @ users)[SOME[1]], [values, users])
+    summed = torch.cat(at.add(to_users, to_items, users, items))
+    check(summed, torch.cat([(users + matrix @ items)[SOME[0]], (items + matrix.T @ users)[SOME[1]]]), [users, items])
+
+
+def test_the_nodes_of_a_batch_with_few_of_the_edges() -> None:
+    starts = torch.tensor([0, 1, 2, 3, 4, 20], dtype=torch.int32)  # the last of five nodes has 16 of 20 entries
+    batch = torch.tensor([[3, 0, 3, 0], [2, 1, 1, 2], [1, 1, 1, 2]])
+    nodes, places = nodes_of(batch, starts, starts)
+    assert (nodes.users.tolist(), nodes.items.tolist()) == ([0, 3], [1, 2])
+    assert torch.equal(nodes.users[places[0]], batch[0])
+    assert torch.equal(nodes.items[places[1:]], batch[1:])
+
+
+def test_a_side_with_half_of_the_edges_is_left_whole() -> None:
+    starts = torch.tensor([0, 1, 2, 3, 4, 8], dtype=torch.int32)
+    batch = torch.tensor([[0, 1, 1], [4, 4, 4]])  # half of the entries, in one item
+    nodes, places = nodes_of(batch, starts, starts)
+    assert nodes.users.tolist() == [0, 1]
+    assert nodes.items is None
+    assert torch.equal(places, batch)
+
+
+@pytest.mark.parametrize("n", [0, 1, 2])
+def test_items_smoothed_at_some_of_them(n: int) -> None:
+    generator = np.random.default_rng(3)
+    features = {"image": generator.random((I, 4), dtype=np.float32)}
+    graph = item_graph(replace(made()[0], features=features), {"image": 1.0}, 2)
+    (items,) = leaves((I, D))
+    check(smoothed(graph, items, n, SOME[1]), smoothed(graph, items, n)[SOME[1]], [items])
+
+
+def test_partners_of_some_users() -> None:
+    graph = UserGraph(made()[0], 3)
+    (users,) = leaves((U, D))
+    check(graph(users, SOME[0]), graph(users)[SOME[0]], [users])
 
 
 @pytest.mark.parametrize("n", [0, 1, 2, 3])

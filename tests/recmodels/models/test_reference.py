@@ -1,6 +1,6 @@
 """Each model against the reference's numbers: loss, every gradient, representations, scores; and its random draws."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import cycle
 from typing import Any
 
@@ -13,7 +13,7 @@ from recmodels.graphs import UserItemGraph
 from recmodels.graphs.edges import edges_of
 from recmodels.graphs.users import nearest_users
 from recmodels.models import Recommender
-from recmodels.ops import ConstantMatrix, Sparse
+from recmodels.ops import ConstantMatrix, Sparse, cut_rows
 from tests.recmodels import reference as golden
 from tests.recmodels.models.reference_cases import CASES, FROZEN, LONG, SHORT, build, scores, total
 
@@ -80,6 +80,31 @@ def test_reproduces_the_reference(name: str) -> None:
             assert parameter.grad.abs().max() < 1e-6, ours
         else:
             assert golden.error(parameter.grad, theirs) < CASES[name].loose.get(ours, 1e-5), ours
+
+
+@pytest.mark.parametrize("name", ["LightGCN", "SelfCF", "LayerGCN", "FREEDOM", "GRCN", "DualGNN", "DRAGON"])
+def test_reproduces_the_reference_with_the_last_hop_at_the_batchs_nodes(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    cut: list[int] = []
+    monkeypatch.setattr("recmodels.graphs.nodes.SHARE", 2.0)
+    monkeypatch.setattr("recmodels.ops.sparse.cut_rows", counted(cut))
+    monkeypatch.setattr("recmodels.graphs.weighted.cut_rows", counted(cut))
+    test_reproduces_the_reference(name)
+    of_users, of_items = sorted(set(cut))
+    assert of_users < 30
+    assert of_users < of_items < 40
+
+
+def counted(rows: list[int]) -> Callable[..., sparse.csr_array]:
+    """`cut_rows` that notes how many rows it cuts out."""
+
+    def run(*inputs: Any, **named: Any) -> sparse.csr_array:
+        found = cut_rows(*inputs, **named)
+        rows.append(found.shape[0])
+        return found
+
+    return run
 
 
 @pytest.mark.parametrize("name", DOUBLE)

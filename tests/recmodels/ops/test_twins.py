@@ -13,7 +13,7 @@ from torch.autograd import gradcheck, gradgradcheck
 
 from recmodels import ops
 from recmodels.data import Interactions, RecDataset
-from recmodels.graphs import UserItemEdges, largest_of_confident, shares_by_agreement
+from recmodels.graphs import Nodes, UserItemEdges, largest_of_confident, shares_by_agreement
 
 U, I, D = 7, 5, 3  # noqa: E741 - numbers of users, items and columns
 
@@ -51,6 +51,7 @@ class Case:
 
 
 E = int(pattern().sum())
+SOME = torch.tensor([1, 2, 5]), torch.tensor([0, 3, 4])  # an isolated user and an isolated item among them
 CASES = {
     "unit_rows": Case("unit_rows", ops.unit_rows, ((U, D),)),
     "cosine": Case("cosine", ops.cosine, ((U, D), (U, D))),
@@ -59,7 +60,7 @@ CASES = {
     "transposed product": Case("__matmul__", lambda users: matrix().t() @ users, ((U, D),)),
     **{
         f"sum of {n} hops": Case(
-            "sum_of_hops",
+            "_hops_everywhere",
             lambda users, items, n=n: ops.sum_of_hops(matrix(), matrix(1).t(), users, items, n, 0.5),
             ((U, D), (I, D)),
         )
@@ -73,6 +74,24 @@ CASES = {
         )
         for n in (1, 2, 3)
     },
+    **{
+        f"sum of {n} hops at some {side}": Case(
+            "_hops_at",
+            lambda users, items, n=n, nodes=nodes: ops.sum_of_hops(
+                matrix(), matrix(1).t(), users, items, n, 0.5, nodes
+            ),
+            ((U, D), (I, D)),
+        )
+        for side, nodes in {"nodes": SOME, "users": (SOME[0], None), "items": (None, SOME[1])}.items()
+        for n in (1, 2, 3)
+    },
+    "product at some rows": Case("__matmul__", lambda items: matrix().at(SOME[0]) @ items, ((I, D),)),
+    "sum to some users": Case(
+        "_sum_at", lambda values, items: edges().at(Nodes(*SOME)).sum_to_users(values, items), ((E,), (I, D))
+    ),
+    "sum to some items": Case(
+        "_sum_at", lambda values, users: edges().at(Nodes(*SOME)).sum_to_items(values, users), ((E,), (U, D))
+    ),
     "dot at edges": Case("dot", lambda users, items: edges().dot(users, items), ((U, D), (I, D))),
     "sum to users": Case("_sum", lambda values, items: edges().sum_to_users(values, items), ((E,), (I, D))),
     "sum to items": Case(
