@@ -90,9 +90,9 @@ def run_search(spec: SearchSpec, data: RecDataset, argv: Sequence[str], console:
     every, most = spec.training.flatness_every, spec.training.max_epochs
     if every and every > most:
         say(console, f"--flatness-every {every} measures nothing in a trial of at most {most} epochs (--max-epochs)")
-    if spec.training.eval_every > most > 1:
-        said = f"--eval-every {spec.training.eval_every} validates a trial of at most {most} epochs (--max-epochs)"
-        say(console, f"{said} once, at its end: neither the scheduler nor --patience stops it earlier")
+    if (rarely := spec.training.eval_every) >= most > 1:
+        once = f"--eval-every {rarely} validates a trial of at most {most} epochs (--max-epochs) once, at its end"
+        say(console, f"{once}: neither the scheduler nor --patience ends it earlier")
     live = LiveTable(planned_trials(spec), spec, console=console)
     outcome = Search(spec, data, live, ["run_search.py", *argv]).run()
     if outcome.winner and outcome.winner.reason:
@@ -115,7 +115,10 @@ def show(spec: SearchSpec, outcome: Outcome, console: Console) -> int:
     if outcome.export is None:
         failed = next((record.reason for record in outcome.records if record.status == "failed"), None)
         failed = failed or next(iter(lost.values()), None)
-        say(console, "no trial has a result" + (f"; the first failed with: {failed}" if failed else ""))
+        rarely = (
+            f"; --eval-every {every}: no trial came to a validation" if (every := spec.training.eval_every) > 1 else ""
+        )
+        say(console, "no trial has a result" + (f"; the first failed with: {failed}" if failed else rarely))
         return code or 1
     say(console, "\n  ".join(["next:", *next_steps(spec, outcome.export)]) + f"\nbest configuration: {outcome.export}")
     return code

@@ -279,6 +279,26 @@ def test_the_end_of_a_search(capsys: Any, here: Path, winner: bool, interrupted:
     assert ("warning: the items with most training interactions are a better ranking" in out) == winner
 
 
+@pytest.mark.parametrize(("every", "said"), [(1, ""), (4, "; --eval-every 4: no trial came to a validation")])
+def test_a_search_that_ends_before_any_validation_says_so(capsys: Any, here: Path, every: int, said: str) -> None:
+    spec = made_spec(training={"eval_every": every})
+    SearchFolder.of(spec).write_spec(spec)
+    outcome = Outcome([], None, None, interrupted=False, waiting=0, popularity=None)
+    assert show(spec, outcome, Console(width=120)) == 1
+    assert f"no trial has a result{said}\n" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("board")
+@pytest.mark.parametrize(("every", "told"), [("5", False), ("6", True), ("7", True)])
+def test_validations_so_rare_that_nothing_stops_a_trial_are_told(
+    capsys: Any, monkeypatch: pytest.MonkeyPatch, every: str, told: bool
+) -> None:
+    monkeypatch.setattr(Search, "run", lambda search: Outcome([], None, None, False, 0, None))
+    assert run_search.main([*NEW, "--max-epochs", "6", "--eval-every", every]) == 1
+    line = f"--eval-every {every} validates a trial of at most 6 epochs (--max-epochs) once, at its end: neither"
+    assert (line in capsys.readouterr().out.replace("\n", " ")) == told
+
+
 @pytest.mark.parametrize("winner", [True, False])
 def test_trials_that_ran_out_of_memory_are_named_at_the_end(capsys: Any, here: Path, winner: bool) -> None:
     folder = made_folder(here, trials=int(winner))
