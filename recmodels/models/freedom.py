@@ -10,6 +10,7 @@ from recmodels.models.base import Recommender, Variant
 from recmodels.models.parts.content import FeatureTable
 from recmodels.models.parts.modalities import image_weighted, modalities
 from recmodels.models.parts.tables import id_embeddings
+from recmodels.ops import distinct_ids
 
 
 class FREEDOM(Recommender):
@@ -55,7 +56,7 @@ class FREEDOM(Recommender):
         terms = {"bpr": bpr(margins(users, items, places))}
         if self.reg_weight:
             user = users.index_select(0, places[0])
-            distinct, place = batch[1:].flatten().unique(return_inverse=True)
+            distinct, place = distinct_ids(batch[1:].flatten())
             for name, content in self.content.items():
                 positive, negative = content(distinct).index_select(0, place).chunk(2)
                 terms[name] = self.reg_weight * bpr((user * (positive - negative)).sum(-1))

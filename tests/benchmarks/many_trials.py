@@ -24,9 +24,10 @@ from recmodels.errors import UserError
 from recmodels.evaluation import Evaluator
 from recmodels.models import MODELS
 from recmodels.training import TrainingState, make_optimizer, make_strategy, train
-from tests.benchmarks.epochs import add_options, conditions, job_of, number, table_row
+from tests.benchmarks.epochs import add_options, conditions, job_of
 from tests.benchmarks.machine import synchronise
 from tests.benchmarks.measure import CUTOFFS, Job
+from tests.benchmarks.table import number, table_row
 
 Span = tuple[float, float]
 """When a trial began a round and when it ended, on the clock that all processes share."""

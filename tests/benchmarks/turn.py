@@ -24,6 +24,11 @@ from recmodels.evaluation import Evaluator
 from recmodels.models import MODELS
 from recmodels.training import TrainingState, make_optimizer, make_strategy, train
 
+try:
+    from recmodels.training.memory import keep_freed_memory  # as a trial does, in trees that know it
+except ImportError:
+    keep_freed_memory = bool
+
 CUTOFFS = (5, 10, 20, 50)
 EPOCHS = 10**6  # more than are asked for
 MORE_RANKINGS = 2  # a turn, beside the one that follows its epoch: they are short
@@ -34,6 +39,7 @@ def main(job: dict[str, Any]) -> None:
     if tree not in Path(recmodels.__file__).parents:
         sys.exit(f"recmodels was imported from {recmodels.__file__}, expected {tree}")
     torch.set_num_threads(1)
+    keep_freed_memory()
     torch.manual_seed(0)
     data_dir = Path(job["data_dir"]) if job["data_dir"] else None
     data = load_dataset(job["dataset"], data_dir, Path(job["cache"]))
