@@ -6,6 +6,7 @@ but what the package has had for long, and an adapter of one line where that has
 with no steps for a model that has nothing to train; then one line a turn, in CPU seconds of one thread: {"fixed": what
 an epoch does once, "batches": its batches, "ranks": some rankings}.
 """
+# ruff: noqa: E402
 
 import json
 import sys
@@ -17,6 +18,9 @@ from typing import Any
 
 import numpy as np
 import torch
+
+# An installation for development has a finder that would lend an older tree the modules which it lacks.
+sys.meta_path[:] = [each for each in sys.meta_path if not getattr(each, "__module__", "").startswith("__editable__")]
 
 import recmodels
 from recmodels.data import Interactions, load_dataset
