@@ -4,7 +4,6 @@ from collections.abc import Callable
 from functools import partial
 from typing import Literal
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -12,7 +11,7 @@ from torch import Tensor, nn
 from recmodels.data.dataset import RecDataset
 from recmodels.losses import batch_norms, batch_squares, bpr, summed_bpr
 from recmodels.models.base import Recommender
-from recmodels.models.parts.item_features import ItemFeatures
+from recmodels.models.parts.item_features import JoinedFeatures
 from recmodels.models.parts.modalities import modalities
 from recmodels.models.parts.tables import ItemTable, UserTable, xavier_normal, xavier_uniform
 from recmodels.ops import distinct_ids
@@ -46,18 +45,17 @@ class VBPR(Recommender):
         self.variant, self.reg_weight = variant, reg_weight
         self.ranking: Callable[[Tensor], Tensor] = summed_bpr if variant == "amr" else partial(bpr, floor=1e-10)
         self.penalty = PENALTIES[variant]
-        columns = [data.features[name] for name in modalities(data, "VBPR", first="text")]
-        features = columns[0] if len(columns) == 1 else np.concatenate(columns, axis=1)
-        self.features = ItemFeatures(features)
+        self.features = JoinedFeatures([data.features[name] for name in modalities(data, "VBPR", first="text")])
+        width = sum(self.features.widths)
         amr = variant == "amr"
         draw_ids, draw_weight = (_small_normal, _small_normal) if amr else (xavier_uniform, xavier_normal)
         self.user_emb = UserTable(draw_ids(data.n_users, embedding_size if amr else 2 * embedding_size))
         self.item_emb = ItemTable(draw_ids(data.n_items, embedding_size))
-        self.weight = nn.Parameter(draw_weight(embedding_size, features.shape[1]))
+        self.weight = nn.Parameter(draw_weight(embedding_size, width))
         self.bias = nn.Parameter(torch.zeros(embedding_size)) if variant == "benchmark" else None
         if variant == "paper":
             self.item_bias = ItemTable(torch.zeros(data.n_items, 1))
-            self.visual_bias = nn.Parameter(torch.zeros(1, features.shape[1]))
+            self.visual_bias = nn.Parameter(torch.zeros(1, width))
 
     def rate_factors(self) -> dict[nn.Parameter, float]:
         return {self.weight: 0.1, self.item_emb: 0.01} if self.variant == "amr" else {}

@@ -12,6 +12,9 @@ from torch import Tensor, nn
 from recmodels.models.parts.tables import ItemTable
 from recmodels.ops import shared_tensor, unit_rows
 
+BLOCK = 8192
+"""Rows of joined features that are put side by side at a time."""
+
 
 class ItemFeatures(nn.Module):
     """One matrix of item features (I, F): in the data set's own memory and unsaved, or `trained`, a parameter.
@@ -50,6 +53,31 @@ class ItemFeatures(nn.Module):
         moved, delta = self.shift
         rows = self.table.index_select(0, moved)
         return moved, unit_rows(rows + delta) - unit_rows(rows)
+
+
+class JoinedFeatures(nn.Module):
+    """Several matrices of item features side by side, in the data set's own memory: the joint matrix is never made."""
+
+    def __init__(self, matrices: Sequence[NDArray[np.float32]]):
+        super().__init__()
+        self.tables = [ItemFeatures(matrix) for matrix in matrices]
+        self.parts = nn.ModuleList(self.tables)
+        self.widths = [matrix.shape[1] for matrix in matrices]
+
+    def rows(self, items: Tensor) -> Tensor:
+        """Return the features of `items` (n,), (n, F); see `ItemFeatures.rows`."""
+        if any(table.shift for table in self.tables):
+            return torch.cat([table.rows(items) for table in self.tables], dim=1)
+        like = self.tables[0].table
+        joint = like.new_empty(len(items), sum(self.widths))
+        for table, columns in zip(self.tables, joint.split(self.widths, dim=1), strict=True):
+            torch.index_select(table.table, 0, items, out=columns)  # half the time of joining rows afterwards
+        return joint
+
+    def linear(self, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+        """Map all rows linearly, (I, out), block by block."""
+        items = torch.arange(len(self.tables[0].table), device=weight.device)
+        return torch.cat([F.linear(self.rows(block), weight, bias) for block in items.split(BLOCK)])
 
 
 def feature_tables(model: nn.Module) -> list[ItemFeatures]:

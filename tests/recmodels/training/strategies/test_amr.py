@@ -56,6 +56,11 @@ def vbpr(**changes: Any) -> Recommender:
     return model
 
 
+def joined(model: Recommender) -> Tensor:
+    """The features of all modalities side by side."""
+    return torch.cat([table.table for table in feature_tables(model)], dim=1)
+
+
 def gaussians(model: Recommender, n_items: int) -> list[Tensor]:
     return [torch.randn(n_items, table.table.shape[1]) for table in feature_tables(model)]
 
@@ -102,7 +107,7 @@ def test_a_shift_is_a_model_on_other_features(name: str, modalities: tuple[str, 
     names = sorted(of, key=lambda key: (key != ("text" if name == "VBPR" else "image"), key))
     deltas = [of[key] for key in names]
     plain = total(model.loss(rows))
-    with shifted(feature_tables(model), items, [torch.cat(deltas, dim=1)] if name == "VBPR" else deltas):
+    with shifted(feature_tables(model), items, deltas):
         torch.testing.assert_close(total(model.loss(rows)), total(other.loss(rows)), rtol=1e-12, atol=1e-12)
     assert abs(total(other.loss(rows)) - plain) > 1e-7
     assert torch.equal(total(model.loss(rows)), plain)
@@ -413,7 +418,7 @@ def plus(weights: list[Tensor], directions: list[Tensor], scale: float) -> list[
 def test_mirror_gradients_second_adversary_is_made_at_the_new_point(freeze: bool) -> None:
     """Or is the first one's, with adv_freeze."""
     model, lr, alpha, beta = vbpr(), 0.05, 1.2, 0.4
-    start, features = [each.detach().clone() for each in model.parameters()], model.features.table
+    start, features = [each.detach().clone() for each in model.parameters()], joined(model)
     first, delta = reference(start, features, BATCH)
     there = plus(start, first, -alpha * lr)
     expected = plus(there, reference(there, features, BATCH, delta if freeze else None)[0], beta * lr)
@@ -426,7 +431,7 @@ def test_mirror_gradients_second_adversary_is_made_at_the_new_point(freeze: bool
 
 def test_sams_second_gradient_has_an_adversary_of_its_own() -> None:
     model, lr, rho = vbpr(), 0.05, 0.5
-    start, features = [each.detach().clone() for each in model.parameters()], model.features.table
+    start, features = [each.detach().clone() for each in model.parameters()], joined(model)
     first, _ = reference(start, features, BATCH)
     length = torch.cat([each.flatten() for each in first]).norm()
     second, _ = reference(plus(start, first, rho / length), features, BATCH)
@@ -475,7 +480,7 @@ def test_the_references_loss() -> None:
     model = model_of("VBPR", "image", variant="amr", reg_weight=0.1, embedding_size=1)
     with torch.no_grad():
         model.user_emb.zero_()[:2] = torch.tensor([[1.0], [2.0]])
-        model.features.table.zero_()[:2, 0] = torch.tensor([1.0, 3.0])
+        feature_tables(model)[0].table.zero_()[:2, 0] = torch.tensor([1.0, 3.0])
         model.weight.zero_()[0, 0] = 0.5
         model.item_emb.zero_()[:2] = torch.tensor([[2.5], [2.5]])
     terms = model.loss(torch.tensor([[0, 1], [0, 1], [1, 0]]))
