@@ -2,9 +2,10 @@
 
 from typing import NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor
+
+from recmodels.ops import distinct_ids
 
 SHARE = 0.5
 """Rows that hold a smaller share of a matrix's entries are cut out of it, which costs about a third of a product."""
@@ -35,12 +36,8 @@ def nodes_of(batch: Tensor, to_users: Tensor, to_items: Tensor) -> tuple[Nodes, 
 def _few(ids: Tensor, indptr: Tensor) -> tuple[Tensor | None, Tensor]:
     if ids.is_cuda:
         return None, ids
-    drawn, starts = ids.numpy(), indptr.numpy()
-    occurs = np.zeros(len(starts) - 1, dtype=bool)
-    occurs[drawn] = True
-    nodes = np.flatnonzero(occurs)  # many times as fast as torch's `unique`, which sorts
+    nodes, places = distinct_ids(ids)
+    starts = indptr.numpy()
     if (starts[nodes + 1] - starts[nodes]).sum() >= SHARE * starts[-1]:
         return None, ids
-    places = np.empty(len(occurs), dtype=np.int64)
-    places[nodes] = np.arange(len(nodes))
-    return torch.from_numpy(nodes), torch.from_numpy(places[drawn])
+    return nodes, places

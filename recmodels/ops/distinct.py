@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -22,7 +23,13 @@ def distinct_ids(ids: Tensor) -> Distinct:
 
     There `values` are all ids in order, with repeats: the place of an id is the first of its repeats.
     """
-    if not ids.is_cuda:
-        return Distinct(*ids.unique(return_inverse=True))
-    values = ids.flatten().sort().values
-    return Distinct(values, torch.searchsorted(values, ids.contiguous()))
+    if ids.is_cuda:
+        values = ids.flatten().sort().values
+        return Distinct(values, torch.searchsorted(values, ids.contiguous()))
+    drawn = ids.numpy()
+    occurs = np.zeros(drawn.max(initial=-1) + 1, dtype=bool)
+    occurs[drawn] = True
+    nodes = np.flatnonzero(occurs)  # many times as fast as `unique`, which sorts
+    places = np.empty(len(occurs), dtype=np.int64)
+    places[nodes] = np.arange(len(nodes))
+    return Distinct(torch.from_numpy(nodes), torch.from_numpy(places[drawn]))
