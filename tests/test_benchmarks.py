@@ -328,10 +328,11 @@ def kept_file(path: Path, dataset: str, interactions: int, **seconds: float) -> 
 
 def test_growth_is_told_by_interaction(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Ten times the interactions: BPR costs ten times as much, GRCN twenty; of MG's epoch and a validation."""
-    large = kept_file(tmp_path / "large.json", "large", 10_000, BPR=20, GRCN=80)
+    large = kept_file(tmp_path / "large.json", "large", 10_000, BPR=20)
+    heavy = kept_file(tmp_path / "heavy.json", "large", 10_000, GRCN=80)
     small = kept_file(tmp_path / "small.json", "small", 1_000, BPR=2, GRCN=4, VBPR=3)
     for name in ("figure.svg", "figure.png"):
-        assert growth.main([large, small, "--figure", str(tmp_path / name)]) == 0
+        assert growth.main([large, small, heavy, "--figure", str(tmp_path / name)]) == 0
         assert (tmp_path / name).stat().st_size > 1000
     _, _, *rows = table(capsys.readouterr().out)
     assert rows[:3] == [

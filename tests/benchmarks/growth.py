@@ -3,14 +3,15 @@
     python -m tests.benchmarks.epochs --dataset synthetic:baby --threads 1 --steps 3 --epochs 1 --output baby.json
     python -m tests.benchmarks.growth baby.json sports.json electronics.json --figure docs/growth.svg
 
-Both axes are logarithmic: a cost in proportion to the interactions is a line that rises as the grey one does. The
-table has the same numbers: seconds of an epoch with Mirror Gradient and one validation, and the peak memory.
+Several files of one data set count as one: models with long epochs may be measured over a number of steps. Both axes
+are logarithmic: a cost in proportion to the interactions is a line that rises as the grey one does. The table has the
+same numbers: seconds of an epoch with Mirror Gradient and one validation, and the peak memory.
 """
 
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--figure", type=Path, help="an .svg or .png to draw")
     given = parser.parse_args(argv)
     try:
-        sizes = sorted(map(read, given.files), key=lambda size: size.interactions)
+        sizes = sorted(joined(map(read, given.files)), key=lambda size: size.interactions)
         if given.figure and given.figure.suffix not in (".svg", ".png"):
             raise UserError(f"--figure {given.figure}: expected a name that ends in .svg or .png")
     except UserError as error:
@@ -63,6 +64,16 @@ def read(path: Path) -> Size:
     if not size.seconds:
         raise UserError(f"{path}: no model was measured, expected one and more")
     return size
+
+
+def joined(sizes: Iterable[Size]) -> list[Size]:
+    """One for each data set, with the models of all its files; of a model that is in several the last counts."""
+    found: dict[str, Size] = {}
+    for size in sizes:
+        known = found.setdefault(size.dataset, size)
+        known.seconds.update(size.seconds)
+        known.peaks.update(size.peaks)
+    return list(found.values())
 
 
 def models(sizes: Sequence[Size]) -> list[str]:
