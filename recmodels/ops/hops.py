@@ -5,7 +5,7 @@ from typing import Any
 from torch import Tensor
 
 from recmodels.ops.fast import fast
-from recmodels.ops.rows import select_rows
+from recmodels.ops.rows import add_rows, select_rows
 from recmodels.ops.sparse import Csr, Sparse
 
 
@@ -77,10 +77,7 @@ def _backward_at(ctx: Any, users: Tensor, items: Tensor) -> tuple[Any, ...]:
     item = first_to_items.times_scaled(users.contiguous(), ctx.scale)
     user, item = _hops(to_users, to_items, user, item, ctx.n_hops - 1)
     for table, rows, nodes in zip((user, item), (users, items), ctx.nodes, strict=True):
-        if nodes is None:
-            table.add_(rows, alpha=ctx.scale)
-        else:
-            table.index_add_(0, nodes, rows, alpha=ctx.scale)
+        add_rows(table, nodes, rows, ctx.scale)
     return None, None, user, item, None, None, None, None
 
 
