@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from recmodels.data.dataset import RecDataset
-from recmodels.graphs import PrunedGraph, UserItemGraph
+from recmodels.graphs import ALL, Nodes, PrunedGraph, UserItemGraph
 from recmodels.losses import half_squares, margins, summed_bpr
 from recmodels.models.base import Recommender, Variant
 from recmodels.models.parts.tables import id_embeddings
@@ -46,15 +46,16 @@ class LayerGCN(Recommender):
             self.by_degree ^= not self.paper
 
     def embed(self) -> tuple[Tensor, Tensor]:
-        return self._propagate(self.graph.full)
+        return self._propagate(self.graph.full, ALL)
 
     def loss(self, batch: Tensor) -> dict[str, Tensor]:
         positive, negative = self.item_emb.index_select(0, batch[1:].flatten()).chunk(2)
         penalty = half_squares(self.user_emb.index_select(0, batch[0]), positive, negative)
-        margin = margins(*self._propagate(self.graph.pruned), batch)
+        nodes, places = self.graph.pruned.nodes_of(batch)
+        margin = margins(*self._propagate(self.graph.pruned, nodes), places)
         return {"bpr": summed_bpr(margin), "reg": self.reg_weight * penalty}
 
-    def _propagate(self, graph: UserItemGraph) -> tuple[Tensor, Tensor]:
-        """Return the sum of the refined hops 1..`n_layers`, users (U, D) and items (I, D)."""
+    def _propagate(self, graph: UserItemGraph, nodes: Nodes) -> tuple[Tensor, Tensor]:
+        """Return the sum of the refined hops 1..`n_layers` at the nodes, users (n, D) and items (m, D)."""
         to_users = graph.block.matrix
-        return sum_of_refined_hops(to_users, to_users.t(), self.user_emb, self.item_emb, self.n_layers)
+        return sum_of_refined_hops(to_users, to_users.t(), self.user_emb, self.item_emb, self.n_layers, nodes)

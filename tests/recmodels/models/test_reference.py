@@ -82,7 +82,7 @@ def test_reproduces_the_reference(name: str) -> None:
             assert golden.error(parameter.grad, theirs) < CASES[name].loose.get(ours, 1e-5), ours
 
 
-@pytest.mark.parametrize("name", ["LightGCN", "SelfCF", "FREEDOM", "GRCN", "DualGNN", "DRAGON"])
+@pytest.mark.parametrize("name", ["LightGCN", "SelfCF", "LayerGCN", "FREEDOM", "GRCN", "DualGNN", "DRAGON"])
 def test_reproduces_the_reference_with_the_last_hop_at_the_batchs_nodes(
     monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:

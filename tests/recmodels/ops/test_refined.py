@@ -34,3 +34,16 @@ def test_a_node_without_neighbours_stays_at_zero() -> None:
     assert (users.grad[1] == 0).all()
     assert users.grad.isfinite().all()
     assert items.grad.isfinite().all()
+
+
+def test_no_hop_gives_zeros_and_no_gradient() -> None:
+    to_users = hop([[1.0, 1.0], [0.0, 1.0]])
+    users, items = (torch.randn(2, 4, dtype=torch.float64, requires_grad=True) for _ in range(2))
+    for nodes in ((None, None), (torch.tensor([1]), torch.tensor([0]))):
+        user, item = sum_of_refined_hops(to_users, to_users.t(), users, items, 0, nodes)
+        (user.sum() + item.sum() + users.sum()).backward()
+        assert user.shape == item.shape == (2 if nodes[0] is None else 1, 4)
+        assert not user.any()
+        assert not item.any()
+        assert (users.grad == 1).all()
+        users.grad = None

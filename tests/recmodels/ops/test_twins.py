@@ -85,6 +85,17 @@ CASES = {
         for side, nodes in {"nodes": SOME, "users": (SOME[0], None), "items": (None, SOME[1])}.items()
         for n in (1, 2, 3)
     },
+    **{
+        f"sum of {n} refined hops at some {side}": Case(
+            "sum_of_refined_hops",
+            lambda users, items, n=n, nodes=nodes: ops.sum_of_refined_hops(
+                matrix(), matrix(1).t(), users, items, n, nodes
+            ),
+            ((U, D), (I, D)),
+        )
+        for side, nodes in {"nodes": SOME, "users": (SOME[0], None), "items": (None, SOME[1])}.items()
+        for n in (1, 2, 3)
+    },
     "product at some rows": Case("__matmul__", lambda items: matrix().at(SOME[0]) @ items, ((I, D),)),
     "sum to some users": Case(
         "_sum_at", lambda values, items: edges().at(Nodes(*SOME)).sum_to_users(values, items), ((E,), (I, D))
