@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from recmodels.models.parts.tables import ItemTable
 from recmodels.ops import shared_tensor, unit_rows
 
-BLOCK = 8192
+BLOCK = 2048
 """Rows of joined features that are put side by side at a time."""
 
 

@@ -21,7 +21,7 @@ def test_rows_are_those_of_the_joint_matrix_and_nothing_is_copied() -> None:
 
 
 @pytest.mark.parametrize("bias", [None, torch.tensor([1.0, -2.0])])
-@pytest.mark.parametrize("block", [1, 4, 7, 8192])
+@pytest.mark.parametrize("block", [1, 4, 7, 2048])
 def test_all_rows_are_mapped_in_blocks(monkeypatch: pytest.MonkeyPatch, block: int, bias: Tensor | None) -> None:
     monkeypatch.setattr(item_features, "BLOCK", block)
     weight = torch.randn(2, 8)
