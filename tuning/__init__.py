@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tuning.execution.observer import Observer
     from tuning.records import SearchFolder
+    from tuning.records.sealed import open_test
     from tuning.search import Outcome, Search
     from tuning.space.catalogue import search_space
     from tuning.spec import SearchSpec
 
-__all__ = ["Observer", "Outcome", "Search", "SearchFolder", "SearchSpec", "search_space"]
+__all__ = ["Observer", "Outcome", "Search", "SearchFolder", "SearchSpec", "open_test", "search_space"]
 
 _MODULES = {
     "Observer": "tuning.execution.observer",
@@ -18,6 +19,7 @@ _MODULES = {
     "Search": "tuning.search",
     "SearchFolder": "tuning.records.folder",
     "SearchSpec": "tuning.spec",
+    "open_test": "tuning.records.sealed",
     "search_space": "tuning.space.catalogue",
 }
 

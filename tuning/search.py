@@ -1,7 +1,7 @@
 """A search from start to export: hold the folder, run what is left, choose the winner, keep the tracker up to date."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,8 @@ from tuning.execution.trial import fallback, trained_model
 from tuning.export.mmrec import check_mmrec
 from tuning.export.winner import check_export_dir, export_best
 from tuning.proposals import choose_sampler, remaining
-from tuning.records import Environment, SearchFolder, TrialRecord, TrialResult, winner
+from tuning.records import Environment, SearchFolder, Tests, TrialRecord, TrialResult, winner
+from tuning.records.sealed import opened
 from tuning.records.trials import record_of, until_evaluated
 from tuning.reports.search_report import summary_markdown
 from tuning.space.catalogue import check_begins, check_space
@@ -33,7 +34,8 @@ if TYPE_CHECKING:  # it loads optuna
 class Outcome:
     """The result of one start of a search. `waiting`: runs whose records wait on disk for the tracking store.
 
-    `popularity`: the metrics that every model has to beat.
+    `popularity`: the metrics that every model has to beat. `tests`: trial name -> test metrics, of the winner and of
+    the others whose test metrics may be seen.
     """
 
     records: list[TrialRecord]
@@ -42,6 +44,7 @@ class Outcome:
     interrupted: bool
     waiting: int
     popularity: Scores | None
+    tests: Tests = field(default_factory=dict)
 
 
 class Search:
@@ -133,15 +136,14 @@ class Search:
         records = list(self.folder.ledger().values())
         best, path = winner(records) or winner(self._cut_short()), None
         try:
-            if best:
-                best = self._tested(best)
-                if self.spec.role == "search":  # the best of some seeds is luck
-                    path = export_best(self.spec, best, self.folder, self.observer.say)
+            tests = self._open_tests(records, best)  # the choice is made
+            if best and self.spec.role == "search":  # the best of some seeds is luck
+                path = export_best(self.spec, best, tests.get(best.trial, {}), self.folder, self.observer.say)
         finally:
             if self.tracker is None:
                 self._track()
             waiting = self.tracker.close(interrupted) if self.tracker else 0
-        return Outcome(records, best, path, interrupted, waiting, self.folder.popularity())
+        return Outcome(records, best, path, interrupted, waiting, self.folder.popularity(), tests)
 
     def _cut_short(self) -> list[TrialRecord]:
         """Return the trials that the end of the budget or the user stopped: better than no result at all.
@@ -157,19 +159,26 @@ class Search:
             self.tracker = Tracker(self.folder, self.spec, self.observer.say, self._summary)
             self.tracker.start()
 
-    def _summary(self, records: list[TrialRecord]) -> str:
-        return summary_markdown(self.spec, records, self.folder.environment(), self.folder.popularity())
+    def _summary(self, records: list[TrialRecord], tests: Tests) -> str:
+        return summary_markdown(self.spec, records, self.folder.environment(), self.folder.popularity(), tests)
 
-    def _tested(self, record: TrialRecord) -> TrialRecord:
-        """Return the record with the test metrics of its best weights; a winner that was pruned has none yet."""
-        trial = self.folder.trial(record.trial)
-        if record.test or record.best_epoch is None or not trial.best_weights(record.best_epoch).exists():
-            return record
-        if line := fallback(record.device):
+    def _open_tests(self, records: list[TrialRecord], best: TrialRecord | None) -> Tests:
+        """Return the test metrics that may be seen now that the best trial is chosen: if it was pruned or cut short, it
+        has none yet, and its best weights are evaluated."""
+        tests = opened(self.folder, self.spec, records, best.trial if best else None)
+        if best is None or tests.get(best.trial):
+            return tests
+        trial = self.folder.trial(best.trial)
+        weights = trial.best_weights(best.best_epoch or 0)
+        if not weights.exists():
+            return tests
+        if line := fallback(best.device):
             self.observer.say(line)
-        weights = load_weights(trial.best_weights(record.best_epoch))
-        model = trained_model(trial.plan(), self.spec.model, self.data, weights)
-        return replace(record, test=evaluate(model, self.data, "test", self.spec.training.cutoffs))
+        model = trained_model(trial.plan(), self.spec.model, self.data, load_weights(weights))
+        measured = evaluate(model, self.data, "test", self.spec.training.cutoffs)
+        if best in records:  # one that was cut short may go on
+            trial.write_test(measured)
+        return {**tests, best.trial: measured}
 
 
 def recover(folder: SearchFolder, study: "Study") -> None:

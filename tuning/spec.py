@@ -170,6 +170,8 @@ class SearchSpec(File):
     """whether the base is also trained plainly, to compare"""
     role: Literal["search", "confirmation"] = "search"
     """purpose of its trials; confirmation: the space's one point on seed after seed, from `training.seed` on"""
+    show_test: bool = False
+    """whether test metrics are shown of all trials that ended, and not of the chosen and the confirmed ones alone"""
     output_dir: str = "searches"
     """folder that holds the folders of searches"""
     export_dir: str = "best_configs"

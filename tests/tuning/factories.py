@@ -96,8 +96,9 @@ def end_trial(folder: SearchFolder, name: str, status: Status = "finished", reas
     """Write the trial's line into the ledger; only a finished one has test metrics, 0.1 below the validation ones."""
     trial = folder.trial(name)
     rows = trial.epochs()
-    test = {metric: value - 0.1 for metric, value in rows[-1].valid.items()} if status == "finished" and rows else {}
-    record = record_of(trial.plan(), rows, TrialResult(status, reason, test))
+    if status == "finished" and rows:
+        trial.write_test({metric: value - 0.1 for metric, value in rows[-1].valid.items()})
+    record = record_of(trial.plan(), rows, TrialResult(status, reason))
     folder.append_record(record)
     return record
 

@@ -18,10 +18,11 @@ from tuning.export import Export
 from tuning.export.replay import replay
 from tuning.records.environment import DataFacts
 from tuning.records.folder import SearchFolder
+from tuning.records.sealed import open_test
 from tuning.records.trials import BASELINE, EpochRow, TrialPlan, TrialRecord, TrialResult, record_of
 from tuning.search import Search, recover
 
-FINISHED = TrialResult("finished", "all 4 epochs", {"recall@20": 0.5})
+FINISHED = TrialResult("finished", "all 4 epochs")
 
 
 class Witness:
@@ -203,15 +204,15 @@ def test_a_pruned_winner_is_tested_on_the_device_that_it_was_trained_on(tmp_path
     once = spec.training.model_copy(update={"max_epochs": 2})
     with Pretended() as gpu:
         run_trial(trial.plan(), model="BPR", data=data, training=once, folder=trial, report=lambda row: None)
-        measured = trial.result()
-        assert measured is not None
+        measured = open_test(trial)
+        (trial.path / "test.json").unlink()  # a trial that is pruned has none
         folder.append_record(record_of(trial.plan(), trial.epochs(), TrialResult("pruned", "asha at epoch 2")))
         gpu.forget()
         outcome = Search(spec, data, told := Told()).run()
         assert gpu.kernels > 0
-    assert outcome.winner is not None
-    assert (outcome.winner.test, told.lines) == (measured.test, [])
-    again = Search(spec, data, told).run().winner
-    assert again is not None
-    assert again.test == pytest.approx(measured.test)
+    assert (outcome.tests, told.lines) == ({"0000": measured}, [])
+    assert open_test(trial) == measured
+    assert (Search(spec, data, told).run().tests, told.lines) == ({"0000": measured}, [])  # it is not measured again
+    (trial.path / "test.json").unlink()
+    assert Search(spec, data, told).run().tests["0000"] == pytest.approx(measured)
     assert [line.split(":")[0] for line in told.lines] == ["warning"]

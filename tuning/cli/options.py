@@ -134,6 +134,7 @@ OPTIONS: dict[str, tuple[Option, ...]] = {
         Option("--output-dir", "DIR", "output_dir", resumable=True),
         Option("--tracking-uri", "URI", "tracking.uri", "or MLFLOW_TRACKING_URI", read=read_uri, resumable=True),
         Option("--experiment", "NAME", "tracking.experiment", "or MLFLOW_EXPERIMENT_NAME, MLFLOW_EXPERIMENT_ID"),
+        Option("--show-test", place="show_test", resumable=True),
         Option("--export-dir", "DIR", "export_dir", resumable=True),
         Option("--export-format", "NAME", "export_format", resumable=True),
         Option("--export-anyway", place="export_anyway", resumable=True),

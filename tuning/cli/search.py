@@ -103,13 +103,17 @@ def run_search(spec: SearchSpec, data: RecDataset, argv: Sequence[str], console:
 def show(spec: SearchSpec, outcome: Outcome, console: Console) -> int:
     """Print the result and the next steps of a search; return the exit code."""
     metric, winner = spec.training.metric, outcome.winner
-    console.print(best_table(spec, outcome.records, outcome.popularity))
-    if gain := baseline_gain(winner, baseline(outcome.records), metric):
+    console.print(best_table(spec, outcome.records, outcome.popularity, outcome.tests))
+    if gain := baseline_gain(winner, baseline(outcome.records), metric, outcome.tests):
         say(console, gain)
-    if warning := below_popularity(winner.scores if winner else {}, outcome.popularity, metric):
+    scores = {"valid": winner.valid, "test": outcome.tests.get(winner.trial, {})} if winner else {}
+    if warning := below_popularity(scores, outcome.popularity, metric):
         say(console, warning)
+    again = resume_command(spec.name, spec.output_dir)
+    finished = {record.trial for record in outcome.records if record.status == "finished"}
+    if finished - outcome.tests.keys():
+        say(console, f"test metrics of trials that were not chosen are sealed; opened by: {again} --show-test")
     if lost := SearchFolder.of(spec).out_of_memory():
-        again = resume_command(spec.name, spec.output_dir)
         say(console, f"out of memory, without a result: {', '.join(lost)}; tried again by: {again}")
     code = interrupted(spec.name, spec.output_dir, console) if outcome.interrupted else 0
     if outcome.export is None:

@@ -59,15 +59,16 @@ def run_trial(
     report: Report,
     stops_early: bool = True,
 ) -> None:
-    """Train a plan from its last checkpoint, or from the start, to its end; leaves result.json in the folder.
+    """Train a plan from its last checkpoint, or from the start, to its end; leaves result.json and test.json.
 
     A strategy that waits for the model to converge goes on when the patience is at its end, from the best weights with
     a fresh optimiser, and the patience counts anew. `stops_early`: whether its next end, or for other strategies the
     first, ends the training before `max_epochs`.
     `report` gets each epoch's row, which holds validation metrics alone; if it raises SystemExit (Ray's way to stop a
-    trial) the state is saved first. A loss that is not finite makes the result "failed"; so does any other exception,
-    which is raised again. A lack of memory says nothing of the configuration, as another trial on the same card may
-    have caused it: there is no result then, the folder says why, and the exception is raised again.
+    trial) the state is saved first. A loss that is not finite makes the result "failed", without a
+    test.json; so does any other exception, which is raised again. A lack of memory says nothing of the configuration,
+    as another trial on the same card may have caused it: there is no result then, the folder says why, and the
+    exception is raised again.
     """
     torch.set_num_threads(plan.threads)
     keep_freed_memory()
@@ -157,8 +158,8 @@ class _Run:
         reason = self._train(report, stops_early)
         self._save()
         self.state.model.load_state_dict(self.best_weights)
-        test = evaluate(self.state.model, self.data, "test", self.training.cutoffs)
-        self.folder.write_result(TrialResult("finished", reason, test))
+        self.folder.write_test(evaluate(self.state.model, self.data, "test", self.training.cutoffs))
+        self.folder.write_result(TrialResult("finished", reason))
 
     def _train(self, report: Report, stops_early: bool) -> str:
         """Train until the trial ends, and say why it ended."""

@@ -1,6 +1,6 @@
 """The result of a comparison, read from the folders of its searches: each strategy beside the reference."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
 
@@ -14,7 +14,17 @@ from recmodels.training.checkpoint import load_weights
 from tuning.execution.trial import trained_model
 from tuning.experiments.comparison import Comparison
 from tuning.records import SearchFolder, TrialRecord, winner
+from tuning.records.sealed import open_test
 from tuning.spec import SearchSpec
+
+
+@dataclass(frozen=True, kw_only=True)
+class TestedRun(TrialRecord):
+    """A run that is compared on test. `test`: its test metrics."""
+
+    __test__ = False  # pytest would take it for a class of tests
+
+    test: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -30,7 +40,7 @@ class StrategyResult:
     trials: int
     passes: int
     best: TrialRecord | None
-    tested: list[TrialRecord]
+    tested: list[TestedRun]
     users: PairedTest | None
     seeds: PairedTest | None
 
@@ -67,7 +77,7 @@ def read_results(comparison: Comparison, data: RecDataset) -> list[StrategyResul
 class TestedRuns:
     """The search of one strategy, and its tested runs.
 
-    `ledger`: of the search. `tested`: seed -> the record of its run. `spec`: the search that the tested runs are of.
+    `ledger`: of the search. `tested`: seed -> its run. `spec`: the search that the tested runs are of.
     `by_seed`: seed -> its test metric.
     """
 
@@ -80,13 +90,14 @@ class TestedRuns:
         self.spec = confirmation or spec
         best = winner(self.ledger)
         records = SearchFolder.of(confirmation).ledger().values() if confirmation else [best] if best else []
-        self.tested = {record.seed: record for record in records if self.metric in record.test}
-        self.by_seed = {seed: record.test[self.metric] for seed, record in self.tested.items()}
+        runs = [self._run(record) for record in records]
+        self.tested = {run.seed: run for run in runs if self.metric in run.test}
+        self.by_seed = {seed: run.test[self.metric] for seed, run in self.tested.items()}
 
     @cached_property
     def by_user(self) -> dict[int, dict[int, float]]:
         """Seed -> user -> the user's test metric. The users are the same for all seeds and strategies."""
-        return {seed: self._by_user(record) for seed, record in self.tested.items()}
+        return {seed: self._by_user(run) for seed, run in self.tested.items()}
 
     def pair_users(self, other: "TestedRuns") -> Pair:
         """Return the mean of each user over the seeds that both have."""
@@ -94,9 +105,12 @@ class TestedRuns:
         pairs = [pair_by_key(self.by_user[seed], other.by_user[seed]) for seed in seeds]
         return Pair(*np.mean(pairs, axis=0)) if pairs else pair_by_key({}, {})
 
-    def _by_user(self, record: TrialRecord) -> dict[int, float]:
-        trial = SearchFolder.of(self.spec).trial(record.trial)
-        weights = load_weights(trial.best_weights(record.best_epoch or 0))
+    def _run(self, record: TrialRecord) -> TestedRun:
+        return TestedRun(**vars(record), test=open_test(SearchFolder.of(self.spec).trial(record.trial)))
+
+    def _by_user(self, run: TestedRun) -> dict[int, float]:
+        trial = SearchFolder.of(self.spec).trial(run.trial)
+        weights = load_weights(trial.best_weights(run.best_epoch or 0))
         model = trained_model(trial.plan(), self.spec.model, self.data, weights)
         with torch.no_grad():
             found = Evaluator(self.data, "test", (self.metric.k,)).per_user(*model.embed())

@@ -17,6 +17,7 @@ from tuning.execution.memory import memory_lack
 from tuning.execution.trial import Report, device_here, run_trial, trained_model
 from tuning.export.model import Export
 from tuning.records import TrialFolder, TrialPlan
+from tuning.records.sealed import open_test
 from tuning.records.trials import best_row
 from tuning.spec import Scores, Training
 
@@ -63,8 +64,8 @@ def replay(export: Export, data: RecDataset, report: Report = lambda row: None) 
         assert result is not None  # run_trial has returned
         if best is None or result.status == "failed":
             raise UserError(f"{export.model} on {export.dataset}: training it again failed: {result.reason}")
-        weights = load_weights(folder.best_weights(best.epoch))
-    return Trained({"valid": best.valid, "test": result.test}, weights)
+        scores = {"valid": best.valid, "test": open_test(folder)}
+        return Trained(scores, load_weights(folder.best_weights(best.epoch)))
 
 
 def plan_of(export: Export) -> TrialPlan:

@@ -4,7 +4,7 @@ import logging
 import os
 import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import get_args
 
@@ -36,15 +36,19 @@ def check_export_dir(folder: Path) -> None:
 
 
 def export_best(
-    spec: SearchSpec, record: TrialRecord, folder: SearchFolder, say: Callable[[str], object] = log.warning
+    spec: SearchSpec,
+    record: TrialRecord,
+    test: Mapping[str, float],
+    folder: SearchFolder,
+    say: Callable[[str], object] = log.warning,
 ) -> Path:
     """Write the winner as best.yaml into the search's folder and, by the rule of `choose_place`, into `export_dir`.
 
-    Returns the file that holds the winner: the one in `export_dir`, or best.yaml if another export stays there. `say`
-    is told, a line each, what was kept and what was replaced. If the spec asks for mmrec, the export in `export_dir` is
-    also written as `...-mmrec.yaml` beside it; UserError if MMRec cannot train it.
+    Returns the file that holds the winner: the one in `export_dir`, or best.yaml if another export stays there. `test`:
+    the winner's test metrics. `say` is told, a line each, what was kept and what was replaced. If the spec asks for
+    mmrec, the export in `export_dir` is also written as `...-mmrec.yaml` beside it; UserError if MMRec cannot train it.
     """
-    export = _export(spec, record, folder)
+    export = _export(spec, record, test, folder)
     path = Path(spec.export_dir) / export_name(spec)
     place = None
     try:
@@ -81,7 +85,7 @@ def _write_mmrec(path: Path, export: Export | None, new: bool) -> None:
         write_whole(target, to_mmrec(export))
 
 
-def _export(spec: SearchSpec, record: TrialRecord, folder: SearchFolder) -> Export:
+def _export(spec: SearchSpec, record: TrialRecord, test: Mapping[str, float], folder: SearchFolder) -> Export:
     """Return a search's winner, whose record this is, as an Export."""
     from recmodels.training.strategies import is_reconstruction  # it loads torch
 
@@ -96,7 +100,7 @@ def _export(spec: SearchSpec, record: TrialRecord, folder: SearchFolder) -> Expo
         "parameters": record.params,
         "seed": record.seed,
         "training": own | spec.training.model_dump(include={"metric", "max_epochs", "patience", "eval_every"}),
-        "metrics": record.scores,
+        "metrics": {"valid": record.valid, "test": test},
         "popularity": folder.popularity(),
         "data_fingerprint": environment.data.fingerprint,
         "versions": environment.versions,

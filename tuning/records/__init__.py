@@ -3,7 +3,7 @@
 from tuning.records.environment import Environment
 from tuning.records.folder import SearchFolder, TrialFolder
 from tuning.records.selection import baseline, ranked, winner
-from tuning.records.trials import BASELINE, EpochRow, Role, Status, TrialPlan, TrialRecord, TrialResult
+from tuning.records.trials import BASELINE, EpochRow, Role, Status, Tests, TrialPlan, TrialRecord, TrialResult
 
 __all__ = [
     "BASELINE",
@@ -12,6 +12,7 @@ __all__ = [
     "Role",
     "SearchFolder",
     "Status",
+    "Tests",
     "TrialFolder",
     "TrialPlan",
     "TrialRecord",

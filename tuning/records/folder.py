@@ -7,13 +7,14 @@ study.journal       Optuna's journal
 ledger.jsonl        one line per trial that ended, append-only
 tracking.jsonl      the ids of the search's runs in MLflow, append-only
 best.yaml           the exported winner
-trials/0003/        trial.json, epochs.jsonl, last.pt, best-0012.safetensors, result.json; or out_of_memory.txt
+trials/0003/        trial.json, epochs.jsonl, last.pt, best-0012.safetensors, test.json, result.json; or
+                    out_of_memory.txt
 ray/                Ray's scratch, removed when the search ends
 """
 
 import json
 import os
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,7 +32,10 @@ from tuning.spec import Scores, SearchSpec
 
 @dataclass(frozen=True)
 class TrialFolder:
-    """The files of one trial. The driver writes trial.json before the trial starts, its worker all others."""
+    """The files of one trial. The driver writes trial.json before the trial starts, its worker all others.
+
+    test.json is only written here: `tuning.records.sealed` reads it.
+    """
 
     path: Path
 
@@ -41,7 +45,7 @@ class TrialFolder:
 
     def plan(self) -> TrialPlan:
         """Read trial.json. UserError if it is missing, damaged or of another version."""
-        return TrialPlan.from_json(_read_json(self.path / "trial.json"), self.path / "trial.json")
+        return TrialPlan.from_json(read_json(self.path / "trial.json"), self.path / "trial.json")
 
     def write_plan(self, plan: TrialPlan) -> None:
         _write_json(self.path / "trial.json", plan.to_json())
@@ -63,10 +67,14 @@ class TrialFolder:
     def result(self) -> TrialResult | None:
         """Return how the trial came to its end; None if it was stopped or killed, or still runs."""
         path = self.path / "result.json"
-        return TrialResult.from_json(_read_json(path), path) if path.exists() else None
+        return TrialResult.from_json(read_json(path), path) if path.exists() else None
 
     def write_result(self, result: TrialResult) -> None:
         _write_json(self.path / "result.json", result.to_json())
+
+    def write_test(self, metrics: Mapping[str, float]) -> None:
+        """Write down the test metrics of the best epoch's weights, apart from all that is read before the choice."""
+        _write_json(self.path / "test.json", metrics)
 
     def out_of_memory(self) -> str | None:
         """Return why the latest start of the trial ran out of memory; None if it did not."""
@@ -129,7 +137,7 @@ class SearchFolder:
     def environment(self) -> Environment | None:
         """Read environment.json; None before the first start."""
         path = self.path / "environment.json"
-        return Environment.from_json(_read_json(path), path) if path.exists() else None
+        return Environment.from_json(read_json(path), path) if path.exists() else None
 
     def write_environment(self, environment: Environment) -> None:
         _write_json(self.path / "environment.json", environment.to_json())
@@ -137,7 +145,7 @@ class SearchFolder:
     def popularity(self) -> Scores | None:
         """Return the metrics of the ranking by popularity, the floor of every model; None before the first start."""
         path = self.path / "popularity.json"
-        return _read_json(path) if path.exists() else None
+        return read_json(path) if path.exists() else None
 
     def write_popularity(self, scores: Scores) -> None:
         _write_json(self.path / "popularity.json", scores)
@@ -209,7 +217,8 @@ def _write_json(path: Path, content: Any) -> None:
     write_whole(path, json.dumps(content, indent=1))
 
 
-def _read_json(path: Path) -> Any:
+def read_json(path: Path) -> Any:
+    """Return the content of a JSON file. UserError, one line, if it is missing or damaged."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:

@@ -6,21 +6,26 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
 from recmodels.errors import UserError
-from tuning.spec import FORMAT, Params, Scores, check_format
+from tuning.spec import FORMAT, Params, check_format
 
 Role = Literal["search", "baseline", "confirmation", "replay"]
 """A trial of the search itself, the plain training that it is measured by, a winner on a fresh seed, or a replay."""
 
 Status = Literal["finished", "pruned", "failed"]
 
+Tests = Mapping[str, Mapping[str, float]]
+"""Trial name -> test metrics, of trials whose test metrics may be seen: `tuning.records.sealed` opens them."""
+
 BASELINE = "baseline"
 """The name of the trial that trains plainly; the others are called 0000, 0001, ..."""
 
 
 class _Stored:
-    """A frozen dataclass kept as JSON. `versioned`: with the format's version."""
+    """A frozen dataclass kept as JSON. `versioned`: with the format's version. `unread`: keys of older files that are
+    none of its fields."""
 
     versioned: ClassVar[bool] = False
+    unread: ClassVar[frozenset[str]] = frozenset()
 
     def to_json(self) -> dict[str, Any]:
         version = {"format": FORMAT} if self.versioned else {}
@@ -29,7 +34,7 @@ class _Stored:
     @classmethod
     def from_json(cls, content: Mapping[str, Any], source: Path) -> Self:
         """Return the value that `to_json` wrote to the file `source`. UserError for another version or shape."""
-        values = dict(content)
+        values = {name: value for name, value in content.items() if name not in cls.unread}
         if cls.versioned:
             check_format(values.pop("format", 0), source)  # 0: from before files had a version
         try:
@@ -97,20 +102,24 @@ class EpochRow(_Stored):
 
 @dataclass(frozen=True)
 class TrialResult(_Stored):
-    """The end of a trial that was not stopped. `test`: all metrics on the test split, {} for a failed trial."""
+    """The end of a trial that was not stopped. Its test metrics are in a file of their own: `tuning.records.sealed`."""
+
+    unread = frozenset({"test"})
 
     status: Status
     reason: str
-    test: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrialRecord(_Configuration):
     """One line of the ledger: a trial that has ended, and its plan.
 
-    `value`: the search's metric at `best_epoch`. `valid`, `test`: all metrics at that epoch; `test` only where the
-    trial ran to its own end. `seconds`: of training and evaluation. `passes`: forward and backward passes over a batch.
+    `value`: the search's metric at `best_epoch`. `valid`: all metrics at that epoch. `seconds`: of training and
+    evaluation. `passes`: forward and backward passes over a batch. Older lines also have test metrics, which are not
+    read here.
     """
+
+    unread = frozenset({"test"})
 
     status: Status
     reason: str | None
@@ -118,13 +127,8 @@ class TrialRecord(_Configuration):
     best_epoch: int | None
     value: float | None
     valid: dict[str, float] = field(default_factory=dict)
-    test: dict[str, float] = field(default_factory=dict)
     seconds: float = 0.0
     passes: int = 0
-
-    @property
-    def scores(self) -> Scores:
-        return {"valid": self.valid, "test": self.test}
 
 
 def best_row(rows: list[EpochRow]) -> EpochRow | None:
@@ -148,7 +152,6 @@ def record_of(plan: TrialPlan, rows: list[EpochRow], result: TrialResult) -> Tri
         best_epoch=best.epoch if best else None,
         value=best.best if best else None,
         valid=best.valid if best else {},
-        test=result.test,
         seconds=sum(row.seconds + row.valid_seconds for row in rows),
         passes=sum(row.passes for row in rows),
     )

@@ -6,6 +6,7 @@ A new column is one line in `trial_columns`.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from types import MappingProxyType
 from typing import Any, Literal
 
 from tuning.records import EpochRow, Role, Status, TrialPlan, TrialRecord
@@ -18,8 +19,8 @@ from tuning.spec import Params, Scores, SearchSpec
 class TrialRow:
     """A row of a table: a trial that runs or has ended, or popularity, which needs no trial.
 
-    `role`: of the trial. `epochs`: trained so far. `value`: best validation score so far. `test`: test metrics.
-    `record`: of an ended trial.
+    `role`: of the trial. `epochs`: trained so far. `value`: best validation score so far. `test`: test metrics, {}
+    while they are sealed. `record`: of an ended trial.
     """
 
     name: str
@@ -38,10 +39,10 @@ def running_row(plan: TrialPlan, row: EpochRow | None) -> TrialRow:
     return TrialRow(plan.trial, plan.role, "running", epochs, plan.params, best)
 
 
-def ended_row(record: TrialRecord) -> TrialRow:
-    """Return the row of a trial that has ended."""
+def ended_row(record: TrialRecord, test: Mapping[str, float] = MappingProxyType({})) -> TrialRow:
+    """Return the row of a trial that has ended. `test`: its test metrics, if they may be seen."""
     progress = (record.status, record.epochs, record.params, record.value)
-    return TrialRow(record.trial, record.role, *progress, record.test, record)
+    return TrialRow(record.trial, record.role, *progress, test, record)
 
 
 def popularity_row(scores: Scores, metric: str) -> TrialRow:

@@ -1,14 +1,15 @@
 """The result of a search as a table for the terminal and as a page of Markdown."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import get_args
 
 from rich.table import Table
 
 from tuning.commandlines import next_steps
-from tuning.records import Environment, Status, TrialRecord, baseline, ranked, winner
+from tuning.records import Environment, Status, Tests, TrialRecord, baseline, ranked, winner
 from tuning.reports import columns
 from tuning.reports.columns import TrialRow, ended_row, popularity_row
 from tuning.reports.tables import markdown_table, plain_columns, shown, table
@@ -16,14 +17,21 @@ from tuning.spec import Scores, SearchSpec
 
 BEST = 10
 """Number of trials in a table of the best."""
+SEALED: Tests = MappingProxyType({})
+"""No test metrics may be seen."""
 
 
-def best_table(spec: SearchSpec, records: Iterable[TrialRecord], popularity: Scores | None = None) -> Table:
-    """Return the BEST best trials, one a row, and below them the baseline and popularity, which they have to beat."""
-    return table(columns.trial_columns(spec), *_rows(spec, records, popularity))
+def best_table(
+    spec: SearchSpec, records: Iterable[TrialRecord], popularity: Scores | None = None, tests: Tests = SEALED
+) -> Table:
+    """Return the BEST best trials, one a row, and below them the baseline and popularity, which they have to beat.
+
+    `tests`: the test metrics that may be seen.
+    """
+    return table(columns.trial_columns(spec), *_rows(spec, records, popularity, tests))
 
 
-def below_popularity(scores: Scores, popularity: Scores | None, metric: str) -> str | None:
+def below_popularity(scores: Mapping[str, Mapping[str, float]], popularity: Scores | None, metric: str) -> str | None:
     """Return a warning if a model ranks worse than popularity on validation or on test; None if it does not, or if
     popularity was not measured."""
     if popularity is None:
@@ -37,15 +45,21 @@ def below_popularity(scores: Scores, popularity: Scores | None, metric: str) -> 
     return f"{rule}, {metric}: {', '.join(worse)}" if worse else None
 
 
-def baseline_gain(best: TrialRecord | None, plain: TrialRecord | None, metric: str) -> str | None:
-    """Return a sentence on the winner's gain over plain training; None unless both finished."""
+def baseline_gain(
+    best: TrialRecord | None, plain: TrialRecord | None, metric: str, tests: Tests = SEALED
+) -> str | None:
+    """Return a sentence on the winner's gain over plain training; None unless both finished.
+
+    `tests`: the test metrics that may be seen; the gain on test needs those of both.
+    """
     if best is None or plain is None or best.value is None or plain.value is None:
         return None
     if (best.status, plain.status) != ("finished", "finished"):
         return None
     gains = [f"on validation {_gain(best.value, plain.value)}"]
-    if metric in best.test and metric in plain.test:
-        gains.append(f"on test {_gain(best.test[metric], plain.test[metric])}")
+    ours, theirs = (tests.get(record.trial, {}) for record in (best, plain))
+    if metric in ours and metric in theirs:
+        gains.append(f"on test {_gain(ours[metric], theirs[metric])}")
     return (
         f"{metric} against plain training: {'; '.join(gains)}. This is one seed each, and the winner is the best of "
         "several trials on validation while the baseline is one trial, which flatters the winner there: "
@@ -54,22 +68,29 @@ def baseline_gain(best: TrialRecord | None, plain: TrialRecord | None, metric: s
 
 
 def summary_markdown(
-    spec: SearchSpec, records: Iterable[TrialRecord], environment: Environment | None, popularity: Scores | None
+    spec: SearchSpec,
+    records: Iterable[TrialRecord],
+    environment: Environment | None,
+    popularity: Scores | None,
+    tests: Tests = SEALED,
 ) -> str:
-    """Return the search as one page: counts, winner, best trials, gain over the baseline, machine, next commands."""
+    """Return the search as one page: counts, winner, best trials, gain over the baseline, machine, next commands.
+
+    `tests`: the test metrics that may be seen.
+    """
     records = list(records)
     counts = Counter(record.status for record in records if record.role != "baseline")
     ended = ", ".join(f"{counts[status]} {status}" for status in get_args(Status))
     best = winner(records)
-    gain = baseline_gain(best, baseline(records), spec.training.metric)
-    trials = markdown_table(columns.trial_columns(spec), *_rows(spec, records, popularity))
+    gain = baseline_gain(best, baseline(records), spec.training.metric, tests)
+    trials = markdown_table(columns.trial_columns(spec), *_rows(spec, records, popularity, tests))
     path = Path(spec.output_dir) / spec.name / "best.yaml" if best else None  # a better one may stay in `export_dir`
     paragraphs = [
         f"## {spec.model} on {spec.dataset}, strategy {spec.strategy}",
         f"Search `{spec.name}`: {counts.total()} trials ended ({ended}). Sampler {spec.sampler}, "
         f"scheduler {spec.scheduler.name}. Chosen by {spec.training.metric} on validation; "
         "test metrics had no part in the choice.",
-        *(_winner_paragraphs(best, popularity, spec.training.metric) if best else ["No trial has a result yet."]),
+        *(_winner_paragraphs(best, popularity, spec, tests) if best else ["No trial has a result yet."]),
         *([f"### Best trials\n\n{trials}"] if best else []),
         *([f"### Baseline\n\n{gain}"] if gain else []),
         *([f"### Ran on\n\n{_where(environment)}"] if environment else []),
@@ -78,12 +99,17 @@ def summary_markdown(
     return "\n\n".join(paragraphs) + "\n"
 
 
-def _rows(spec: SearchSpec, records: Iterable[TrialRecord], popularity: Scores | None) -> list[list[TrialRow]]:
+def _rows(
+    spec: SearchSpec, records: Iterable[TrialRecord], popularity: Scores | None, tests: Tests
+) -> list[list[TrialRow]]:
+    def row(record: TrialRecord) -> TrialRow:
+        return ended_row(record, tests.get(record.trial, {}))
+
     records = list(records)
-    references = [ended_row(record) for record in [baseline(records)] if record]
+    references = [row(record) for record in [baseline(records)] if record]
     if popularity:
         references.append(popularity_row(popularity, spec.training.metric))
-    return [[ended_row(record) for record in ranked(records)[:BEST]], references]
+    return [[row(record) for record in ranked(records)[:BEST]], references]
 
 
 def _gain(ours: float, theirs: float) -> str:
@@ -91,14 +117,15 @@ def _gain(ours: float, theirs: float) -> str:
     return f"{shown(ours)} instead of {shown(theirs)}, {ours - theirs:+.2g}{relative}"
 
 
-def _winner_paragraphs(best: TrialRecord, popularity: Scores | None, metric: str) -> list[str]:
+def _winner_paragraphs(best: TrialRecord, popularity: Scores | None, spec: SearchSpec, tests: Tests) -> list[str]:
     early = "" if best.status == "finished" else " No trial finished: this one had been stopped early."
     parameters = {f"{section}.{key}": value for section, part in best.params.items() for key, value in part.items()}
-    scores = {"validation": best.valid, "test": best.test}
+    test = tests.get(best.trial, {})
+    scores: dict[str, Mapping[str, float]] = {"validation": best.valid, "test": test}
     if popularity:
         scores |= {"popularity, validation": popularity["valid"], "popularity, test": popularity["test"]}
     metrics = [[name, *(each.get(name) for each in scores.values())] for name in best.valid]
-    warning = below_popularity(best.scores, popularity, metric)
+    warning = below_popularity({"valid": best.valid, "test": test}, popularity, spec.training.metric)
     return [
         f"### Winner: trial {best.trial}",
         f"Best epoch {best.best_epoch} of {best.epochs}, seed {best.seed}.{early}",

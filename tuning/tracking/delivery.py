@@ -7,14 +7,16 @@ there, so that a crash, a lost reply or a restored trial neither loses nor doubl
 import hashlib
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from threading import Event
 from typing import Literal
 
 from recmodels.files import append_line, read_lines
-from tuning.records import SearchFolder, Status, TrialFolder, TrialPlan, TrialRecord, winner
+from tuning.records import SearchFolder, Status, Tests, TrialFolder, TrialPlan, TrialRecord, winner
+from tuning.records.sealed import opened
 from tuning.spec import SearchSpec
 from tuning.tracking import points
 from tuning.tracking.points import Point
@@ -22,9 +24,13 @@ from tuning.tracking.store import SEARCH, RunState, Store, StoredRun
 
 STATES: dict[Status, RunState] = {"finished": "FINISHED", "pruned": "FINISHED", "failed": "FAILED"}
 KILLED: RunState = "KILLED"
+OPENED = "test_metrics"
+"""The tag of a trial's run that has its test metrics."""
 
 Ending = Literal["finished", "interrupted"]
 Signature = tuple[int, int, int] | None
+Summary = Callable[[list[TrialRecord], Tests], str]
+"""Makes the search's page, in Markdown, of the ledger's records and the test metrics that may be seen."""
 
 
 class RunIds:
@@ -55,7 +61,7 @@ class _OpenRun:
 class Delivery:
     """`settled`: the runs that the store has complete and ended; their files are not looked at again.
 
-    `summary`: makes the search's page, in Markdown, of the ledger's records. `stop`: do no more than the step at hand.
+    `summary`: see Summary. `stop`: do no more than the step at hand.
     """
 
     def __init__(
@@ -64,7 +70,7 @@ class Delivery:
         spec: SearchSpec,
         store: Store,
         run_ids: RunIds,
-        summary: Callable[[list[TrialRecord]], str],
+        summary: Summary,
         stop: Event,
     ) -> None:
         self._folder, self._spec, self._store, self._run_ids = folder, spec, store, run_ids
@@ -77,8 +83,10 @@ class Delivery:
         self.settled = {name for name, run in self._found.items() if name in ledger and _ended(run, ledger[name])}
         self.upload_error: Exception | None = None
         self._runs: dict[str, _OpenRun] = {}
+        self._tests: dict[str, Mapping[str, float]] = {}
         self._uploaded: dict[Path, Signature] = {}
         self._seen: list[Signature] = []
+        self._refusals: list[Exception] = []
 
     def sync(self, ending: Ending | None) -> None:
         """Bring the store up to what the folder says now; with `ending` end every run. Raises whatever goes wrong."""
@@ -87,21 +95,27 @@ class Delivery:
         ledger = self._ledger.records()
         if SEARCH not in self._runs:
             self._runs[SEARCH] = self._open(None, ending)
-        refusals = []
+        self._refusals.clear()
         for trial in self._folder.trials_except(self.settled):
             if self._stop.is_set():
                 return
-            try:
+            with self._own_refusals():
                 self._sync_trial(trial, ledger.get(trial.name), ending)
-            except Exception as error:
-                if not self._store.refused(error):
-                    raise
-                refusals.append(error)  # it concerns this run alone
         if ending or seen != self._seen:
             self._sync_search(list(ledger.values()), ending)
             self._seen = seen
-        if refusals:
-            raise refusals[0]
+        if self._refusals:
+            raise self._refusals[0]
+
+    @contextmanager
+    def _own_refusals(self) -> Iterator[None]:
+        """What a store refuses for one run concerns that run alone: it holds up no other, and is raised after them."""
+        try:
+            yield
+        except Exception as error:
+            if not self._store.refused(error):
+                raise
+            self._refusals.append(error)
 
     def _files(self) -> list[Path]:
         return [self._folder.path / "spec.yaml", self._folder.path / "environment.json", self._folder.best]
@@ -151,8 +165,7 @@ class Delivery:
         new: list[Point] = []
         tags, state = {"status": "interrupted"}, KILLED
         if record:
-            values = points.best_values(record) | points.test_values(record, "test")
-            new = points.finite_points(values, seconds=end, step=record.best_epoch or 0)
+            new = points.finite_points(points.best_values(record), seconds=end, step=record.best_epoch or 0)
             tags, state = {"status": record.status, "reason": record.reason or ""}, STATES[record.status]
         self._store.log(run_id, new, tags, {})
         self._store.end(run_id, state, end)
@@ -161,8 +174,12 @@ class Delivery:
         run_id = self._runs[SEARCH].id
         new: list[Point] = []
         tags: dict[str, str] = {}
-        if best := winner(records):
-            values = points.best_values(best) | points.test_values(best, "best/test")
+        best = winner(records)
+        self._open_tests(records, best.trial if best and ending else None)
+        if best:
+            values = points.best_values(best)
+            if ending:
+                values |= points.test_values(self._tests.get(best.trial, {}), "best/test")
             # The same winner makes the same points each time, and MLflow keeps equal points once.
             end = self._folder.trial(best.trial).epochs()[-1].time
             new = points.finite_points(values, seconds=end, step=records.index(best) + 1)
@@ -170,12 +187,30 @@ class Delivery:
         if ending:
             tags["status"] = ending
         self._store.log(run_id, new, tags, {})
-        self._store.describe(run_id, self._summary(records))
+        self._store.describe(run_id, self._summary(records, self._tests))
         if ending:
             self._store.end(run_id, "FINISHED" if ending == "finished" else KILLED, time.time())
         self._upload(run_id, ending)
         if ending:
             self.settled.add(SEARCH)
+
+    def _open_tests(self, records: list[TrialRecord], chosen: str | None) -> None:
+        """Log the test metrics that may be seen on the trials' own runs. `chosen`: the winner, at the end alone."""
+        known = {
+            name for name, metrics in self._tests.items() if metrics or name != chosen
+        }  # a pruned one has them now
+        news = [record for record in records if record.trial not in known]
+        self._tests |= opened(self._folder, self._spec, news, chosen)
+        for record in news:
+            metrics, run_id = self._tests.get(record.trial), self._run_ids.ids.get(record.trial)
+            found = self._found.get(record.trial)
+            if not metrics or not run_id or (found and OPENED in found.tags):
+                continue
+            end = self._folder.trial(record.trial).epochs()[-1].time
+            values = points.test_values(metrics, "test")
+            new = points.finite_points(values, seconds=end, step=record.best_epoch or 0)
+            with self._own_refusals():
+                self._store.log(run_id, new, {OPENED: "shown"}, {})
 
     def _upload(self, run_id: str, ending: Ending | None) -> None:
         """Store the search's files. A store that takes none is asked once more at the end and holds up nothing else."""

@@ -64,8 +64,9 @@ def best_values(record: TrialRecord) -> Values:
     return {**_named("best/valid", record.valid), **epoch}
 
 
-def test_values(record: TrialRecord, prefix: str) -> Values:
-    return _named(prefix, record.test)
+def test_values(metrics: Mapping[str, float], prefix: str) -> Values:
+    """Return test metrics by name. `prefix`: `test`, or `best/test` on the search's own run."""
+    return _named(prefix, metrics)
 
 
 def trial_params(plan: TrialPlan) -> dict[str, str]:

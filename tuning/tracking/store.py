@@ -52,7 +52,7 @@ class Store(Protocol):
         """Return the epochs that have arrived whole, counted from 1."""
 
     def log(self, run_id: str, points: list[Point], tags: Mapping[str, str], params: Mapping[str, str]) -> None:
-        """Add any number of points, tags and parameters to a run."""
+        """Add any number of points, tags and parameters to a run, which may have ended."""
 
     def describe(self, run_id: str, markdown: str) -> None:
         """Set the page that people see of a run."""

@@ -4,9 +4,9 @@ from collections.abc import Callable
 from threading import Event, Thread
 
 from tuning.commandlines import public
-from tuning.records import SearchFolder, TrialRecord
+from tuning.records import SearchFolder
 from tuning.spec import SearchSpec
-from tuning.tracking.delivery import Delivery, Ending, RunIds
+from tuning.tracking.delivery import Delivery, Ending, RunIds, Summary
 from tuning.tracking.points import cut
 from tuning.tracking.store import SEARCH
 from tuning.tracking.stores import store_for
@@ -20,7 +20,7 @@ FAILURES_BEFORE_NOTICE = 2
 class Tracker:
     """Keeps a tracking store up to date with a search's folder.
 
-    `say` and `summary` (records of the ledger -> Markdown) are called from its thread. spec.yaml and environment.json
+    `say` and `summary` are called from its thread. spec.yaml and environment.json
     must exist before `start`.
     """
 
@@ -29,7 +29,7 @@ class Tracker:
         folder: SearchFolder,
         spec: SearchSpec,
         say: Callable[[str], None],
-        summary: Callable[[list[TrialRecord]], str],
+        summary: Summary,
     ) -> None:
         assert spec.tracking.uri is not None  # without one there is no tracker
         self._folder, self._spec, self._say_line, self._summary = folder, spec, say, summary

@@ -4,6 +4,7 @@ import os
 import shutil
 import signal
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,13 @@ from rich.console import Console
 
 import run_search
 from recmodels.training import STRATEGIES
+from tests.recmodels.factories import checkerboard
 from tests.tuning.cli.helpers import NEW, refused, resolved
-from tests.tuning.factories import end_trial, made_folder, made_spec, made_trial
+from tests.tuning.factories import ENVIRONMENT, end_trial, made_folder, made_spec, made_trial
 from tuning.cli import search as cli_search
 from tuning.cli.search import show
 from tuning.proposals.queue import planned_trials
+from tuning.records.environment import DataFacts
 from tuning.records.folder import SearchFolder
 from tuning.search import Outcome, Search
 from tuning.spec import SearchSpec
@@ -268,7 +271,8 @@ def test_the_end_of_a_search(capsys: Any, here: Path, winner: bool, interrupted:
     record = end_trial(folder, "0000", "finished" if winner else "failed", None if winner else "the loss became nan")
     best = (record, Path("best_configs/x.yaml")) if winner else (None, None)
     reference = {"valid": {"recall@20": 0.5}, "test": {"recall@20": 0.25}}
-    outcome = Outcome([record], *best, interrupted=interrupted, waiting=0, popularity=reference)
+    tests = {"0000": {"recall@20": 0.125}} if winner else {}
+    outcome = Outcome([record], *best, interrupted=interrupted, waiting=0, popularity=reference, tests=tests)
     assert show(made_spec(), outcome, Console(width=120)) == code
     out = capsys.readouterr().out
     assert ("go on with: python run_search.py --resume made" in out) == interrupted
@@ -277,6 +281,27 @@ def test_the_end_of_a_search(capsys: Any, here: Path, winner: bool, interrupted:
     (row,) = [line.split() for line in out.splitlines() if line.startswith("popularity")]
     assert row[-2:] == ["0.5", "0.25"]
     assert ("warning: the items with most training interactions are a better ranking" in out) == winner
+    assert ("test 0.125 against 0.25" in out) == winner
+
+
+@pytest.mark.usefixtures("board")
+def test_a_finished_search_shows_the_test_metrics_of_its_choice_and_with_show_test_all(capsys: Any, here: Path) -> None:
+    """`--show-test` stays with the search."""
+    train = {"optimizer": "adam", "learning_rate": 0.001, "batch_size": 64, "weight_decay": 0.0}
+    folder = made_folder(here, trials=2, space={"train": train, "strategy": {"beta": 0.25}}, budget={"trials": 2})
+    folder.write_environment(replace(ENVIRONMENT, data=DataFacts.of(checkerboard())))
+
+    def shown(*options: str) -> dict[str, str]:
+        assert run_search.main(["--resume", "made", *options]) == 0
+        out = capsys.readouterr().out
+        sealed = "trials that were not chosen are sealed; opened by: python run_search.py --resume made --show-test"
+        assert (sealed in out) == ("-" in {line.split()[-1] for line in out.splitlines() if line[:4] == "0000"})
+        return {words[0]: words[-1] for line in out.splitlines() if (words := line.split()) and words[0][:3] == "000"}
+
+    assert shown() == {"0001": "-0.07598", "0000": "-"}
+    assert not folder.spec().show_test
+    assert shown("--show-test") == shown() == {"0001": "-0.07598", "0000": "-0.08598"}
+    assert folder.spec().show_test
 
 
 @pytest.mark.parametrize(("every", "said"), [(1, ""), (4, "; --eval-every 4: no trial came to a validation")])

@@ -6,7 +6,7 @@ from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -23,6 +23,7 @@ from tests.recmodels.pretended_gpu import Pretended
 from tuning.execution import trial
 from tuning.execution.trial import fallback, run_trial, trained_model
 from tuning.records.folder import TrialFolder
+from tuning.records.sealed import open_test
 from tuning.records.trials import EpochRow, TrialPlan, TrialResult
 from tuning.spec import Training
 
@@ -83,10 +84,18 @@ def timeless(row: EpochRow) -> EpochRow:
     return replace(row, time=0.0, seconds=0.0, valid_seconds=0.0)
 
 
+class End(NamedTuple):
+    """How a trial ended, and its test metrics."""
+
+    status: str
+    reason: str
+    test: dict[str, float]
+
+
 def run(
     path: Path, data: RecDataset, report: Callable[[EpochRow], None] = ignore, **how: Any
-) -> tuple[list[EpochRow], TrialResult]:
-    """(rows without clocks, result) of a trial in the folder `path`."""
+) -> tuple[list[EpochRow], End]:
+    """(rows without clocks, end) of a trial in the folder `path`."""
     folder = TrialFolder(path)
     path.mkdir(exist_ok=True)
     how = {"model": "LightGCN", "training": TRAINING, "plan": plan()} | how
@@ -94,7 +103,7 @@ def run(
     result, lines = folder.result(), (path / "epochs.jsonl").read_text().splitlines()
     assert result is not None
     assert len(lines) == len(folder.epochs())
-    return [timeless(row) for row in folder.epochs()], result
+    return [timeless(row) for row in folder.epochs()], End(result.status, result.reason, open_test(folder))
 
 
 def files(path: Path) -> set[str]:
@@ -126,6 +135,7 @@ def test_reports_and_rows_follow_validation_with_the_best_so_far(tmp_path: Path,
         "epochs.jsonl",
         "last.pt",
         "result.json",
+        "test.json",
         TrialFolder(tmp_path).best_weights(rows[-1].best_epoch).name,
     }
 
@@ -211,6 +221,7 @@ def test_a_trial_that_is_stopped_and_goes_on_is_the_unbroken_one(tmp_path: Path,
         (trial, "save_weights", 3),
         (trial, "save_state", 7),
         (trial, "evaluate", 1),
+        (TrialFolder, "write_test", 1),
         (TrialFolder, "write_result", 1),
         (None, "report", 5),
     ],
@@ -250,7 +261,7 @@ def test_a_trial_without_anything_to_train_ends_after_one_evaluation(tmp_path: P
     for _ in range(2):  # the second run finds the first one's checkpoint
         rows, result = run(tmp_path, data, model="Popularity", plan=nothing)
         assert [(row.epoch, row.valid, row.terms) for row in rows] == [(1, scores["valid"], {})]
-        assert result == TrialResult("finished", "nothing to train", scores["test"])
+        assert result == End("finished", "nothing to train", scores["test"])
 
 
 def test_popularity_is_measured_at_every_cutoff(data: RecDataset) -> None:
@@ -287,7 +298,7 @@ def test_the_best_is_sought_among_the_epochs_that_are_evaluated(
         best = max(scores, key=lambda epoch: scores[epoch], default=None)
         assert (row.best_epoch, row.best) == (best, best and scores[best])
     assert scores_of(tmp_path / "b", data, "valid") == usual[(rows[-1].best_epoch or 0) - 1].valid
-    assert result == TrialResult("finished", "all 8 epochs", scores_of(tmp_path / "b", data, "test"))
+    assert result == End("finished", "all 8 epochs", scores_of(tmp_path / "b", data, "test"))
 
 
 def test_flatness_is_measured_in_epochs_that_are_not_evaluated_too(tmp_path: Path, data: RecDataset) -> None:
@@ -521,7 +532,7 @@ def test_a_loss_that_is_not_finite_is_a_result(
 ) -> None:
     monkeypatch.setitem(MODELS, "Fragile", Fragile)
     rows, result = run(tmp_path, data, model="Fragile")
-    assert result == TrialResult("failed", NAN_IN_THE_THIRD)
+    assert result == End("failed", NAN_IN_THE_THIRD, {})
     assert [row.epoch for row in rows] == [1, 2]
     assert "error.txt" not in files(tmp_path)
 

@@ -18,3 +18,14 @@ def test_an_interrupted_comparison_goes_on_where_it_was() -> None:
     driver = Driver(data)
     assert run_comparison(again, driver)
     assert driver.ran == ["c-mg", "c-mg-seeds"]
+
+
+def test_searches_that_ended_are_resumed_once_to_open_their_test_metrics() -> None:
+    data, asked = checkerboard(), made_comparison(compare="mg")
+    assert run_comparison(asked, Driver(data))
+    shown = made_comparison(compare="mg", show_test=True)
+    again = Driver(data)
+    assert run_comparison(shown, again)
+    assert again.ran == ["c-plain", "c-plain-seeds", "c-mg", "c-mg-seeds"]
+    assert run_comparison(shown, idle := Driver(data))
+    assert idle.ran == []

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from recmodels.errors import UserError
-from tests.tuning.export.test_winner import WINNER, a_spec
+from tests.tuning.export.test_winner import TEST, WINNER, a_spec
 from tests.tuning.factories import ENVIRONMENT
 from tuning.export import Export, export_best
 from tuning.export.winner import check_export_dir
@@ -27,7 +27,7 @@ class Ending:
         facts = replace(ENVIRONMENT.data, fingerprint=data)
         self.folder.write_environment(replace(ENVIRONMENT, data=facts))
         self.said: list[str] = []
-        self.path = export_best(self.spec, record(value, metric), self.folder, self.said.append)
+        self.path = export_best(self.spec, record(value, metric), TEST, self.folder, self.said.append)
 
     @property
     def own(self) -> float:

@@ -35,8 +35,8 @@ WINNER = TrialRecord(
     best_epoch=36,
     value=math.nextafter(0.08, 1),
     valid={"recall@20": math.nextafter(0.08, 1), "ndcg@20": 5e-324},
-    test={"recall@20": 1 / 7},
 )
+TEST = {"recall@20": 1 / 7}
 
 
 def a_spec(**fields: Any) -> SearchSpec:
@@ -47,7 +47,7 @@ def exported(tmp_path: Path, spec: SearchSpec, record: TrialRecord = WINNER) -> 
     spec = spec.model_copy(update={"export_dir": str(tmp_path / "best_configs")})
     folder = SearchFolder(tmp_path / "searches" / spec.name)
     folder.write_environment(ENVIRONMENT)
-    return export_best(spec, record, folder)
+    return export_best(spec, record, TEST, folder)
 
 
 def test_every_value_comes_back_exactly(tmp_path):
@@ -58,7 +58,7 @@ def test_every_value_comes_back_exactly(tmp_path):
     assert export.parameters == WINNER.params
     assert isinstance(export.parameters["strategy"]["alpha"], float)
     assert isinstance(export.parameters["strategy"]["interval"], int)
-    assert (export.metrics.valid, export.metrics.test) == (WINNER.valid, WINNER.test)
+    assert (export.metrics.valid, export.metrics.test) == (WINNER.valid, TEST)
     assert (export.seed, export.training.epochs, export.training.best_epoch) == (999, 57, 36)
     assert (export.training.metric, export.training.ks) == ("ndcg@7", (5, 7, 20))
     assert (export.training.max_epochs, export.training.patience, export.training.eval_every) == (1000, 4, 3)

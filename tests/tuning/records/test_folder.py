@@ -97,7 +97,7 @@ def test_plan_result_spec_and_environment_read_back(tmp_path: Path) -> None:
     environment = replace(ENVIRONMENT, starts=[Start("2026", ["--set", "ü"], "here", 1)])
     folder.write_environment(environment)
     folder.write_popularity({"valid": {"recall@20": 0.1 + 0.2}})
-    trial, result = folder.trial("0000"), TrialResult("finished", "all", {"recall@20": 1 / 3})
+    trial, result = folder.trial("0000"), TrialResult("finished", "all")
     plan = TrialPlan(
         trial="0000",
         role="search",

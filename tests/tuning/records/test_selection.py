@@ -52,18 +52,3 @@ def test_no_winner_without_a_score():
     assert winner([]) is None
     assert winner([record(BASELINE, 0.5), record("0000", 0.5, "failed"), record("0001", None, "pruned")]) is None
     assert baseline([record("0000", 0.5)]) is None
-
-
-class Untouchable(dict):
-    """A dict that nobody may read."""
-
-    def __getitem__(self, key):
-        raise AssertionError(f"read test[{key!r}]")
-
-    get = keys = values = items = __iter__ = __len__ = __getitem__
-
-
-def test_test_metrics_are_never_read():
-    sealed = [record(f"{i:04}", i / 10, test=Untouchable({"recall@20": 1.0 - i / 10})) for i in range(4)]
-    assert winner(sealed).trial == "0003"
-    assert ranked(sealed)[-1].trial == "0000"

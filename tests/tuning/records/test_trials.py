@@ -11,7 +11,7 @@ from tuning.records.folder import SearchFolder
 from tuning.records.trials import EpochRow, TrialPlan, TrialRecord, TrialResult, record_of, until_evaluated
 from tuning.spec import FORMAT
 
-FINISHED = TrialResult("finished", "all 4 epochs", {"recall@20": 0.5})
+FINISHED = TrialResult("finished", "all 4 epochs")
 
 
 @pytest.fixture
@@ -38,7 +38,6 @@ def test_the_line_of_a_trial_comes_from_its_files(folder: SearchFolder) -> None:
         best_epoch=2,
         value=made_metrics("0003", 2)["recall@20"],
         valid=made_metrics("0003", 2),
-        test={"recall@20": 0.5},
         seconds=4.0,
         passes=12,
     )
@@ -48,7 +47,7 @@ def test_a_trial_without_epochs_has_no_value(folder: SearchFolder) -> None:
     made_trial(folder, "0000", epochs=0)
     record = record_of(folder.trial("0000").plan(), [], TrialResult("failed", "out of memory"))
     assert (record.status, record.reason) == ("failed", "out of memory")
-    assert (record.epochs, record.best_epoch, record.value, record.valid, record.test) == (0, None, None, {}, {})
+    assert (record.epochs, record.best_epoch, record.value, record.valid) == (0, None, None, {})
 
 
 def unevaluated(name: str, epoch: int, best_epoch: int | None) -> EpochRow:

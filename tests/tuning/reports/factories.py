@@ -3,7 +3,7 @@
 from typing import Any
 
 from tests.tuning.factories import made_row
-from tuning.records.trials import BASELINE, EpochRow, TrialPlan, TrialRecord
+from tuning.records.trials import BASELINE, EpochRow, Tests, TrialPlan, TrialRecord
 
 METRIC = "recall@20"
 POPULARITY = {"valid": {METRIC: 0.375}, "test": {METRIC: 0.1875}}
@@ -11,11 +11,15 @@ PARAMS = {"strategy": {"alpha": 1.0, "beta": 0.2, "interval": 3}, "train": {"lr"
 
 
 def record(trial: str, value: float | None, status: Any = "finished", **more: Any) -> TrialRecord:
-    """A trial of nine epochs, the fifth the best; a finished one has half of its value on test."""
-    test = {METRIC: value / 2} if value is not None and status == "finished" else {}
-    fields = _plan(trial) | {"reason": None, "epochs": 9, "best_epoch": 5, "test": test}
+    """A trial of nine epochs, the fifth the best."""
+    fields = _plan(trial) | {"reason": None, "epochs": 9, "best_epoch": 5}
     valid = {} if value is None else {METRIC: value}
     return TrialRecord(**fields | {"status": status, "value": value, "valid": valid} | more)
+
+
+def halves(*records: TrialRecord) -> Tests:
+    """The opened test metrics of trials: half of the value."""
+    return {each.trial: {METRIC: each.value / 2} for each in records if each.value is not None}
 
 
 def plan(trial: str, params: Any = PARAMS) -> TrialPlan:

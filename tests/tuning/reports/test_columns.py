@@ -38,15 +38,17 @@ def test_a_parameter_has_a_column_if_it_differs_between_trials_or_its_strategy_s
 
 
 def test_every_kind_of_row_has_a_cell_in_every_column() -> None:
-    baseline = record(BASELINE, 0.5, params={}, best_epoch=None, test={"recall@20": 0.125})
+    baseline = record(BASELINE, 0.5, params={}, best_epoch=None)
     rows = [
         running_row(plan("0003", {"strategy": {"alpha": 1.5}}), epoch(2, best=0.25)),
+        ended_row(baseline, {"recall@20": 0.125}),
         ended_row(baseline),
         popularity_row(POPULARITY, "recall@20"),
     ]
     assert [[column.cell(row) for column in trial_columns(SPEC)] for row in rows] == [
         ["0003", "running", "2", "-", "1.5", "-", "-", "0.25", "-"],
         [BASELINE, "finished", "9", "-", "-", "-", "-", "0.5", "0.125"],
+        [BASELINE, "finished", "9", "-", "-", "-", "-", "0.5", "-"],
         ["popularity", *["-"] * 6, "0.375", "0.1875"],
     ]
 

@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 from rich.table import Table
 
-from tests.tuning.reports.factories import METRIC, POPULARITY, record
+from tests.tuning.reports.factories import METRIC, POPULARITY, halves, record
 from tuning.records.environment import Cpu, DataFacts, Environment, GitState, Gpu
 from tuning.records.trials import BASELINE
 from tuning.reports import search_report
@@ -42,7 +42,7 @@ def printed(table: Table) -> list[list[str]]:
     return [words for line in lines if (words := line.split()) and words[0][0].isalnum()]
 
 
-def test_best_first_test_only_where_known_baseline_below(monkeypatch):
+def test_best_first_test_only_where_opened_baseline_below(monkeypatch):
     monkeypatch.setattr(search_report, "BEST", 3)
     records = [
         record("0000", 0.25),
@@ -51,12 +51,14 @@ def test_best_first_test_only_where_known_baseline_below(monkeypatch):
         record("0003", None, "failed", best_epoch=None),
         record(BASELINE, 0.4375, params={"strategy": {}, "train": {"lr": 0.1}, "model": {}}),
     ]
-    assert printed(best_table(SPEC, records))[1:] == [
+    opened = halves(records[0], records[2], records[-1])
+    assert printed(best_table(SPEC, records, tests=opened))[1:] == [
         ["0002", "finished", "9", "5", "1", "0.2", "3", "0.5", "0.25"],
         ["0000", "finished", "9", "5", "1", "0.2", "3", "0.25", "0.125"],
         ["0001", "pruned", "9", "5", "1", "0.2", "3", "0.125", "-"],
         ["baseline", "finished", "9", "5", "-", "-", "-", "0.4375", "0.2188"],
     ]
+    assert [words[-1] for words in printed(best_table(SPEC, records))[1:]] == ["-"] * 4
     monkeypatch.undo()
     assert ["0003", "failed", "9", "-", "1", "0.2", "3", "-", "-"] in printed(best_table(SPEC, records))
 
@@ -71,16 +73,16 @@ def test_popularity_is_the_last_row():
 def test_a_model_below_popularity_is_called_so():
     warning = "warning: the items with most training interactions are a better ranking than this model's, recall@20: "
     below, above = 0.25, 0.5
-    assert below_popularity(record("0000", below).scores, POPULARITY, METRIC) == (
+    scores = {"valid": {METRIC: below}, "test": {METRIC: below / 2}}
+    assert below_popularity(scores, POPULARITY, METRIC) == (
         f"{warning}valid 0.25 against 0.375, test 0.125 against 0.1875"
     )
-    better_on_test = record("0000", below, test={METRIC: above}).scores
+    better_on_test = scores | {"test": {METRIC: above}}
     assert below_popularity(better_on_test, POPULARITY, METRIC) == f"{warning}valid 0.25 against 0.375"
-    untested = record("0000", below, "pruned").scores
-    assert below_popularity(untested, POPULARITY, METRIC) == f"{warning}valid 0.25 against 0.375"
-    for scores, popularity in ((record("0", above).scores, POPULARITY), (POPULARITY, POPULARITY), ({}, POPULARITY)):
-        assert below_popularity(scores, popularity, METRIC) is None
-    assert below_popularity(record("0000", below).scores, None, METRIC) is None
+    assert below_popularity(scores | {"test": {}}, POPULARITY, METRIC) == f"{warning}valid 0.25 against 0.375"
+    for good in ({"valid": {METRIC: above}, "test": {METRIC: above}}, POPULARITY, {}):
+        assert below_popularity(good, POPULARITY, METRIC) is None
+    assert below_popularity(scores, None, METRIC) is None
 
 
 def test_an_empty_search_has_an_empty_table():
@@ -88,17 +90,19 @@ def test_an_empty_search_has_an_empty_table():
 
 
 def test_the_gain_is_absolute_and_relative_on_both_splits():
-    text = baseline_gain(record("0001", 0.0812), record(BASELINE, 0.08), METRIC)
+    best, plain = record("0001", 0.0812), record(BASELINE, 0.08)
+    text = baseline_gain(best, plain, METRIC, halves(best, plain))
     assert "on validation 0.0812 instead of 0.08, +0.0012 (+1.5%)" in text
     assert "on test 0.0406 instead of 0.04, +0.0006 (+1.5%)" in text
     assert "one seed" in text
+    for sealed in ({}, halves(best), halves(plain)):
+        assert "on test" not in baseline_gain(best, plain, METRIC, sealed)
 
 
 def test_a_loss_has_its_sign_and_a_zero_baseline_no_percentage():
     assert "-0.02 (-20.0%)" in baseline_gain(record("0001", 0.08), record(BASELINE, 0.1), METRIC)
-    text = baseline_gain(record("0001", 0.1, test={}), record(BASELINE, 0.0), METRIC)
+    text = baseline_gain(record("0001", 0.1), record(BASELINE, 0.0), METRIC)
     assert "on validation 0.1 instead of 0, +0.1. This" in text
-    assert "on test" not in text
 
 
 @pytest.mark.parametrize(
@@ -117,7 +121,7 @@ def test_nothing_is_compared_with_half_a_training(best, plain):
 
 def test_the_page_has_counts_winner_metrics_gain_machine_and_commands():
     records = [record("0000", 0.25), record("0001", 0.5), record("0002", 0.1, "pruned"), record(BASELINE, 0.4)]
-    page = summary_markdown(SPEC, records, ENVIRONMENT, None)
+    page = summary_markdown(SPEC, records, ENVIRONMENT, None, halves(records[1]))
     assert page.startswith("## GRCN on tiktok, strategy mg\n")
     assert "3 trials ended (2 finished, 1 pruned, 0 failed)" in page
     assert "### Winner: trial 0001\n\nBest epoch 5 of 9, seed 7.\n" in page
@@ -125,6 +129,7 @@ def test_the_page_has_counts_winner_metrics_gain_machine_and_commands():
     assert "| metric | validation | test |\n| --- | --- | --- |\n| recall@20 | 0.5 | 0.25 |" in page
     assert "| epochs | best epoch | alpha | beta | interval | valid recall@20 | test recall@20 |" in page
     assert "| 0001 | finished | 9 | 5 | 1 | 0.2 | 3 | 0.5 | 0.25 |\n| 0000 | finished |" in page
+    assert "| 0.25 | - |\n| 0002 | pruned |" in page
     assert page.count("| baseline | finished |") == 1
     assert "on validation 0.5 instead of 0.4, +0.1 (+25.0%)" in page
     assert "9,319 users, 6,710 items, 5 / 3 / 2 interactions, fingerprint `f00df00df00d`" in page
@@ -135,7 +140,8 @@ def test_the_page_has_counts_winner_metrics_gain_machine_and_commands():
 
 
 def test_the_page_has_popularity_beside_the_winner():
-    page = summary_markdown(a_spec(), [record("0000", 0.5)], ENVIRONMENT, POPULARITY)
+    best = record("0000", 0.5)
+    page = summary_markdown(a_spec(), [best], ENVIRONMENT, POPULARITY, halves(best))
     assert "| metric | validation | test | popularity, validation | popularity, test |" in page
     assert "| recall@20 | 0.5 | 0.25 | 0.375 | 0.1875 |" in page
     assert "warning" not in page

@@ -16,6 +16,7 @@ from recmodels.training.strategies.amr import AMR
 from tests.recmodels.data.formats import amr_folders
 from tuning.execution.trial import build, run_trial
 from tuning.records.folder import TrialFolder
+from tuning.records.sealed import open_test
 from tuning.records.trials import TrialPlan
 from tuning.space import SpaceError, load_space
 from tuning.space.catalogue import check_space, known_parameters, search_space
@@ -68,9 +69,9 @@ def test_a_trial_ranks_among_the_candidates(data: RecDataset, tmp_path: Path) ->
     folder, training = TrialFolder(tmp_path), Training(max_epochs=3, metric="ndcg@5", ks=(5, 50))
     at_once = plan(resolved("adv_warmup=0"))
     run_trial(at_once, model="VBPR", data=data, training=training, folder=folder, report=lambda row: None)
-    result, rows = folder.result(), folder.epochs()
+    rows = folder.epochs()
     assert [row.passes for row in rows] == [4, 4, 4]  # one mirrored batch, each gradient in two passes
-    for metrics in (rows[-1].valid, result.test, *popularity_scores(data, training.cutoffs).values()):
+    for metrics in (rows[-1].valid, open_test(folder), *popularity_scores(data, training.cutoffs).values()):
         assert metrics["hit@50"] == metrics["recall@50"] == 1.0  # with 30 negatives nothing ranks below 31
         assert 0 < metrics["ndcg@50"] < 1
     n_valid = len(data.valid)

@@ -105,7 +105,7 @@ class FakeStore:
 
 
 def new_delivery(folder: SearchFolder, store: FakeStore) -> Delivery:
-    return Delivery(folder, folder.spec(), store, RunIds(folder, "here"), lambda records: "# made", Event())
+    return Delivery(folder, folder.spec(), store, RunIds(folder, "here"), lambda records, tests: "# made", Event())
 
 
 class Process:
@@ -159,7 +159,7 @@ def check(store: FakeStore) -> None:
     }  # fmt: skip
     assert steps(runs["0000"], "valid/recall_at_20") == [1, 2]
     assert steps(runs["0001"], "valid/recall_at_20") == [1, 2, 3, 4]
-    assert steps(runs["0000"], "test/recall_at_20") == [2]
+    assert steps(runs["0000"], "test/recall_at_20") == [2]  # the winner's, at the end
     assert steps(runs["0001"], "test/recall_at_20") == []
     assert [runs[name]["parent"] for name in (SEARCH, "0000", "0001")] == [None, *[next(iter(store.runs))] * 2]
     assert runs[SEARCH]["page"] == "# made"
@@ -189,6 +189,68 @@ def test_a_second_delivery_of_an_ended_search_sends_no_epoch_again(tmp_path):
     assert store.sent == 41  # the winner's 20 validation and 20 test metrics and its epoch, on the search's run
 
 
+def with_test_metrics(store: FakeStore) -> set[str]:
+    """The runs that have test metrics."""
+    runs = store.named().items()
+    return {name for name, run in runs if any("test/" in point.name for point in run["points"])}
+
+
+def test_test_metrics_wait_for_the_end_and_are_the_winner_s_alone(tmp_path):
+    folder, store = made_folder(tmp_path, trials=3, baseline=True), FakeStore()
+    pages: list[dict[str, Any]] = []
+    delivery = Delivery(
+        folder, folder.spec(), store, RunIds(folder, "here"), lambda _, tests: str(pages.append({**tests})), Event()
+    )
+    delivery.sync(None)
+    assert with_test_metrics(store) == set()
+    delivery.sync("interrupted")
+    assert with_test_metrics(store) == {SEARCH, "0002"}
+    assert [page.keys() for page in pages] == [set(), {"0002"}]
+    assert steps(store.named()["0002"], "test/recall_at_20") == [4]
+    assert steps(store.named()[SEARCH], "best/test/recall_at_20") == [3]  # the third to end
+
+
+def test_a_resume_may_open_the_rest_of_trials_that_ended_long_ago(tmp_path):
+    folder, store = made_folder(tmp_path, trials=2, baseline=True), FakeStore()
+    made_trial(folder, "0002", epochs=3)
+    end_trial(folder, "0002", "pruned", "asha")
+    new_delivery(folder, store).sync("finished")
+    folder.write_spec(folder.spec().model_copy(update={"show_test": True}))
+    delivery = new_delivery(folder, store)
+    delivery.sync(None)
+    everything = {SEARCH, "0000", "0001", "baseline"}
+    assert with_test_metrics(store) == everything
+    made_trial(folder, "0003", epochs=4)
+    end_trial(folder, "0003")
+    delivery.sync(None)
+    assert with_test_metrics(store) == everything | {"0003"}
+    delivery.sync("finished")
+    before, store.sent = store.named(), 0
+    new_delivery(folder, store).sync("finished")
+    assert (store.named(), store.sent) == (before, 41)  # on the search's run, of its winner
+
+
+def test_a_pruned_winner_s_test_metrics_arrive_when_it_has_been_evaluated(tmp_path):
+    folder, store = made_folder(tmp_path, trials=0, show_test=True), FakeStore()
+    made_trial(folder, "0000", epochs=3)
+    end_trial(folder, "0000", "pruned", "asha")
+    delivery = new_delivery(folder, store)
+    delivery.sync(None)
+    assert with_test_metrics(store) == set()
+    folder.trial("0000").write_test({"recall@20": 0.5})
+    delivery.sync("finished")
+    assert with_test_metrics(store) == {SEARCH, "0000"}
+
+
+def test_a_confirmation_opens_all_of_its_runs_at_its_end(tmp_path):
+    folder, store = made_folder(tmp_path, trials=2, role="confirmation"), FakeStore()
+    delivery = new_delivery(folder, store)
+    delivery.sync(None)
+    assert with_test_metrics(store) == set()
+    delivery.sync("finished")
+    assert with_test_metrics(store) == {SEARCH, "0000", "0001"}
+
+
 def test_what_has_not_changed_is_not_read_or_sent_again(tmp_path, monkeypatch):
     folder, store = made_folder(tmp_path, trials=2), FakeStore()
     made_trial(folder, "0002", epochs=3)
@@ -208,6 +270,18 @@ def test_a_refused_run_does_not_hold_up_the_others(tmp_path):
     with pytest.raises(RefusalError):
         delivery.sync("finished")
     assert delivery.settled == {"0001", "0002", SEARCH}
+
+
+def test_a_run_that_takes_no_test_metrics_does_not_hold_up_the_others(tmp_path):
+    folder, store = made_folder(tmp_path, trials=3), FakeStore()
+    new_delivery(folder, store).sync("finished")
+    folder.write_spec(folder.spec().model_copy(update={"show_test": True}))
+    store.refuses = {"0000"}
+    delivery = new_delivery(folder, store)
+    with pytest.raises(RefusalError):
+        delivery.sync("finished")
+    assert with_test_metrics(store) == {SEARCH, "0001", "0002"}
+    assert SEARCH in delivery.settled
 
 
 def test_a_store_without_room_for_files_takes_the_rest(tmp_path):
@@ -270,9 +344,12 @@ def test_a_trial_that_ended_before_its_first_epoch(tmp_path):
     assert (run["state"], run["tags"]["status"], run["tags"]["reason"]) == ("FAILED", "failed", "out of memory")
 
 
-def test_a_trial_that_is_settled_costs_no_reading(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("show_test", [False, True])
+def test_a_trial_that_is_settled_costs_no_reading(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, show_test: bool
+) -> None:
     """The reads of a round do not grow with the trials that have ended, so those of a search grow with their number."""
-    folder, read = made_folder(tmp_path, trials=0), Counter[str]()
+    folder, read = made_folder(tmp_path, trials=0, show_test=show_test), Counter[str]()
     monkeypatch.setattr(Path, "open", counting(Path.open, read))
     monkeypatch.setattr(Path, "exists", counting(Path.exists, read))
     monkeypatch.setattr(TrialRecord, "from_json", counting(TrialRecord.from_json, read))

@@ -168,7 +168,7 @@ def test_trials_that_are_stopped_save_themselves_however_long_it_takes(
     assert [record.status for record in outcome.records] == ["pruned"] * 4
     assert all(saved(record.trial) for record in outcome.records)
     assert outcome.winner is not None
-    assert outcome.winner.test
+    assert outcome.tests[outcome.winner.trial]
 
 
 class Interrupting(Observer):
