@@ -24,7 +24,7 @@ def open_test(trial: TrialFolder) -> dict[str, float]:
         return _metrics(read_json(path), path)
     if result.exists() and "test" in (content := read_json(result)):
         return _metrics(content["test"], result)
-    ledger = trial.path.parents[1] / "ledger.jsonl"
+    ledger = trial.path.parent.parent / "ledger.jsonl"
     lines = [row for row in read_lines(ledger) if row.get("trial") == trial.name]
     return _metrics(lines[-1].get("test", {}), ledger) if lines else {}
 

@@ -196,12 +196,13 @@ class Delivery:
 
     def _open_tests(self, records: list[TrialRecord], chosen: str | None) -> None:
         """Log the test metrics that may be seen on the trials' own runs. `chosen`: the winner, at the end alone."""
-        known = {
-            name for name, metrics in self._tests.items() if metrics or name != chosen
-        }  # a pruned one has them now
-        news = [record for record in records if record.trial not in known]
+        if chosen and not self._tests.get(chosen):
+            self._tests.pop(chosen, None)  # one that was pruned has been evaluated since
+        news = [record for record in records if record.trial not in self._tests]
         self._tests |= opened(self._folder, self._spec, news, chosen)
         for record in news:
+            if self._stop.is_set():
+                return
             metrics, run_id = self._tests.get(record.trial), self._run_ids.ids.get(record.trial)
             found = self._found.get(record.trial)
             if not metrics or not run_id or (found and OPENED in found.tags):
