@@ -97,7 +97,7 @@ def test_every_option_reaches_the_spec(capsys: Any) -> None:
         "--export-format": "mmrec",
     }
     given = [part for pair in values.items() for part in pair]
-    assert run_search.main([*given, "--baseline", "--dry-run"]) == 0
+    assert run_search.main([*given, "--baseline", "--show-test", "--dry-run"]) == 0
     said = parse_yaml(capsys.readouterr().out.partition("section ")[0], "text").data
     said.pop("space")
     assert said == {
@@ -122,6 +122,7 @@ def test_every_option_reaches_the_spec(capsys: Any) -> None:
         "resources": {"cpus_per_trial": 9, "gpus_per_trial": 0.5, "max_concurrent": 10, "ray_address": "auto"},
         "tracking": {"uri": "sqlite:///x.db", "experiment": "e", "experiment_id": None},
         "baseline": True,
+        "show_test": True,
         "role": "search",
         "format": 1,
         "output_dir": "o",
