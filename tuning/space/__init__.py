@@ -2,18 +2,23 @@
 
 from tuning.space.distributions import Choice, Fixed, Range
 from tuning.space.layers import SECTIONS_OF_TUNE, load_space
+from tuning.space.pairs import GRADES, Figures, Pair, read_pair
 from tuning.space.parameter import SECTIONS, Parameter, SpaceError
 from tuning.space.space import Params, Space
 
 __all__ = [
+    "GRADES",
     "SECTIONS",
     "SECTIONS_OF_TUNE",
     "Choice",
+    "Figures",
     "Fixed",
+    "Pair",
     "Parameter",
     "Params",
     "Range",
     "Space",
     "SpaceError",
     "load_space",
+    "read_pair",
 ]

@@ -4,16 +4,19 @@ import inspect
 import math
 import re
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 from itertools import islice
 from typing import Any
 
 from recmodels.data.corruptions import clean_name
+from recmodels.data.published import FOLDER_NAMES
 from recmodels.errors import UserError, did_you_mean
 from recmodels.models import MODELS
 from recmodels.signatures import CountFromOne, NotNegative, Positive, check_values, keywords
 from recmodels.training.optimizers import check_optimizer
 from recmodels.training.strategies import STRATEGIES, canonical, knobs, parts_of
 from tuning.space.layers import load_space
+from tuning.space.pairs import Pair, read_pair
 from tuning.space.parameter import Parameter, SpaceError
 from tuning.space.space import Space
 
@@ -78,9 +81,25 @@ def search_space(
         if part.needs_features and not MODELS[model].reads_features:
             raise UserError(f"--strategy {strategy}: {name} moves item features, but {model} reads none")
     known = known_parameters(model, strategy)
-    made = load_space(model, strategy, clean_name(dataset), tune=tune, space=space, overrides=overrides, known=known)
+    made = load_space(model, strategy, _names(dataset), tune=tune, space=space, overrides=overrides, known=known)
     check_space(made, model, strategy)
     return made
+
+
+def known_pair(model: str, dataset: str) -> Pair | None:
+    """Return where the values of a model on a data set come from, and what others reached with them; None without a
+    file for the two. UserError for a fault in it.
+
+    Nobody has published figures on a data set with corruptions: there they are left out.
+    """
+    pair = read_pair(model, *_names(dataset))
+    return pair if pair is None or clean_name(dataset) == dataset else replace(pair, published=())
+
+
+def _names(dataset: str) -> tuple[str, ...]:
+    """Return the names of the data set's files: its own without corruptions, and that of papers, if it has another."""
+    name = clean_name(dataset)
+    return (name, FOLDER_NAMES[name]) if name in FOLDER_NAMES else (name,)
 
 
 def check_space(space: Space, model: str, strategy: str) -> None:

@@ -2,7 +2,8 @@
 
 Later layers win, parameter by parameter: models/<model>.yaml, strategies/<strategy>.yaml (of each part, if a
 composition has no file), optimizers/<optimizer>.yaml (if the optimiser is fixed), datasets/<dataset>.yaml,
-pairs/<model>-<dataset>.yaml, --space, --set.
+pairs/<model>-<dataset>.yaml, --space, --set. The file of an optimiser that the user chose in place of theirs comes
+after these files: their learning rates are for another one.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -10,20 +11,21 @@ from dataclasses import replace
 from pathlib import Path
 
 from recmodels.errors import did_you_mean
-from tuning.space.distributions import Fixed
+from tuning.space.distributions import Distribution, Fixed
+from tuning.space.files import SEARCH_SPACES, read_dataset_layer, read_layer, read_pair_layer, space_files
+from tuning.space.pairs import PAIR_KEYS
 from tuning.space.parameter import SECTIONS, Parameter, SpaceError, read_parameter, read_parameters
 from tuning.space.space import Space
-from tuning.yaml_document import Document, parse_yaml, read_yaml
+from tuning.yaml_document import parse_yaml, read_yaml
 
 SECTIONS_OF_TUNE: dict[str, tuple[str, ...]] = {"strategy": ("strategy",), "base": ("train", "model"), "all": SECTIONS}
 """Value of --tune -> the sections that are searched."""
-SEARCH_SPACES = Path(__file__).resolve().parents[2] / "search_spaces"
 
 
 def load_space(
     model: str,
     strategy: str,
-    dataset: str,
+    dataset: str | tuple[str, ...],
     *,
     tune: str = "strategy",
     space: str | None = None,
@@ -33,8 +35,9 @@ def load_space(
 ) -> Space:
     """Return the space of one search. UserError, one line, for a fault in any layer.
 
-    `tune`: a key of SECTIONS_OF_TUNE. Parameters of other sections are fixed at their defaults, unless the data set's
-    or the pair's file, `space` (built-in name or path) or `overrides` ("name=value", or a parameter) give them values.
+    `dataset`: its name, or its names, of which the first that has a file counts.
+    `tune`: a key of SECTIONS_OF_TUNE. Parameters of other sections are fixed at their defaults, unless `space`
+    (built-in name or path) or `overrides` ("name=value", or a parameter) give them values.
     `known`: section -> the names that it accepts.
 
     >>> from tuning.space.catalogue import known_parameters
@@ -45,29 +48,41 @@ def load_space(
     >>> space.resolve({"alpha": 1.5, "beta/alpha": 0.5})["strategy"]["beta"]
     0.75
     """
-    section_of = _sections(known)
-    base = read_parameters(_layer(root, "models", model), ("train", "model"))
-    for part in [strategy] if strategy in _files(root, "strategies") else strategy.split("+"):
-        base += read_parameters(_layer(root, "strategies", part).under("strategy"), ("strategy",))
+    section_of, names = _sections(known), (dataset,) if isinstance(dataset, str) else dataset
+    base = read_parameters(read_layer(root, "models", model), ("train", "model"))
+    for part in [strategy] if strategy in space_files(root, "strategies") else strategy.split("+"):
+        base += read_parameters(read_layer(root, "strategies", part).under("strategy"), ("strategy",))
     # A data set's file serves every model and so has no model section. The baseline has no knobs and skips a pair's.
-    changes = read_parameters(_layer(root, "datasets", dataset, optional=True), ("train",))
-    pair = read_parameters(_layer(root, "pairs", f"{model}-{dataset}", optional=True))
-    changes += [each for each in pair if each.section != "strategy" or known["strategy"]]
-    changes += [] if space is None else _of_space(root, space, known["strategy"])
-    changes += [each if isinstance(each, Parameter) else _override(each, section_of) for each in overrides]
-    optimizer = {each.name: each.distribution for each in base + changes}.get("optimizer")
-    if isinstance(optimizer, Fixed):
-        layer = _layer(root, "optimizers", str(optimizer.value), optional=True)
-        base += read_parameters(layer.under("train"), ("train",))
+    data = read_parameters(read_dataset_layer(root, *names), ("train",))
+    pair = read_parameters(read_pair_layer(root, model, *names), others=PAIR_KEYS)
+    data += [each for each in pair if each.section != "strategy" or known["strategy"]]
+    asked = [] if space is None else _of_space(root, space, known["strategy"])
+    asked += [each if isinstance(each, Parameter) else _override(each, section_of) for each in overrides]
+    optimizer = _optimizer(base + data + asked)
+    suits = [] if optimizer is None else _of_optimizer(root, optimizer)
+    shipped = base + suits + data if optimizer == _optimizer(base + data) else base + data + suits
     merged = {}
-    for each in base + changes:
+    for each in shipped + asked:
         if section_of.get(each.name) != each.section:
             owner = {"strategy": strategy, "train": "training", "model": model}[each.section]
             raise SpaceError(f"{each.source}: {_misplaced(each, section_of, owner)}")
         merged[each.name] = each
-    searched = {each.name for each in changes}
+    searched = {each.name for each in asked}
     searched |= {each.name for each in merged.values() if each.section in SECTIONS_OF_TUNE[tune]}
     return Space(tuple(each if each.name in searched else _at_default(each, tune) for each in merged.values()))
+
+
+def _optimizer(parameters: Sequence[Parameter]) -> Distribution | None:
+    """Return the distribution that the last of these parameters called `optimizer` has; None without one."""
+    return {each.name: each.distribution for each in parameters}.get("optimizer")
+
+
+def _of_optimizer(root: Path, optimizer: Distribution) -> list[Parameter]:
+    """Return the parameters that suit an optimiser; none if it is searched or has no file."""
+    if not isinstance(optimizer, Fixed):
+        return []
+    layer = read_layer(root, "optimizers", str(optimizer.value), optional=True)
+    return read_parameters(layer.under("train"), ("train",))
 
 
 def _sections(known: Mapping[str, Collection[str]]) -> dict[str, str]:
@@ -113,30 +128,15 @@ def _override(text: str, section_of: Mapping[str, str]) -> Parameter:
     return read_parameter(section or section_of[name], name, parse_yaml(value, source, one_line=True).data, source)
 
 
-def _files(root: Path, folder: str) -> dict[str, Path]:
-    """Return the YAML files of a folder by name."""
-    return {path.stem: path for path in (root / folder).glob("*.yaml")}
-
-
-def _layer(root: Path, folder: str, name: str, *, optional: bool = False) -> Document:
-    """Return the document of folder/name.yaml; one without parameters if there is no such file and it is optional."""
-    files = _files(root, folder)
-    if name in files:
-        return read_yaml(files[name], f"{folder}/{name}.yaml")
-    if optional:
-        return Document(name, {}, {})
-    raise SpaceError(f"{folder}/{name}.yaml: no such search space{did_you_mean(name, files)}")
-
-
 def _of_space(root: Path, space: str, knobs: Collection[str]) -> list[Parameter]:
     """Return the parameters of the space that the user names: a built-in one, else a file.
 
     The recipe of a built-in one goes with every strategy: of its strategy section only `knobs` count, unless nothing
     would be left.
     """
-    files = _files(root, "spaces")
+    files = space_files(root, "spaces")
     if space in files:
-        recipe = read_parameters(_layer(root, "spaces", space))
+        recipe = read_parameters(read_layer(root, "spaces", space))
         return [each for each in recipe if each.section != "strategy" or each.name in knobs] or recipe
     if not Path(space).is_file():
         raise SpaceError(f"--space {space}: neither a built-in space nor a file{did_you_mean(space, files)}")

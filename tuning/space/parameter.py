@@ -101,15 +101,19 @@ def _check_keys(kind: Any, keys: Mapping[str, Any]) -> None:
         raise ValueError(f"{kind} needs {', '.join(sorted(missing))}")
 
 
-def read_parameters(document: Document, sections: tuple[str, ...] = SECTIONS) -> list[Parameter]:
+def read_parameters(
+    document: Document, sections: tuple[str, ...] = SECTIONS, *, others: tuple[str, ...] = ()
+) -> list[Parameter]:
     """Return the parameters of a document, a mapping of some of these sections to mappings of name to value.
 
-    SpaceError for anything else.
+    `others`: keys of the document that hold no parameters and are passed over. SpaceError for anything else.
     """
     parameters = []
     for section, values in _mapping(document.data, document.name).items():
+        if section in others:
+            continue
         if section not in sections:
-            hint = did_you_mean(str(section), sections)
+            hint = did_you_mean(str(section), (*sections, *others))
             raise SpaceError(f"{document.where(section)}: unknown section {section!r}{hint}")
         for name, raw in _mapping(values, f"{document.where(section)}: {section}").items():
             parameters.append(read_parameter(section, name, raw, document.where(section, name)))

@@ -17,7 +17,7 @@ PUBLISHED = {"optimizer": "adam", "learning_rate": 1e-3, "batch_size": 2048, "we
 AS_THE_AUTHORS = {"compose": "two_step", "phase": "epoch_first", "clip_first": True, "sync_rng": False}
 
 
-def load(*overrides, model="GRCN", strategy="mg", dataset="clothing", **options):
+def load(*overrides, model="GRCN", strategy="mg", dataset="mine", **options):
     known = known_parameters(model, strategy)
     return load_space(model, strategy, dataset, overrides=overrides, known=known, **options)
 
@@ -53,7 +53,7 @@ def write(root, name, text):
 
 
 @pytest.mark.parametrize("model", sorted(MODELS))
-@pytest.mark.parametrize("dataset", ["demo", "clothing"])
+@pytest.mark.parametrize("dataset", ["demo", "mine"])
 def test_a_model_starts_at_the_published_training(model, dataset):
     space = load(model=model, dataset=dataset, tune="all")
     params = space.resolve(space.default_point())
@@ -65,7 +65,7 @@ def test_a_model_starts_at_the_published_training(model, dataset):
 
 def test_every_model_and_strategy_has_its_file_and_no_file_is_left_over():
     names = {path.relative_to(SEARCH_SPACES).as_posix() for path in SEARCH_SPACES.rglob("*.yaml")}
-    spaces = {name for name in names if name.startswith(("spaces/", "optimizers/"))}
+    spaces = {name for name in names if name.startswith(("spaces/", "optimizers/", "pairs/"))}
     assert {name for name in spaces if name.startswith("optimizers/")} <= {f"optimizers/{o}.yaml" for o in OPTIMIZERS}
     assert names - spaces == {
         *(f"models/{model}.yaml" for model in MODELS),
@@ -104,12 +104,21 @@ def test_tune_says_what_is_searched(tune, names):
     assert Space.from_data(space.to_data()) == space
 
 
-def test_ranges_from_later_layers_are_searched_whatever_tune_is(root):
+def test_ranges_that_the_user_names_are_searched_whatever_tune_is(root):
     assert searched(load("reg_weight={type: uniform, low: 0, high: 1}"))[-1] == "reg_weight"
-    write(root, "pairs/GRCN-clothing", "train: {learning_rate: {type: uniform, low: 0.1, high: 0.2}}")
-    assert searched(load(root=root)) == ["alpha", "learning_rate"]
     mine = write(root, "mine", "train: {learning_rate: {type: uniform, low: 0.1, high: 0.2}}")
     assert searched(load(space=str(mine))) == ["alpha", "beta/alpha", "interval", "learning_rate"]
+
+
+@pytest.mark.parametrize("name", ["datasets/mine", "pairs/GRCN-mine"])
+def test_ranges_of_a_data_set_or_a_pair_are_searched_with_their_section(root, name):
+    write(root, name, "train: {learning_rate: {type: uniform, low: 0.1, high: 0.2, default: 0.15}}")
+    space = load(root=root)
+    assert (searched(space), space.fixed["learning_rate"]) == (["alpha"], 0.15)
+    assert searched(load(root=root, tune="base")) == ["learning_rate", "reg_weight"]
+    assert searched(load("learning_rate={type: uniform, low: 1, high: 2}", root=root)) == ["alpha", "learning_rate"]
+    write(root, name, "train: {learning_rate: {type: uniform, low: 0.1, high: 0.2}}")
+    assert message(root=root).startswith(f"{name}.yaml:1: learning_rate: is not searched with tune=strategy and needs")
 
 
 def test_a_fixed_share_follows_a_searched_alpha():
@@ -146,8 +155,8 @@ def test_what_is_not_searched_needs_a_default(root):
 def test_later_layers_win_key_by_key(root):
     contents = {  # each value says which layer it stands in
         "models/GRCN": "{train: {batch_size: 1}, model: {embedding_size: 1, latent_embedding: 1, reg_weight: 1}}",
-        "datasets/clothing": "train: {batch_size: 2, weight_decay: 2, learning_rate: 2}",
-        "pairs/GRCN-clothing": """
+        "datasets/mine": "train: {batch_size: 2, weight_decay: 2, learning_rate: 2}",
+        "pairs/GRCN-mine": """
             strategy: {alpha: 3}
             train: {batch_size: 3, weight_decay: 3}
             model: {latent_embedding: 3, reg_weight: 3}
@@ -164,15 +173,15 @@ def test_later_layers_win_key_by_key(root):
 
 
 def test_a_data_set_may_change_what_fits_every_model(root):
-    write(root, "datasets/clothing", "train: {learning_rate: {type: uniform, low: 0.1, high: 0.2}}")
-    assert searched(load(root=root)) == ["alpha", "learning_rate"]
-    write(root, "datasets/clothing", "model: {reg_weight: 1}")
-    assert message(root=root) == "datasets/clothing.yaml:1: unknown section 'model'; known: train"
+    write(root, "datasets/mine", "train: {learning_rate: 0.5}")
+    assert load(root=root).fixed["learning_rate"] == 0.5
+    write(root, "datasets/mine", "model: {reg_weight: 1}")
+    assert message(root=root) == "datasets/mine.yaml:1: unknown section 'model'; known: train"
 
 
 def test_a_baseline_skips_the_pairs_knobs(root):
     write(root, "strategies/plain", "# none\n")
-    write(root, "pairs/GRCN-clothing", "strategy: {alpha: 3}\ntrain: {batch_size: 3}")
+    write(root, "pairs/GRCN-mine", "strategy: {alpha: 3}\ntrain: {batch_size: 3}")
     space = load(root=root, strategy="plain")
     assert space.fixed == {"batch_size": 3, "reg_weight": 1e-3}
 
