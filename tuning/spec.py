@@ -9,8 +9,8 @@ from pydantic_core import ErrorDetails
 
 from recmodels.errors import UserError, nearest
 from recmodels.metric import Metric
+from tuning.space import Pair, Space
 from tuning.space import Params as Params  # imported from here together with Scores
-from tuning.space import Space
 from tuning.yaml_document import Document, read_yaml, to_yaml
 
 FORMAT: Final = 1
@@ -159,6 +159,8 @@ class SearchSpec(File):
     """folder for parsed data; the user's cache by default"""
     space: CheckedSpace
     """all parameters of a trial, fixed or searched"""
+    pair: Pair | None = None
+    """origin of the model's values on this data set, and figures that others published"""
     sampler: Literal["auto", "gp", "tpe", "cmaes", "random", "qmc", "grid", "nsga2"] = "auto"
     """method that proposes the next trial; auto: grid if the budget covers it, else gp, or tpe for many trials"""
     scheduler: Scheduler = Scheduler()

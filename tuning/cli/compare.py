@@ -19,6 +19,7 @@ from tuning.execution.trial import fallback
 from tuning.experiments import REFERENCE, Comparison, StrategyResult, read_results, run_comparison
 from tuning.experiments.comparison_report import remarks, result_table, write_result
 from tuning.records import SearchFolder
+from tuning.reports.published import origin_line, published_figures
 from tuning.reports.tables import say
 from tuning.space import SECTIONS_OF_TUNE
 from tuning.space.catalogue import known_strategy
@@ -59,6 +60,8 @@ def compare(comparison: Comparison, argv: Sequence[str], console: Console, recor
 
     data = load_data(first.dataset, dict(first))
     say(console, f"{data}\ncomparison {comparison.name}\n{records}")
+    if first.pair:
+        say(console, origin_line(first.pair))
 
     def run(spec: SearchSpec) -> bool:
         say(console, f"\n{spec.name}: {spec.model}, {spec.strategy}")
@@ -81,7 +84,7 @@ def show(comparison: Comparison, results: list[StrategyResult], console: Console
         say(console, line)
     popularity = SearchFolder.of(comparison.searches[0]).popularity()
     write_result(comparison, results, popularity)
-    console.print(result_table(results, popularity, comparison.metric))
+    console.print(result_table(results, popularity, comparison.metric, published_figures(comparison.searches[0])))
     for remark in remarks(comparison, results, popularity):
         say(console, remark)
     say(console, f"result: {comparison.folder / 'result.md'}")

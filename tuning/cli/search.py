@@ -29,11 +29,12 @@ from tuning.commandlines import next_steps, resume_command
 from tuning.proposals import planned_trials
 from tuning.records import SearchFolder, baseline
 from tuning.reports.live import LiveTable
+from tuning.reports.published import origin_line, published_lines
 from tuning.reports.search_report import baseline_gain, below_popularity, best_table
 from tuning.reports.tables import plain_columns, say, table
 from tuning.search import Outcome, Search
 from tuning.space import SECTIONS_OF_TUNE, Parameter
-from tuning.space.catalogue import check_begins, known_strategy, search_space
+from tuning.space.catalogue import check_begins, known_pair, known_strategy, search_space
 from tuning.space.parameter import read_parameter
 from tuning.spec import SearchSpec
 
@@ -50,6 +51,8 @@ def new(given: Given, argv: Sequence[str], console: Console) -> int:
     download(given)
     data = load_data(spec.dataset, dict(spec))
     say(console, f"{data}\nsearch {spec.name}: {spec.model}, {spec.strategy}\n{records_line(spec, given)}")
+    if spec.pair:
+        say(console, origin_line(spec.pair))
     return search(spec, data, argv, console)
 
 
@@ -104,6 +107,8 @@ def show(spec: SearchSpec, outcome: Outcome, console: Console) -> int:
     """Print the result and the next steps of a search; return the exit code."""
     metric, winner = spec.training.metric, outcome.winner
     console.print(best_table(spec, outcome.records, outcome.popularity, outcome.tests))
+    for line in published_lines(spec, SearchFolder.of(spec).environment()):
+        say(console, line)
     if gain := baseline_gain(winner, baseline(outcome.records), metric, outcome.tests):
         say(console, gain)
     scores = {"valid": winner.valid, "test": outcome.tests.get(winner.trial, {})} if winner else {}
@@ -131,7 +136,9 @@ def show(spec: SearchSpec, outcome: Outcome, console: Console) -> int:
 def dry_run(spec: SearchSpec, console: Console) -> int:
     """Print a search and its space, and start nothing."""
     print(spec.to_yaml(), end="")
-    console.print(table(plain_columns("section", "parameter", "values", left=3), spec.space.describe()))
+    console.print(table(plain_columns("section", "parameter", "values", "from", left=4), spec.space.describe()))
+    if spec.pair:
+        say(console, origin_line(spec.pair))
     points = spec.space.grid_size()
     print(f"grid points: {'not finite, a parameter is continuous' if points is None else f'{points:,}'}")
     return 0
@@ -152,7 +159,8 @@ def new_spec(given: Given) -> SearchSpec:
     space = search_space(model, strategy, dataset, tune=tune, space=given.get("space"), overrides=overrides(given))
     name = stamped(f"{model}-{dataset}-{strategy}", 80)
     records = from_environment(given)
-    spec = with_options({"name": name, "strategy": strategy, "space": space, "tracking": records}, given)
+    pair = known_pair(model, dataset)
+    spec = with_options({"name": name, "strategy": strategy, "space": space, "pair": pair, "tracking": records}, given)
     check_begins(space, strategy, spec.training.max_epochs)
     check_records(spec, URI if "uri" in records else "--tracking-uri")
     return spec

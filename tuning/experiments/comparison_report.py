@@ -4,7 +4,7 @@ A new column is one line in COLUMNS.
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from statistics import fmean, stdev
 
@@ -14,13 +14,16 @@ from recmodels.evaluation.paired_tests import LEVEL
 from recmodels.files import write_whole
 from recmodels.training.strategies import is_reconstruction
 from tuning.experiments import REFERENCE, Comparison, StrategyResult
+from tuning.records import SearchFolder
+from tuning.reports.published import published_figures, published_lines, published_name
 from tuning.reports.tables import Column, markdown_table, shown, table
+from tuning.space import Figures
 from tuning.spec import Scores
 
 
 @dataclass(frozen=True)
 class ResultRow:
-    """A row of the table: a strategy, or popularity, whose `result` is None.
+    """A row of the table: a strategy, or popularity or published figures, whose `result` is None.
 
     `valid`: best validation score. `test`: test scores of the tested runs. `gain`: of their mean over the
     reference's, as a share of it. `cost`: passes per epoch over the reference's.
@@ -59,18 +62,23 @@ COLUMNS: tuple[Column[ResultRow], ...] = (
 """`passes`: forward and backward passes of the search. `p users`, `p seeds`: p values after Holm's correction."""
 
 
-def result_table(results: Sequence[StrategyResult], popularity: Scores | None, metric: str) -> Table:
-    """Return the result as a table for the terminal, the reference first, popularity last."""
-    return table(COLUMNS, rows(results, popularity, metric), title=metric)
+def result_table(
+    results: Sequence[StrategyResult], popularity: Scores | None, metric: str, published: Sequence[Figures] = ()
+) -> Table:
+    """Return the result as a table for the terminal: the reference, the other strategies, popularity, what others
+    published."""
+    return table(COLUMNS, rows(results, popularity, metric, published), title=metric)
 
 
-def rows(results: Sequence[StrategyResult], popularity: Scores | None, metric: str) -> list[ResultRow]:
-    """Return a row for each strategy, the reference first, and one for popularity, where it was measured."""
+def rows(
+    results: Sequence[StrategyResult], popularity: Scores | None, metric: str, published: Sequence[Figures] = ()
+) -> list[ResultRow]:
+    """Return a row for each strategy, the reference first, one for popularity, where it was measured, and one for each
+    of the published figures."""
     found = [_row(result, results[0], metric) for result in results]
     if popularity:
-        valid, test = (popularity[split].get(metric) for split in ("valid", "test"))
-        found.append(ResultRow("popularity", valid, [] if test is None else [test]))
-    return found
+        found.append(_reference_row("popularity", metric, popularity["valid"], popularity["test"]))
+    return found + [_reference_row(published_name(each), metric, each.valid, each.test) for each in published]
 
 
 def remarks(comparison: Comparison, results: Sequence[StrategyResult], popularity: Scores | None) -> Iterator[str]:
@@ -98,16 +106,24 @@ def remarks(comparison: Comparison, results: Sequence[StrategyResult], popularit
         )
     if rebuilt := [result.strategy for result in results if is_reconstruction(result.strategy)]:
         yield f"Reconstructions, not to be taken for the results of their papers: {', '.join(rebuilt)}."
+    first = comparison.searches[0]
+    yield from published_lines(first, SearchFolder.of(first).environment())
 
 
 def write_result(comparison: Comparison, results: Sequence[StrategyResult], popularity: Scores | None) -> None:
     """Write result.md for people and result.json for programs."""
     spec, metric = comparison.searches[0], comparison.metric
-    page = markdown_table(COLUMNS, rows(results, popularity, metric))
+    published = published_figures(spec)
+    page = markdown_table(COLUMNS, rows(results, popularity, metric, published))
     notes = "\n".join(f"- {remark}" for remark in remarks(comparison, results, popularity))
     write_whole(comparison.folder / "result.md", f"## {spec.model} on {spec.dataset}, {metric}\n\n{page}\n\n{notes}\n")
-    content = {"metric": metric, "popularity": popularity, "strategies": [asdict(result) for result in results]}
+    content = {"metric": metric, "popularity": popularity, "published": [asdict(each) for each in published]}
+    content |= {"strategies": [asdict(result) for result in results]}
     write_whole(comparison.folder / "result.json", json.dumps(content, indent=1))
+
+
+def _reference_row(name: str, metric: str, valid: Mapping[str, float], test: Mapping[str, float]) -> ResultRow:
+    return ResultRow(name, valid.get(metric), [test[metric]] if metric in test else [])
 
 
 def _row(result: StrategyResult, reference: StrategyResult, metric: str) -> ResultRow:

@@ -12,6 +12,7 @@ from tuning.commandlines import next_steps
 from tuning.records import Environment, Status, Tests, TrialRecord, baseline, ranked, winner
 from tuning.reports import columns
 from tuning.reports.columns import TrialRow, ended_row, popularity_row
+from tuning.reports.published import published_lines, published_rows
 from tuning.reports.tables import markdown_table, plain_columns, shown, table
 from tuning.spec import Scores, SearchSpec
 
@@ -24,7 +25,8 @@ SEALED: Tests = MappingProxyType({})
 def best_table(
     spec: SearchSpec, records: Iterable[TrialRecord], popularity: Scores | None = None, tests: Tests = SEALED
 ) -> Table:
-    """Return the BEST best trials, one a row, and below them the baseline and popularity, which they have to beat.
+    """Return the BEST best trials, one a row, and below them the baseline and popularity, which they have to beat, and
+    what others published.
 
     `tests`: the test metrics that may be seen.
     """
@@ -84,6 +86,7 @@ def summary_markdown(
     best = winner(records)
     gain = baseline_gain(best, baseline(records), spec.training.metric, tests)
     trials = markdown_table(columns.trial_columns(spec), *_rows(spec, records, popularity, tests))
+    origins = "\n".join(f"- {line}" for line in published_lines(spec, environment))
     path = Path(spec.output_dir) / spec.name / "best.yaml" if best else None  # a better one may stay in `export_dir`
     paragraphs = [
         f"## {spec.model} on {spec.dataset}, strategy {spec.strategy}",
@@ -92,6 +95,7 @@ def summary_markdown(
         "test metrics had no part in the choice.",
         *(_winner_paragraphs(best, popularity, spec, tests) if best else ["No trial has a result yet."]),
         *([f"### Best trials\n\n{trials}"] if best else []),
+        *([origins] if best and origins else []),
         *([f"### Baseline\n\n{gain}"] if gain else []),
         *([f"### Ran on\n\n{_where(environment)}"] if environment else []),
         "### Next\n\n```sh\n" + "\n".join(next_steps(spec, path)) + "\n```",
@@ -109,6 +113,7 @@ def _rows(
     references = [row(record) for record in [baseline(records)] if record]
     if popularity:
         references.append(popularity_row(popularity, spec.training.metric))
+    references += published_rows(spec)
     return [[row(record) for record in ranked(records)[:BEST]], references]
 
 

@@ -97,9 +97,10 @@ class Space:
             point[name] = distribution.at(position)
         return dict(reversed(point.items()))
 
-    def describe(self) -> list[tuple[str, str, str]]:
-        """Return the section, the name and the possible values, as text, of each parameter."""
-        return [(p.section, p.name, f"{p.distribution}{f' (times {p.of})' if p.of else ''}") for p in self.parameters]
+    def describe(self) -> list[tuple[str, str, str, str]]:
+        """Return the section, the name, the possible values as text, and the source of each parameter."""
+        values = {p.name: f"{p.distribution}{f' (times {p.of})' if p.of else ''}" for p in self.parameters}
+        return [(p.section, p.name, values[p.name], p.source) for p in self.parameters]
 
     def to_data(self) -> Params:
         """Return plain data in the form of a --space file."""

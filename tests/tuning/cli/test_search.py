@@ -22,6 +22,7 @@ from tuning.proposals.queue import planned_trials
 from tuning.records.environment import DataFacts
 from tuning.records.folder import SearchFolder
 from tuning.search import Outcome, Search
+from tuning.space import Figures, Pair
 from tuning.spec import SearchSpec
 from tuning.yaml_document import parse_yaml
 
@@ -191,6 +192,27 @@ def test_a_dry_run_prints_the_search_and_leaves_nothing(
     assert list(here.iterdir()) == []
 
 
+@pytest.mark.parametrize("arguments", [(), ("--compare", "mg")])
+def test_a_dry_run_says_which_file_or_option_gave_what(capsys: Any, here: Path, arguments: tuple[str, ...]) -> None:
+    asked = ("--model", "VBPR", "--dataset", "tiktok", "--optimizer", "sgd", "--set", "batch_size=64", *arguments)
+    assert run_search.main([*asked, "--dry-run"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    rows = [line.split() for line in lines]
+    assert ["section", "parameter", "values", "from"] in rows
+    places = {
+        "reg_weight": "pairs/VBPR-tiktok.yaml:",
+        "embedding_size": "models/VBPR.yaml:",
+        "learning_rate": "optimizers/sgd.yaml:",
+        "alpha": "strategies/mg.yaml:",
+    }
+    given = {row[1]: row[-1] for row in rows if len(row) > 3 and row[0] in ("strategy", "train", "model")}
+    assert [name for name, place in places.items() if not given[name].startswith(place)] == []
+    assert ["train", "batch_size", "64", "--set", "batch_size=64"] in rows
+    assert ["train", "optimizer", "sgd", "--optimizer", "sgd"] in rows
+    origin = "values for this data set: pairs/VBPR-tiktok.yaml, grade B: the best of a grid"
+    assert any(line.startswith(origin) for line in lines)
+
+
 KNOBS, BASE = {"alpha", "beta/alpha", "interval"}, {"n_layers", "reg_weight", "learning_rate"}
 
 
@@ -302,6 +324,20 @@ def test_a_finished_search_shows_the_test_metrics_of_its_choice_and_with_show_te
     assert not folder.spec().show_test
     assert shown("--show-test") == shown() == {"0001": "-0.07598", "0000": "-0.08598"}
     assert folder.spec().show_test
+
+
+def test_the_end_of_a_search_has_what_others_published(capsys: Any, here: Path) -> None:
+    folder = made_folder(here, trials=1)
+    figures = Figures("Paper", "a paper, Table 2", {}, {"recall@20": 0.875})
+    spec = made_spec(pair=Pair("pairs/BPR-demo.yaml", "A", "a paper", (figures,)))
+    records = list(folder.ledger().values())
+    outcome = Outcome(records, records[0], Path("best_configs/x.yaml"), interrupted=False, waiting=0, popularity=None)
+    assert show(spec, outcome, Console(width=120)) == 0
+    lines = capsys.readouterr().out.splitlines()
+    (row,) = [line.split() for line in lines if line.startswith("published (Paper) ")]
+    assert row[-2:] == ["-", "0.875"]
+    assert "published (Paper): a paper, Table 2; for reference, it takes part in no choice" in lines
+    assert any(line.startswith("best configuration") for line in lines)
 
 
 @pytest.mark.parametrize(("every", "said"), [(1, ""), (4, "; --eval-every 4: no trial came to a validation")])

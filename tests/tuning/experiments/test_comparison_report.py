@@ -13,6 +13,7 @@ from tuning.experiments.results import read_results
 from tuning.experiments.runner import run_comparison
 from tuning.records.folder import SearchFolder
 from tuning.reports.tables import Column
+from tuning.space import Figures, Pair
 
 pytestmark = pytest.mark.usefixtures("here")
 POPULARITY = {split: {"recall@1": 0.125} for split in ("valid", "test")}
@@ -38,6 +39,25 @@ def test_the_result_is_written_for_people_and_programs() -> None:
     content = json.loads((asked.folder / "result.json").read_text())
     assert content["strategies"][1]["best"] == json.loads(json.dumps(asdict(results[1])))["best"]
     assert content["strategies"][1]["users"]["n"] == 10
+
+
+def test_published_figures_are_rows_below_with_their_source_in_a_remark() -> None:
+    data, asked = checkerboard(), made_comparison(compare="mg")
+    figures = Figures("Paper", "a paper, Table 2", {}, {"recall@1": 0.875})
+    pair = Pair("pairs/LightGCN-demo.yaml", "A", "a paper", (figures, Figures("Other", "here", {}, {"hit@1": 0.5})))
+    searches = [spec.model_copy(update={"pair": pair}) for spec in asked.searches]
+    asked = asked.model_copy(update={"searches": searches})
+    assert run_comparison(asked, Driver(data))
+    results = read_results(asked, data)
+    write_result(asked, results, POPULARITY)
+    lines = (asked.folder / "result.md").read_text().splitlines()
+    assert "| published (Paper) | - | - | - | 0.875 | - | - | - | - | - | - |" in lines
+    assert any(line.startswith("- published (Paper): a paper, Table 2; for reference") for line in lines)
+    assert not any("Other" in line for line in lines)
+    table = result_table(results, POPULARITY, "recall@1", searches[0].pair.published[:1])
+    assert list(table.columns[0].cells) == ["plain", "mg", "popularity", "published (Paper)"]
+    content = json.loads((asked.folder / "result.json").read_text())
+    assert content["published"] == [asdict(figures)]
 
 
 def test_a_strategy_whose_trials_all_failed_has_a_line_without_figures() -> None:

@@ -248,15 +248,15 @@ def test_a_name_in_two_sections():
 
 def test_description():
     assert Space.from_data(EVERY_TYPE).describe() == [
-        ("strategy", "alpha", "uniform, 0.6 to 2.0, default 1.0"),
-        ("strategy", "beta", "uniform, 0.02 to 0.8, default 0.2 (times alpha)"),
-        ("strategy", "interval", "one of 1, 3, 5, 7, default 3"),
-        ("train", "learning_rate", "log uniform, 0.0001 to 0.1, default 0.001"),
-        ("train", "optimizer", "one of adam, sgd, default adam"),
-        ("train", "nesterov", "False"),
-        ("train", "warm_up", "0.25 (times learning_rate)"),
-        ("model", "n_layers", "integer, 1 to 4, default 2"),
-        ("model", "width", "log integer, 8 to 512, default 64"),
-        ("model", "dropout", "uniform, 0.0 to 0.5 in steps of 0.1, default 0.3"),
-        ("model", "name", "plain text"),
+        ("strategy", "alpha", "uniform, 0.6 to 2.0, default 1.0", "space"),
+        ("strategy", "beta", "uniform, 0.02 to 0.8, default 0.2 (times alpha)", "space"),
+        ("strategy", "interval", "one of 1, 3, 5, 7, default 3", "space"),
+        ("train", "learning_rate", "log uniform, 0.0001 to 0.1, default 0.001", "space"),
+        ("train", "optimizer", "one of adam, sgd, default adam", "space"),
+        ("train", "nesterov", "False", "space"),
+        ("train", "warm_up", "0.25 (times learning_rate)", "space"),
+        ("model", "n_layers", "integer, 1 to 4, default 2", "space"),
+        ("model", "width", "log integer, 8 to 512, default 64", "space"),
+        ("model", "dropout", "uniform, 0.0 to 0.5 in steps of 0.1, default 0.3", "space"),
+        ("model", "name", "plain text", "space"),
     ]
