@@ -115,13 +115,15 @@ def _mapping(document: Document, known: tuple[str, ...] | None, *place: str) -> 
 
 
 def _text(document: Document, *place: str) -> str:
+    """Return the text at a place, on one line. SpaceError if it is none."""
     value = _at(document, *place)
     if not isinstance(value, str) or not value.strip():
         raise SpaceError(f"{document.where(*place)}: {'.'.join(place)} must be a text, but got {value!r}")
-    return value
+    return " ".join(value.split())
 
 
 def _at(document: Document, *place: str) -> Any:
+    """Return the data under these keys, which are there."""
     data = document.data
     for key in place:
         data = data[key]

@@ -195,6 +195,13 @@ def test_values_of_ones_own_need_no_grade(tmp_path: Path) -> None:
     assert read_pair("BM3", "mine", root=tmp_path) == Pair("pairs/BM3-mine.yaml", None, None, ())
 
 
+def test_a_text_of_several_lines_becomes_one(tmp_path: Path) -> None:
+    write(tmp_path, "source: |\n  one\n  two\n")
+    pair = read_pair("BM3", "mine", root=tmp_path)
+    assert pair
+    assert pair.source == "one two"
+
+
 def write(root: Path, text: str, dataset: str = "mine") -> None:
     (root / "pairs").mkdir(exist_ok=True)
     (root / "pairs" / f"BM3-{dataset}.yaml").write_text(text)
