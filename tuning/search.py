@@ -16,7 +16,7 @@ from tuning.execution.ray_tune.settings import prepare
 from tuning.execution.trial import fallback, trained_model
 from tuning.export.mmrec import check_mmrec
 from tuning.export.winner import check_export_dir, export_best
-from tuning.proposals import choose_sampler, remaining
+from tuning.proposals import check_known, choose_sampler, remaining
 from tuning.records import Environment, SearchFolder, Tests, TrialRecord, TrialResult, winner
 from tuning.records.sealed import opened
 from tuning.records.trials import record_of, until_evaluated
@@ -70,11 +70,13 @@ class Search:
             message = f"not the data this search started with (fingerprint {found}, expected {expected})"
             raise UserError(f"{spec.dataset}: {message}")
         check_space(spec.space, spec.model, spec.strategy)  # a spec's file may have been changed by hand
+        check_known(spec)
         if not environment:  # a search that has begun goes on
             check_begins(spec.space, spec.strategy, spec.training.max_epochs)
         if spec.baseline and spec.space.base_defaults() is None:
             raise UserError("--baseline: expected a default for every train and model parameter, but one has none")
-        sampler = choose_sampler(spec.space, spec.budget.trials, spec.sampler)
+        known = sum(each.value is not None for each in spec.warm_start.points)
+        sampler = choose_sampler(spec.space, spec.budget.trials, spec.sampler, known)
         if sampler == "grid" and spec.space.grid_size() is None:
             raise UserError("--sampler grid: expected a finite space, but a parameter is continuous (give it a step)")
         if spec.export_format == "mmrec":
@@ -123,7 +125,8 @@ class Search:
         if self.folder.popularity() is None:
             self.folder.write_popularity(popularity_scores(self.data, self.spec.training.cutoffs))
         self.folder.write_environment(Environment.now(self.data, self.argv, resources.cpus, before))
-        study = Study(self.folder, self.spec.space, self.spec.sampler, self.spec.training.seed)
+        spec = self.spec
+        study = Study(self.folder, spec.space, spec.sampler, spec.training.seed, spec.warm_start)
         recover(self.folder, study)
         self._track()
         self.observer.begins(list(self.folder.ledger().values()))

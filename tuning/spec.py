@@ -11,6 +11,7 @@ from recmodels.errors import UserError, nearest
 from recmodels.metric import Metric
 from tuning.space import Pair, Space
 from tuning.space import Params as Params  # imported from here together with Scores
+from tuning.space.distributions import Scalar
 from tuning.yaml_document import Document, read_yaml, to_yaml
 
 FORMAT: Final = 1
@@ -141,6 +142,26 @@ class Tracking(Part):
     """id of an MLflow experiment, which then counts and not the name"""
 
 
+class KnownPoint(Part):
+    """A point of the space that an earlier search has found."""
+
+    point: dict[str, Scalar]
+    """value of each dimension of the space"""
+    source: str
+    """the search and its trial, or the file"""
+    value: float | None = None
+    """the metric that was measured there, which the sampler is told; without it the point is one to train"""
+
+
+class WarmStart(Part):
+    """What a search takes over from earlier ones. Found once, before it begins: a resume looks nothing up."""
+
+    points: tuple[KnownPoint, ...] = ()
+    """points to train before the sampler's own, and, with a value, points that the sampler is told"""
+    said: tuple[str, ...] = ()
+    """what was taken and what was left out, a line each"""
+
+
 class SearchSpec(File):
     """One search of one model on one data set with one strategy."""
 
@@ -163,6 +184,8 @@ class SearchSpec(File):
     """origin of the model's values on this data set, and figures that others published"""
     sampler: Literal["auto", "gp", "tpe", "cmaes", "random", "qmc", "grid", "nsga2"] = "auto"
     """method that proposes the next trial; auto: grid if the budget covers it, else gp, or tpe for many trials"""
+    warm_start: WarmStart = WarmStart()
+    """what earlier searches have found"""
     scheduler: Scheduler = Scheduler()
     budget: Budget = Budget()
     training: Training = Training()

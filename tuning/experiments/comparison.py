@@ -51,6 +51,7 @@ class Comparison(File):
         changes = {
             "name": f"{spec.name}-seeds",
             "space": best.params,
+            "warm_start": {},
             "role": "confirmation",
             "scheduler": {"name": "none"},
             "budget": {"trials": self.seeds},

@@ -12,6 +12,9 @@ from tuning.spec import Params, SearchSpec
 GP_LIMIT = 200
 """A Gaussian process costs time cubic in the trials; beyond this budget `auto` takes TPE."""
 
+LEARNERS = ("gp", "tpe")
+"""The samplers that learn from values which they did not ask for."""
+
 Queue = Iterator[TrialPlan]
 """Plans in the order in which they shall run; it ends when the search has started all that it should."""
 
@@ -70,17 +73,18 @@ def planned_trials(spec: SearchSpec) -> int:
     return min(trials, spec.space.grid_size() or trials)
 
 
-def choose_sampler(space: Space, trials: int, named: str = "auto") -> str:
+def choose_sampler(space: Space, trials: int, named: str = "auto", known: int = 0) -> str:
     """Return the `named` sampler, but the grid for a space of one point, as all trials of another would be the same.
 
-    `auto`: the grid if the budget covers it, else a Gaussian process, TPE for large budgets.
+    `auto`: the grid if the budget covers it, else a Gaussian process, TPE for large budgets. `known`: values of earlier
+    searches that the sampler is told.
     """
     points = space.grid_size()
     if named != "auto" and points != 1:
         return named
     if points is not None and points <= trials:
         return "grid"
-    return "gp" if trials <= GP_LIMIT else "tpe"
+    return "gp" if trials + known <= GP_LIMIT else "tpe"
 
 
 def trial_name(index: int) -> str:

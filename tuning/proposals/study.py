@@ -15,8 +15,13 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.trial import TrialState, create_trial
 
+from tuning.proposals.first import first_points
 from tuning.records import SearchFolder, TrialPlan, TrialRecord
 from tuning.space import Choice, Range, Space
+from tuning.spec import KnownPoint, WarmStart
+
+KNOWN = "known"
+"""The attribute of Optuna's trials that an earlier search has measured: their place among the known points."""
 
 SAMPLERS: dict[str, Callable[[int, int], BaseSampler]] = {
     "gp": lambda seed, done: samplers.GPSampler(seed=seed + done),
@@ -57,7 +62,9 @@ class Study:
     a new one with the same parameters, so that nothing stays RUNNING for ever.
     """
 
-    def __init__(self, folder: SearchFolder, space: Space, sampler: str, seed: int):
+    def __init__(
+        self, folder: SearchFolder, space: Space, sampler: str, seed: int, warm_start: WarmStart = WarmStart()
+    ):
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         _drop_torn_line(folder.journal)
         journal = str(folder.journal)
@@ -70,6 +77,8 @@ class Study:
             study_name=folder.name, storage=self.storage, direction="maximize", load_if_exists=True
         )
         self.study_id = self.storage.get_study_id_from_name(folder.name)
+        self.first = [start.point for start in first_points(space, warm_start)]
+        self._learn(warm_start.points)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
             self.study.sampler = SAMPLERS[sampler](seed, len(self.study.get_trials(deepcopy=False)))
@@ -124,8 +133,23 @@ class Study:
     def _planned(self, index: int) -> Sequence[dict[str, Any]]:
         if self.grid:
             return list(islice(self.space.grid() or (), index, index + 1))
-        default = self.space.default_point()
-        return [default] if index == 0 and default else []
+        return self.first[index : index + 1]
+
+    def _learn(self, known: Sequence[KnownPoint]) -> None:
+        """Enter what earlier searches have measured as complete trials without a name, each once, however often the
+        search starts."""
+        trials = self.study.get_trials(deepcopy=False)
+        entered = {trial.user_attrs[KNOWN] for trial in trials if KNOWN in trial.user_attrs}
+        for number, each in enumerate(known):
+            if each.value is not None and number not in entered:
+                self.study.add_trial(
+                    create_trial(
+                        value=each.value,
+                        params=each.point,
+                        distributions=self.distributions,
+                        user_attrs={KNOWN: number, "source": each.source},
+                    )
+                )
 
     def _end(self, name: str, state: TrialState) -> None:
         self.study.tell(self.numbers[name], state=state)

@@ -1,6 +1,7 @@
 """The values that the parameters of a search may have. Only `catalogue` loads torch."""
 
 from tuning.space.distributions import Choice, Fixed, Range
+from tuning.space.first import FirstPoint, StartPoint
 from tuning.space.layers import SECTIONS_OF_TUNE, load_space
 from tuning.space.pairs import GRADES, Figures, Pair, read_pair
 from tuning.space.parameter import SECTIONS, Parameter, SpaceError
@@ -12,6 +13,7 @@ __all__ = [
     "SECTIONS_OF_TUNE",
     "Choice",
     "Figures",
+    "FirstPoint",
     "Fixed",
     "Pair",
     "Parameter",
@@ -19,6 +21,7 @@ __all__ = [
     "Range",
     "Space",
     "SpaceError",
+    "StartPoint",
     "load_space",
     "read_pair",
 ]

@@ -4,8 +4,9 @@ Optuna has such classes too, but to import it costs every --help 0.4 s, and its 
 are exact. `tuning.proposals.study` turns these classes into Optuna's.
 """
 
+import math
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
@@ -120,6 +121,11 @@ class Range:
         data = {"low": self.low, "high": self.high, "step": step, "default": self.default, "log": log}
         return _without_none({"type": kind, **data})
 
+    def position(self, value: float) -> float:
+        """Return where a value lies between low, 0, and high, 1, on a log scale if the range is on one."""
+        low, high, at = map(math.log if self.log else float, (self.low, self.high, value))
+        return (at - low) / (high - low)
+
     def _contains(self, value: float) -> bool:
         on_step = self.step is None or (_exact(value) - _exact(self.low)) % _exact(self.step) == 0
         return self.low <= value <= self.high and on_step
@@ -143,6 +149,34 @@ def bounds(distribution: Distribution) -> tuple[float, float]:
     """Return the smallest and the largest value. ValueError if one is not a number."""
     numbers = [_number("a value", value) for value in corners(distribution)]
     return min(numbers), max(numbers)
+
+
+def meant(distribution: Distribution, value: Any) -> Scalar:
+    """Return the value of the distribution that is `value` but for a rounding error, as of a quotient.
+
+    ValueError, `expected ..., but got ...`, if it has none.
+    """
+    if isinstance(distribution, Range):
+        if not _is_finite(value):
+            raise ValueError(f"expected a number, but got {value!r}")
+        index = None if distribution.size is None else round((value - distribution.low) / (distribution.step or 1))
+        inside = min(max(value, distribution.low), distribution.high)
+        near = inside if index is None else distribution.at(min(max(index, 0), (distribution.size or 1) - 1))
+        if _same(near, value):
+            return int(near) if distribution.whole else float(near)
+    else:
+        for each in corners(distribution):
+            if _same(each, value):
+                return each
+    allowed = distribution if isinstance(distribution, Fixed) else replace(distribution, default=None)
+    raise ValueError(f"expected {allowed}, but got {value!r}")
+
+
+def _same(one: Scalar, other: Any) -> bool:
+    """Return whether two values are equal, numbers up to rounding; true is not 1 here."""
+    if _is_finite(one) and _is_finite(other):
+        return math.isclose(float(one), float(other), rel_tol=1e-9)
+    return type(one) is type(other) and one == other
 
 
 def _number(key: str, value: Any, whole: bool = False) -> float:

@@ -13,10 +13,11 @@ from pathlib import Path
 from recmodels.errors import did_you_mean
 from tuning.space.distributions import Distribution, Fixed
 from tuning.space.files import SEARCH_SPACES, read_dataset_layer, read_layer, read_pair_layer, space_files
+from tuning.space.first import KEY, FirstPoint, split_first
 from tuning.space.pairs import PAIR_KEYS
 from tuning.space.parameter import SECTIONS, Parameter, SpaceError, read_parameter, read_parameters
 from tuning.space.space import Space
-from tuning.yaml_document import parse_yaml, read_yaml
+from tuning.yaml_document import Document, parse_yaml, read_yaml
 
 SECTIONS_OF_TUNE: dict[str, tuple[str, ...]] = {"strategy": ("strategy",), "base": ("train", "model"), "all": SECTIONS}
 """Value of --tune -> the sections that are searched."""
@@ -50,13 +51,20 @@ def load_space(
     """
     section_of, names = _sections(known), (dataset,) if isinstance(dataset, str) else dataset
     base = read_parameters(read_layer(root, "models", model), ("train", "model"))
+    first: tuple[FirstPoint, ...] = ()
     for part in [strategy] if strategy in space_files(root, "strategies") else strategy.split("+"):
-        base += read_parameters(read_layer(root, "strategies", part).under("strategy"), ("strategy",))
+        document, points = split_first(read_layer(root, "strategies", part))
+        base += read_parameters(document.under("strategy"), ("strategy",))
+        first += points or ()
     # A data set's file serves every model and so has no model section. The baseline has no knobs and skips a pair's.
     data = read_parameters(read_dataset_layer(root, *names), ("train",))
     pair = read_parameters(read_pair_layer(root, model, *names), others=PAIR_KEYS)
     data += [each for each in pair if each.section != "strategy" or known["strategy"]]
-    asked = [] if space is None else _of_space(root, space, known["strategy"])
+    asked: list[Parameter] = []
+    if space is not None:
+        document, points = split_first(_space_file(root, space))
+        asked += _of_space(document, known["strategy"] if space in space_files(root, "spaces") else None)
+        first = first if points is None else points
     asked += [each if isinstance(each, Parameter) else _override(each, section_of) for each in overrides]
     optimizer = _optimizer(base + data + asked)
     suits = [] if optimizer is None else _of_optimizer(root, optimizer)
@@ -69,7 +77,10 @@ def load_space(
         merged[each.name] = each
     searched = {each.name for each in asked}
     searched |= {each.name for each in merged.values() if each.section in SECTIONS_OF_TUNE[tune]}
-    return Space(tuple(each if each.name in searched else _at_default(each, tune) for each in merged.values()))
+    for point in first:
+        if unknown := point.values.keys() - merged.keys():
+            raise SpaceError(f"{point.source}: {KEY}: no parameter {min(unknown)!r}{did_you_mean(min(unknown), merged)}")
+    return Space(tuple(each if each.name in searched else _at_default(each, tune) for each in merged.values()), first)
 
 
 def _optimizer(parameters: Sequence[Parameter]) -> Distribution | None:
@@ -128,16 +139,23 @@ def _override(text: str, section_of: Mapping[str, str]) -> Parameter:
     return read_parameter(section or section_of[name], name, parse_yaml(value, source, one_line=True).data, source)
 
 
-def _of_space(root: Path, space: str, knobs: Collection[str]) -> list[Parameter]:
-    """Return the parameters of the space that the user names: a built-in one, else a file.
-
-    The recipe of a built-in one goes with every strategy: of its strategy section only `knobs` count, unless nothing
-    would be left.
-    """
+def _space_file(root: Path, space: str) -> Document:
+    """Return the document of the space that the user names: a built-in one, else a file."""
     files = space_files(root, "spaces")
     if space in files:
-        recipe = read_parameters(read_layer(root, "spaces", space))
-        return [each for each in recipe if each.section != "strategy" or each.name in knobs] or recipe
+        return read_layer(root, "spaces", space)
     if not Path(space).is_file():
         raise SpaceError(f"--space {space}: neither a built-in space nor a file{did_you_mean(space, files)}")
-    return read_parameters(read_yaml(Path(space)))
+    return read_yaml(Path(space))
+
+
+def _of_space(document: Document, knobs: Collection[str] | None) -> list[Parameter]:
+    """Return the parameters of the space that the user names.
+
+    The recipe of a built-in one goes with every strategy: of its strategy section only `knobs` count, unless nothing
+    would be left. None: it is a file, all of which counts.
+    """
+    found = read_parameters(document)
+    if knobs is None:
+        return found
+    return [each for each in found if each.section != "strategy" or each.name in knobs] or found

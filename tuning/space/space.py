@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,7 +11,8 @@ from math import prod
 from typing import Any
 
 from recmodels.errors import did_you_mean
-from tuning.space.distributions import Choice, Fixed, Range, Scalar, bounds, corners
+from tuning.space.distributions import Choice, Fixed, Range, Scalar, bounds, corners, meant
+from tuning.space.first import KEY, FirstPoint, StartPoint, split_first
 from tuning.space.parameter import SECTIONS, Parameter, SpaceError, read_parameters
 from tuning.yaml_document import Document
 
@@ -22,10 +24,11 @@ Params = dict[str, dict[str, Any]]
 class Space:
     """All parameters of a trial, ordered by section and within a section as they were given.
 
-    SpaceError for a duplicate name, and for a share of a parameter that is missing, not a number, or itself a share.
+    `first`: points that a search begins with. SpaceError for a duplicate name, and for a share of a parameter that is missing, not a number, or itself a share.
     """
 
     parameters: tuple[Parameter, ...]
+    first: tuple[FirstPoint, ...] = ()
 
     def __post_init__(self) -> None:
         by_section = sorted(self.parameters, key=lambda parameter: SECTIONS.index(parameter.section))
@@ -54,6 +57,42 @@ class Space:
             raise ValueError(f"expected a value for each of {sorted(self.dimensions)}, but got {sorted(point)}")
         at = {**self.fixed, **point}
         return {s: {p.name: p.value(at) for p in self.parameters if p.section == s} for s in SECTIONS}
+
+    def point_of(self, values: Mapping[str, Any]) -> dict[str, Scalar]:
+        """Return the point at which parameters have these values, by name; the others have their defaults.
+
+        ValueError, which names the parameter, for a value that it does not have here, an unknown name, or a parameter
+        that has neither a value nor a default.
+        """
+        if unknown := values.keys() - {p.name for p in self.parameters}:
+            raise ValueError(f"{min(unknown)}: no parameter of this space")
+        all_values, at = {p.name: values.get(p.name, p.distribution.default) for p in self.parameters}, {}
+        for p in self.parameters:
+            if (value := all_values[p.name]) is None:
+                raise ValueError(f"{p.name}: neither a value nor a default")
+            try:
+                share = _share(value, all_values[p.of]) if p.of and p.name in values else value
+                at[p.coordinate] = meant(p.distribution, share)
+            except ValueError as error:
+                raise ValueError(f"{p.coordinate}: {error}") from None
+        return {name: at[name] for name in self.dimensions}
+
+    def starts(self) -> tuple[list[StartPoint], list[str]]:
+        """Return the points that a search begins with, and why others of `first` are not among them, a line each.
+
+        The default point, if every dimension has a default, then those of `first`, each once.
+        """
+        default, left_out = self.default_point(), []
+        points = [StartPoint(default, "default")] if default else []
+        for each in self.first:
+            try:
+                point = self.point_of(each.values)
+            except ValueError as error:
+                left_out.append(f"{each.source}: {error}")
+                continue
+            if point not in [start.point for start in points]:
+                points.append(StartPoint(point, each.source))
+        return points, left_out
 
     def default_point(self) -> dict[str, Scalar] | None:
         """Return the recommended values as a point; None if a dimension has no default."""
@@ -102,14 +141,25 @@ class Space:
         values = {p.name: f"{p.distribution}{f' (times {p.of})' if p.of else ''}" for p in self.parameters}
         return [(p.section, p.name, values[p.name], p.source) for p in self.parameters]
 
-    def to_data(self) -> Params:
+    def to_data(self) -> dict[str, Any]:
         """Return plain data in the form of a --space file."""
-        return {s: {p.name: p.to_data() for p in self.parameters if p.section == s} for s in SECTIONS}
+        first = {KEY: [dict(each.values) for each in self.first]} if self.first else {}
+        return {s: {p.name: p.to_data() for p in self.parameters if p.section == s} for s in SECTIONS} | first
 
     @classmethod
     def from_data(cls, data: Any) -> Space:
         """Return the space that `to_data` described. SpaceError for anything else."""
-        return cls(tuple(read_parameters(Document("space", data, {}))))
+        document, first = split_first(Document("space", data, {}))
+        return cls(tuple(read_parameters(document)), first or ())
+
+
+def _share(value: Any, whole: Any) -> Any:
+    """Return the share of `whole` that `value` is: of the nearest numbers the one that gives it back exactly."""
+    if not all(isinstance(each, int | float) and not isinstance(each, bool) for each in (value, whole)) or not whole:
+        raise ValueError(f"expected a number, and another but 0 that it is a share of, but got {value!r} of {whole!r}")
+    share = value / whole
+    near = (share, math.nextafter(share, -math.inf), math.nextafter(share, math.inf))
+    return min(near, key=lambda each: abs(each * whole - value))
 
 
 def _check_share(parameter: Parameter, by_name: Mapping[str, Parameter]) -> None:
