@@ -162,6 +162,9 @@ class WarmStart(Part):
     """what was taken and what was left out, a line each"""
 
 
+NOTHING: Final = WarmStart()
+
+
 class SearchSpec(File):
     """One search of one model on one data set with one strategy."""
 
@@ -184,7 +187,7 @@ class SearchSpec(File):
     """origin of the model's values on this data set, and figures that others published"""
     sampler: Literal["auto", "gp", "tpe", "cmaes", "random", "qmc", "grid", "nsga2"] = "auto"
     """method that proposes the next trial; auto: grid if the budget covers it, else gp, or tpe for many trials"""
-    warm_start: WarmStart = WarmStart()
+    warm_start: WarmStart = NOTHING
     """what earlier searches have found"""
     scheduler: Scheduler = Scheduler()
     budget: Budget = Budget()

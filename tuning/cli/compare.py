@@ -14,6 +14,7 @@ from tuning.cli.datasets import download, load_data
 from tuning.cli.options import refuse_changes, with_options
 from tuning.cli.records import check_experiment, check_records, going_on, records_line, resumed_line
 from tuning.cli.search import dry_run, file_name, interrupted, new_spec, run_search, stamped
+from tuning.cli.warm import say_start, sources_of, warmed
 from tuning.execution.ray_tune.settings import prepare
 from tuning.execution.trial import fallback
 from tuning.experiments import REFERENCE, Comparison, StrategyResult, read_results, run_comparison
@@ -29,13 +30,19 @@ from tuning.spec import SearchSpec, first_fault
 def new(given: Given, argv: Sequence[str], console: Console) -> int:
     """Start a comparison; return the exit code."""
     comparison = new_comparison(given)
-    name = comparison.name
+    name, strategies = comparison.name, [spec.strategy for spec in comparison.searches]
+    for spec in comparison.searches:
+        sources_of(spec, given, strategies)
     if "dry_run" in given:
-        return max(dry_run(spec, console) for spec in comparison.searches)
+        return max(dry_run(spec, given, console, strategies) for spec in comparison.searches)
     if comparison.folder.exists():
         raise UserError(f"--name {name}: it exists in {comparison.folder.parent}; --resume {name}")
     check_experiment(comparison.searches[0], given)
     download(given)
+    if "warm_start" in given:
+        data = load_data(given["dataset"], given)
+        warm = [warmed(spec, given, data, strategies) for spec in comparison.searches]
+        comparison = comparison.model_copy(update={"searches": warm})
     return compare(comparison, argv, console, records_line(comparison.searches[0], given))
 
 
@@ -65,6 +72,7 @@ def compare(comparison: Comparison, argv: Sequence[str], console: Console, recor
 
     def run(spec: SearchSpec) -> bool:
         say(console, f"\n{spec.name}: {spec.model}, {spec.strategy}")
+        say_start(spec, console)
         return not run_search(spec, data, argv, console).interrupted
 
     try:

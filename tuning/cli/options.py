@@ -35,6 +35,10 @@ TUNE = """a strategy's name, or strategy: its knobs, the base fixed (default); b
 plainly; all: both together"""
 
 
+WARM_START = """begin with what was found before: the NAME of a search, the FILE of an export, or auto: all in
+--output-dir and --export-dir; repeatable"""
+
+
 def seconds(text: str) -> float:
     """Return the seconds of 90, 90s, 15m, 2h or 1d."""
     number, unit = (text[:-1], text[-1]) if text[-1:].isalpha() else (text, "s")
@@ -114,6 +118,7 @@ OPTIONS: dict[str, tuple[Option, ...]] = {
         Option("--epoch-budget", "N", "budget.epochs", resumable=True),
         Option("--pass-budget", "N", "budget.passes", resumable=True),
         Option("--baseline", place="baseline", resumable=True),
+        Option("--warm-start", "SOURCE", help=WARM_START, repeatable=True),
     ),
     "training": (
         Option("--max-epochs", "N", "training.max_epochs"),

@@ -3,7 +3,7 @@
 import os
 import re
 import signal
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -25,6 +25,7 @@ from tuning.cli.records import (
     records_line,
     resumed_line,
 )
+from tuning.cli.warm import say_start, show_first, sources_of, warmed
 from tuning.commandlines import next_steps, resume_command
 from tuning.proposals import planned_trials
 from tuning.records import SearchFolder, baseline
@@ -42,17 +43,20 @@ from tuning.spec import SearchSpec
 def new(given: Given, argv: Sequence[str], console: Console) -> int:
     """Start a search; return the exit code."""
     spec = new_spec(given)
+    sources_of(spec, given)
     if "dry_run" in given:
-        return dry_run(spec, console)
+        return dry_run(spec, given, console)
     folder = SearchFolder.of(spec)
     if folder.exists():
         raise UserError(f"--name {spec.name}: this search exists in {folder.path.parent}; --resume {spec.name} goes on")
     check_experiment(spec, given)
     download(given)
     data = load_data(spec.dataset, dict(spec))
+    spec = warmed(spec, given, data)
     say(console, f"{data}\nsearch {spec.name}: {spec.model}, {spec.strategy}\n{records_line(spec, given)}")
     if spec.pair:
         say(console, origin_line(spec.pair))
+    say_start(spec, console)
     return search(spec, data, argv, console)
 
 
@@ -133,14 +137,18 @@ def show(spec: SearchSpec, outcome: Outcome, console: Console) -> int:
     return code
 
 
-def dry_run(spec: SearchSpec, console: Console) -> int:
-    """Print a search and its space, and start nothing."""
+def dry_run(spec: SearchSpec, given: Given, console: Console, strategies: Collection[str] = ()) -> int:
+    """Print a search, its space and its first points, and start nothing. `strategies`: those that are compared."""
+    if "warm_start" in given:
+        spec = warmed(spec, given, load_data(spec.dataset, dict(spec)), strategies)
     print(spec.to_yaml(), end="")
     console.print(table(plain_columns("section", "parameter", "values", "from", left=4), spec.space.describe()))
     if spec.pair:
         say(console, origin_line(spec.pair))
     points = spec.space.grid_size()
     print(f"grid points: {'not finite, a parameter is continuous' if points is None else f'{points:,}'}")
+    show_first(spec, console)
+    say_start(spec, console)
     return 0
 
 

@@ -9,9 +9,10 @@ from tuning.spec import SearchSpec, WarmStart
 def first_points(space: Space, warm_start: WarmStart) -> list[StartPoint]:
     """Return the points to train before those of the sampler, each once.
 
-    The space's own first, whose default and whose authors' points need no other search, then those of earlier searches.
+    The space's own first, unless the sampler is told their values, then those of earlier searches.
     """
-    points, _ = space.starts()
+    told = [known.point for known in warm_start.points if known.value is not None]
+    points = [start for start in space.starts()[0] if start.point not in told]
     for known in warm_start.points:
         if known.value is None and known.point not in [start.point for start in points]:
             points.append(StartPoint(dict(known.point), known.source))

@@ -18,7 +18,7 @@ from optuna.trial import TrialState, create_trial
 from tuning.proposals.first import first_points
 from tuning.records import SearchFolder, TrialPlan, TrialRecord
 from tuning.space import Choice, Range, Space
-from tuning.spec import KnownPoint, WarmStart
+from tuning.spec import NOTHING, KnownPoint, WarmStart
 
 KNOWN = "known"
 """The attribute of Optuna's trials that an earlier search has measured: their place among the known points."""
@@ -62,9 +62,7 @@ class Study:
     a new one with the same parameters, so that nothing stays RUNNING for ever.
     """
 
-    def __init__(
-        self, folder: SearchFolder, space: Space, sampler: str, seed: int, warm_start: WarmStart = WarmStart()
-    ):
+    def __init__(self, folder: SearchFolder, space: Space, sampler: str, seed: int, warm_start: WarmStart = NOTHING):
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         _drop_torn_line(folder.journal)
         journal = str(folder.journal)

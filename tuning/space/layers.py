@@ -78,8 +78,8 @@ def load_space(
     searched = {each.name for each in asked}
     searched |= {each.name for each in merged.values() if each.section in SECTIONS_OF_TUNE[tune]}
     for point in first:
-        if unknown := point.values.keys() - merged.keys():
-            raise SpaceError(f"{point.source}: {KEY}: no parameter {min(unknown)!r}{did_you_mean(min(unknown), merged)}")
+        for name in point.values.keys() - merged.keys():
+            raise SpaceError(f"{point.source}: {KEY}: no parameter {name!r}{did_you_mean(name, merged)}")
     return Space(tuple(each if each.name in searched else _at_default(each, tune) for each in merged.values()), first)
 
 

@@ -24,7 +24,8 @@ Params = dict[str, dict[str, Any]]
 class Space:
     """All parameters of a trial, ordered by section and within a section as they were given.
 
-    `first`: points that a search begins with. SpaceError for a duplicate name, and for a share of a parameter that is missing, not a number, or itself a share.
+    `first`: points that a search begins with. SpaceError for a duplicate name, and for a share of a parameter that is
+    missing, not a number, or itself a share.
     """
 
     parameters: tuple[Parameter, ...]
