@@ -1,13 +1,16 @@
 """Made search folders: what a search leaves on disk, with values that follow from trial and epoch."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from recmodels.data import load_dataset
 from recmodels.metric import NAMES
 from tuning.records.environment import Cpu, DataFacts, Environment, GitState, Start
 from tuning.records.folder import SearchFolder
 from tuning.records.trials import BASELINE, EpochRow, Status, TrialPlan, TrialRecord, TrialResult, record_of
+from tuning.space.catalogue import search_space
 from tuning.spec import SearchSpec
 
 START = 1_700_000_000.0  # unix s; trial n starts 100 n later, an epoch takes a second
@@ -101,6 +104,29 @@ def end_trial(folder: SearchFolder, name: str, status: Status = "finished", reas
     record = record_of(trial.plan(), rows, TrialResult(status, reason))
     folder.append_record(record)
     return record
+
+
+def earlier_search(
+    searches: Path,
+    name: str = "old",
+    strategy: str = "mg",
+    alphas: Sequence[float] = (1.8, 0.7),
+    overrides: Sequence[str] = (),
+    **changes: Any,
+) -> SearchFolder:
+    """The folder of a search of LightGCN on demo whose trials have these alphas, beta half of them; the last one is the
+    best. `changes`: of its spec."""
+    space = search_space("LightGCN", strategy, "demo", overrides=overrides)
+    folder = SearchFolder(searches / name)
+    content = {"name": name, "model": "LightGCN", "dataset": "demo", "strategy": strategy, "space": space}
+    folder.write_spec(SearchSpec.model_validate(content | changes))
+    folder.write_environment(replace(ENVIRONMENT, data=DataFacts.of(load_dataset("demo"))))
+    for number, alpha in enumerate(alphas):
+        params = space.resolve(space.default_point() or {})
+        params["strategy"] |= {"alpha": alpha, "beta": alpha / 2} if strategy == "mg" else {}
+        plan = made_plan(trial=f"{number:04}", strategy=strategy, params=params)
+        folder.append_record(record_of(plan, [made_row(plan.trial, 1)], TrialResult("finished", "")))
+    return folder
 
 
 def _number(name: str) -> int:

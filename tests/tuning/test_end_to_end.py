@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from mlflow.tracking import MlflowClient
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
+from tests.tuning.factories import earlier_search
 from tests.tuning.tracking.mlflow_server import Server, until
 from tuning.records.folder import SearchFolder
 from tuning.records.sealed import open_test
@@ -102,6 +104,36 @@ def test_a_killed_search_goes_on_where_it_was(tmp_path: Path) -> None:
     finish(started(tmp_path, "--resume", "s", "--trials", "7"))
     assert len(folder.ledger()) == 7
     assert "digit by digit" in finish(started(tmp_path, "--replay", "best_configs/LightGCN-demo-mg.yaml"))
+
+
+def test_a_killed_warm_start_goes_on_as_it_began(tmp_path: Path) -> None:
+    """The values of an earlier search are the sampler's, once, and no trials of this search."""
+    rules = {"max_epochs": 4}
+    earlier = earlier_search(tmp_path / "searches", overrides=["embedding_size=8"], training=rules)
+    folder = SearchFolder(tmp_path / "searches" / "s")
+    options = ("--warm-start", "old", "--trials", "5", "--max-epochs", "4", "--scheduler", "none")
+    first = started(tmp_path, *SMALL, *options, "--tracking-uri", "none")
+    wait_for(lambda: len(folder.ledger()) >= 1, first)
+    os.killpg(first.pid, signal.SIGKILL)
+    first.communicate()
+    before = folder.spec().warm_start
+    shutil.rmtree(earlier.path)
+
+    output = finish(started(tmp_path, "--resume", "s"))
+    assert folder.spec().warm_start == before
+    records = folder.ledger()
+    assert sorted(records) == [f"{number:04d}" for number in range(5)]
+    assert [records[f"{number:04d}"].point for number in range(4)] == [
+        *(start.point for start in folder.spec().space.starts()[0]),
+        {"alpha": 0.7, "beta/alpha": 0.5, "interval": 3},
+    ]
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    storage = JournalStorage(JournalFileBackend(str(folder.journal)))
+    trials = optuna.load_study(study_name="s", storage=storage).trials
+    assert [trial.user_attrs["source"] for trial in trials if "known" in trial.user_attrs] == ["old/0001", "old/0000"]
+    assert [trial.state.name for trial in trials if "trial" not in trial.user_attrs] == ["COMPLETE"] * 2
+    assert sum(trial.state.name == "COMPLETE" for trial in trials) == 7
+    assert "old" not in output
 
 
 def test_ctrl_c_ends_cleanly_and_exports_the_best_so_far(tmp_path: Path) -> None:

@@ -11,11 +11,13 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
 
+from tuning.proposals.queue import LEARNERS
 from tuning.proposals.study import SAMPLERS, Study
 from tuning.records.folder import SearchFolder
 from tuning.records.trials import Status, TrialPlan, TrialRecord
 from tuning.space import Space, load_space
 from tuning.space.catalogue import known_parameters
+from tuning.spec import KnownPoint, WarmStart
 
 MG = load_space("LightGCN", "mg", "demo", known=known_parameters("LightGCN", "mg"))
 ALL = load_space("LightGCN", "mg", "demo", tune="all", known=known_parameters("LightGCN", "mg"))
@@ -298,3 +300,72 @@ def test_a_journal_torn_by_a_crash_is_read_and_written_on(folder: SearchFolder) 
         file.write('{"op_code": 5, "wor')
     propose(opened(folder), 2, first=2)
     assert states(folder) == ["COMPLETE"] * 4
+
+
+def told(*values: tuple[float, float]) -> WarmStart:
+    """Alpha and value of points that an earlier search has measured."""
+    return WarmStart(
+        points=tuple(
+            KnownPoint(point={"alpha": alpha, "beta/alpha": 0.5, "interval": 1}, source=f"old/{number:04}", value=value)
+            for number, (alpha, value) in enumerate(values)
+        )
+    )
+
+
+def test_what_an_earlier_search_has_measured_is_entered_once_whatever_dies(
+    folder: SearchFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    warm, entered = told((0.7, 0.1), (0.8, 0.3), (0.9, 0.2)), optuna.Study.add_trial
+
+    def die(study: optuna.Study, trial: FrozenTrial) -> None:
+        if trial.user_attrs["known"] == 2:
+            raise Killed
+        entered(study, trial)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(optuna.Study, "add_trial", die)
+        with pytest.raises(Killed):
+            Study(folder, MG, "gp", 1, warm)
+    for _ in range(2):
+        study = Study(folder, MG, "gp", 1, warm)
+        study.reconcile(folder.ledger(), folder.unfinished())
+    propose(study, 1)
+    found = on_disk(folder)
+    assert [trial.state.name for trial in found] == ["COMPLETE"] * 4
+    assert [(trial.params["alpha"], trial.value) for trial in found[:3]] == [(0.7, 0.1), (0.8, 0.3), (0.9, 0.2)]
+    assert [trial.user_attrs.get("source") for trial in found] == ["old/0000", "old/0001", "old/0002", None]
+    assert [trial.user_attrs.get("trial") for trial in found] == [None, None, None, "0000"]
+
+
+def test_a_search_begins_with_the_authors_points_then_with_those_of_earlier_searches(folder: SearchFolder) -> None:
+    point = {"alpha": 1.9, "beta/alpha": 0.7, "interval": 7}
+    warm = WarmStart(points=(KnownPoint(point=point, source="old/0003"),))
+    study = Study(folder, MG, "random", 1, warm)
+    first = propose(study, 2)
+    study = Study(folder, MG, "random", 1, warm)  # a resume
+    study.reconcile({}, [])
+    points = first + propose(study, 4, first=2)
+    assert [MG.resolve(each)["strategy"]["beta"] for each in points[:3]] == [0.2, 0.1, 0.3]
+    assert points[3] == point
+    assert point not in points[4:]
+
+
+@pytest.mark.parametrize("sampler", LEARNERS)
+def test_a_sampler_that_was_told_values_proposes_where_they_were_good(tmp_path: Path, sampler: str) -> None:
+    def proposals(name: str, warm: WarmStart) -> list[float]:
+        (tmp_path / name).mkdir()
+        study = Study(SearchFolder(tmp_path / name), MG, sampler, 1, warm)
+        points = []
+        for index in range(3, 11):  # after the authors' points
+            point = study.ask(f"{index:04}", index) or {}
+            points.append(point["alpha"])
+            study.tell(record(f"{index:04}", value=-((point["alpha"] - 1.8) ** 2)))
+        return points
+
+    known = [(0.6 + 0.07 * step, -((0.07 * step - 1.2) ** 2)) for step in range(21)]  # the best alpha is 1.8
+    cold, warm = proposals("cold", WarmStart()), proposals("warm", told(*known))
+    assert sum(abs(alpha - 1.8) for alpha in warm) < sum(abs(alpha - 1.8) for alpha in cold) / 2
+
+
+def test_the_samplers_that_learn_are_samplers() -> None:
+    assert set(LEARNERS) <= SAMPLERS.keys()
