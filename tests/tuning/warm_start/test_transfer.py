@@ -145,7 +145,7 @@ def test_a_point_outside_of_the_space_stays_behind_and_is_named() -> None:
 def test_a_fixed_knob_that_differs_makes_another_strategy() -> None:
     found = warm_start(spec(overrides=["compose=combined"]), DATA, [source(*APART)])
     assert found.points == ()
-    assert found.said == ("nothing from old (7 not in this space: compose: expected combined, but got two_step)",)
+    assert found.said == ("nothing from old (7 not in this space: compose: expected combined, but got 'two_step')",)
 
 
 @pytest.mark.parametrize(
