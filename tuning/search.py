@@ -75,8 +75,7 @@ class Search:
             check_begins(spec.space, spec.strategy, spec.training.max_epochs)
         if spec.baseline and spec.space.base_defaults() is None:
             raise UserError("--baseline: expected a default for every train and model parameter, but one has none")
-        known = sum(each.value is not None for each in spec.warm_start.points)
-        sampler = choose_sampler(spec.space, spec.budget.trials, spec.sampler, known)
+        sampler = choose_sampler(spec.space, spec.budget.trials, spec.sampler, spec.warm_start.told)
         if sampler == "grid" and spec.space.grid_size() is None:
             raise UserError("--sampler grid: expected a finite space, but a parameter is continuous (give it a step)")
         if spec.export_format == "mmrec":

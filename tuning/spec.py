@@ -161,6 +161,11 @@ class WarmStart(Part):
     said: tuple[str, ...] = ()
     """what was taken and what was left out, a line each"""
 
+    @property
+    def told(self) -> int:
+        """Number of values that the sampler is told."""
+        return sum(known.value is not None for known in self.points)
+
 
 NOTHING: Final = WarmStart()
 

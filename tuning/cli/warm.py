@@ -47,8 +47,8 @@ def show_first(spec: SearchSpec, console: Console) -> None:
     if rows:
         say(console, "first trials, before those of the sampler:")
         console.print(table(plain_columns("from", *spec.space.dimensions, format=str), rows))
-    if known := sum(each.value is not None for each in spec.warm_start.points):
-        say(console, f"values that the sampler is told: {known}")
+    if told := spec.warm_start.told:
+        say(console, f"values that the sampler is told: {told}")
 
 
 def _is_grid(spec: SearchSpec) -> bool:

@@ -34,12 +34,14 @@ class ExportedMetrics(Part):
 
 
 class ExportedSearch(Part):
-    """The search that the winner is from. `trials`: number by status, without the baseline."""
+    """The search that the winner is from. `trials`: number by status, without the baseline. `told`: number of values
+    of earlier searches that its sampler was told; 0 in older files."""
 
     name: str
     trials: dict[str, int]
     sampler: str
     scheduler: str
+    told: Annotated[int, Field(ge=0)] = 0
 
 
 class Export(File):

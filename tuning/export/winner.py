@@ -106,7 +106,13 @@ def _export(spec: SearchSpec, record: TrialRecord, test: Mapping[str, float], fo
         "versions": environment.versions,
         "threads": record.threads,
         "device": record.device,
-        "search": {"name": spec.name, "trials": trials, "sampler": spec.sampler, "scheduler": spec.scheduler.name},
+        "search": {
+            "name": spec.name,
+            "trials": trials,
+            "sampler": spec.sampler,
+            "scheduler": spec.scheduler.name,
+            "told": spec.warm_start.told,
+        },
     }
     return Export.model_validate(content)
 

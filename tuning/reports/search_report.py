@@ -93,6 +93,7 @@ def summary_markdown(
         f"Search `{spec.name}`: {counts.total()} trials ended ({ended}). Sampler {spec.sampler}, "
         f"scheduler {spec.scheduler.name}. Chosen by {spec.training.metric} on validation; "
         "test metrics had no part in the choice.",
+        *(["Warm start:\n\n" + "\n".join(f"- {line}" for line in said)] if (said := spec.warm_start.said) else []),
         *(_winner_paragraphs(best, popularity, spec, tests) if best else ["No trial has a result yet."]),
         *([f"### Best trials\n\n{trials}"] if best else []),
         *([origins] if best and origins else []),

@@ -86,6 +86,7 @@ def search_params(spec: SearchSpec) -> dict[str, str]:
             "grace": spec.scheduler.grace,
             "reduction": spec.scheduler.reduction,
             "trials": spec.budget.trials,
+            "told": spec.warm_start.told or None,
             "budget_seconds": spec.budget.seconds,
             "budget_epochs": spec.budget.epochs,
             "baseline": spec.baseline,

@@ -99,6 +99,11 @@ def test_counts_trials_by_status_without_the_baseline(tmp_path):
     assert (search.name, search.sampler, search.scheduler) == ("s", "auto", "asha")
 
 
+def test_counts_the_values_that_the_sampler_was_told(tmp_path):
+    known = [{"point": {}, "source": "old/0000", "value": 0.5}, {"point": {}, "source": "old/0000"}]
+    assert Export.read(exported(tmp_path, a_spec(warm_start={"points": known}))).search.told == 1
+
+
 def test_a_pruned_winner_is_called_so(tmp_path):
     path = exported(tmp_path, a_spec(), replace(WINNER, status="pruned"))
     assert "stopped early, after 57 epochs" in path.read_text()

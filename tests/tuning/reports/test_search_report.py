@@ -63,6 +63,15 @@ def test_best_first_test_only_where_opened_baseline_below(monkeypatch):
     assert ["0003", "failed", "9", "-", "1", "0.2", "3", "-", "-"] in printed(best_table(SPEC, records))
 
 
+def test_a_page_says_what_was_taken_over():
+    said = ("old: 2 of 2 values told to the sampler", "nothing from older (no finished trial)")
+    page = summary_markdown(a_spec(warm_start={"said": said}), [], None, None)
+    assert (
+        "Warm start:\n\n- old: 2 of 2 values told to the sampler\n- nothing from older (no finished trial)\n\n" in page
+    )
+    assert "Warm start" not in summary_markdown(SPEC, [], None, None)
+
+
 def test_popularity_is_the_last_row():
     records = [record("0000", 0.25), record(BASELINE, 0.125, params={"strategy": {}, "train": {}, "model": {}})]
     lines = printed(best_table(SPEC, records, POPULARITY))

@@ -171,5 +171,5 @@ def test_values_that_are_no_point_of_the_space(given_values: dict[str, Any], mes
 def test_a_share_of_what_is_no_number_is_no_point(alpha: Any) -> None:
     ranges = {"beta": {"type": "fraction", "of": "alpha", "low": 0.0, "high": 0.5}}
     space = Space.from_data({"strategy": ranges | {"alpha": {"type": "uniform", "low": 0.0, "high": 2.0}}})
-    with pytest.raises(ValueError, match="^beta/alpha: expected a number, and another but 0 that it is a share of"):
+    with pytest.raises(ValueError, match=r"^beta/alpha: expected a number, and another but 0"):
         space.point_of({"beta": 0.1, "alpha": alpha})

@@ -76,6 +76,12 @@ def test_a_long_parameter_is_cut():
     assert value.endswith("x...")
 
 
+def test_a_search_says_how_many_values_of_earlier_ones_it_was_told():
+    known = [{"point": {}, "source": "old/0000", "value": 0.5}, {"point": {}, "source": "old/0000"}]
+    assert points.search_params(made_spec(warm_start={"points": known}))["told"] == "1"
+    assert "told" not in points.search_params(made_spec())
+
+
 def test_identity_holds_what_the_environment_says():
     environment = replace(ENVIRONMENT, versions={"torch": "2.13", "python": "3.11"})
     assert points.identity(made_spec(), environment) == {
