@@ -28,9 +28,9 @@ def test_dry_run_lists_the_first_points_and_where_they_come_from(capsys: Any) ->
     lines = shown(capsys)
     assert lines[0] == "first trials, before those of the sampler:"
     assert [line.split() for line in lines[3:]] == [
-        ["default", "1.0", "0.2", "3"],
-        ["strategies/mg.yaml:14", "1.0", "0.1", "3"],
-        ["strategies/mg.yaml:14", "1.0", "0.3", "3"],
+        ["default", "1", "0.2", "3"],
+        ["strategies/mg.yaml:14", "1", "0.1", "3"],
+        ["strategies/mg.yaml:14", "1", "0.3", "3"],
     ]
     assert [line.split()[0] for line in shown(capsys, "--trials", "2")[3:]] == ["default", "strategies/mg.yaml:14"]
 
@@ -104,7 +104,7 @@ def test_each_strategy_of_a_comparison_takes_what_is_of_it(capsys: Any) -> None:
     assert run_search.main([*NEW, *arguments, "--dry-run"]) == 0
     lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("warm start: ")]
     assert lines == [
-        "warm start: nothing is taken over: a grid trains every point",
+        "warm start: nothing is taken over: no earlier search or export of plain",
         "warm start: old: 2 of 2 values told to the sampler",
         "warm start: sam-1: 1 of 1 values told to the sampler",
     ]
