@@ -5,9 +5,20 @@ from collections.abc import Sequence
 import torch
 
 from recmodels.data.dataset import RecDataset, Split
+from recmodels.evaluation.metrics import Values
 from recmodels.evaluation.ranking import Evaluator
+from recmodels.metric import Metric
 from recmodels.models.base import Recommender
 from recmodels.models.popularity import Popularity
+
+
+@torch.no_grad()
+def user_values(model: Recommender, data: RecDataset, split: Split, metric: Metric) -> Values:
+    """Return a metric of each user with a positive in the split, (B,), users ascending.
+
+    The model is in evaluation mode afterwards.
+    """
+    return Evaluator(data, split, (metric.k,)).per_user(*model.eval().embed()).values(metric)
 
 
 @torch.no_grad()

@@ -15,7 +15,8 @@ from torch.optim import Optimizer
 from recmodels.analysis import sharpness
 from recmodels.data.dataset import RecDataset
 from recmodels.errors import TrainingDiverged
-from recmodels.evaluation import Evaluator, evaluate
+from recmodels.evaluation import Evaluator, evaluate, user_values
+from recmodels.metric import Metric
 from recmodels.models import MODELS, Recommender
 from recmodels.training import EpochReport, TrainingState, make_optimizer, make_strategy, train
 from recmodels.training.checkpoint import load_state, load_weights, save_state, save_weights
@@ -23,7 +24,7 @@ from recmodels.training.memory import keep_freed_memory
 from recmodels.training.optimizers import SETTINGS
 from recmodels.training.stopping import best_epoch, epochs_without_improvement
 from tuning.execution.memory import memory_lack
-from tuning.records import EpochRow, TrialFolder, TrialPlan, TrialResult
+from tuning.records import EpochRow, TrialFolder, TrialPlan, TrialResult, write_user_values
 from tuning.spec import Training
 
 CHECKPOINT_SECONDS = 5.0
@@ -158,6 +159,8 @@ class _Run:
         reason = self._train(report, stops_early)
         self._save()
         self.state.model.load_state_dict(self.best_weights)
+        by_user = user_values(self.state.model, self.data, "valid", Metric(self.training.metric))
+        write_user_values(self.folder, by_user)  # before the result: who has that one has both
         self.folder.write_test(evaluate(self.state.model, self.data, "test", self.training.cutoffs))
         self.folder.write_result(TrialResult("finished", reason))
 

@@ -7,8 +7,8 @@ study.journal       Optuna's journal
 ledger.jsonl        one line per trial that ended, append-only
 tracking.jsonl      the ids of the search's runs in MLflow, append-only
 best.yaml           the exported winner
-trials/0003/        trial.json, epochs.jsonl, last.pt, best-0012.safetensors, test.json, result.json; or
-                    out_of_memory.txt
+trials/0003/        trial.json, epochs.jsonl, last.pt, best-0012.safetensors, users.npy, test.json,
+                    result.json; or out_of_memory.txt
 ray/                Ray's scratch, removed when the search ends
 """
 
@@ -92,6 +92,11 @@ class TrialFolder:
     def best_weights(self, epoch: int) -> Path:
         """Return the file that has the evaluation weights of epoch `epoch`, if that is the best one."""
         return self.path / f"best-{epoch:04d}.safetensors"
+
+    @property
+    def user_values(self) -> Path:
+        """The file of the users' validation metrics; see `tuning.records.user_values`."""
+        return self.path / "users.npy"
 
 
 @dataclass(frozen=True)

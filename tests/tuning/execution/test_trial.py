@@ -136,6 +136,7 @@ def test_reports_and_rows_follow_validation_with_the_best_so_far(tmp_path: Path,
         "last.pt",
         "result.json",
         "test.json",
+        "users.npy",
         TrialFolder(tmp_path).best_weights(rows[-1].best_epoch).name,
     }
 
@@ -149,6 +150,28 @@ def test_the_test_split_changes_nothing_but_the_last_word(tmp_path: Path, data: 
     assert rows == rows_of_other
     assert [timeless(row) for row in reports] == [timeless(row) for row in reports_of_other]
     assert result.test != result_of_other.test
+
+
+def test_a_trial_leaves_the_validation_value_of_every_user_at_its_best_epoch(tmp_path: Path, data: RecDataset) -> None:
+    """And no value of test: those of another test split are the same."""
+    rows, _ = run(tmp_path / "a", data)
+    run(tmp_path / "b", replace(data, test=data.train))
+    values, others = (np.load(tmp_path / name / "users.npy", allow_pickle=False) for name in "ab")
+    assert values.dtype == np.float32
+    assert len(values) == np.count_nonzero(data.valid.counts)
+    assert rows[-1].best_epoch != rows[-1].epoch
+    assert values.mean(dtype=np.float64) == pytest.approx(rows[-1].best, rel=1e-6)
+    assert len(set(values)) > 2
+    assert np.array_equal(values, others)
+
+
+def test_a_trial_that_is_stopped_leaves_no_values_of_users(tmp_path: Path, data: RecDataset) -> None:
+    def stop(row: EpochRow) -> None:
+        raise SystemExit
+
+    with pytest.raises(SystemExit):
+        run(tmp_path, data, stop)
+    assert not TrialFolder(tmp_path).user_values.exists()
 
 
 @pytest.mark.parametrize("model", TRAINED)
@@ -220,6 +243,7 @@ def test_a_trial_that_is_stopped_and_goes_on_is_the_unbroken_one(tmp_path: Path,
         (TrialFolder, "append_epoch", 4),
         (trial, "save_weights", 3),
         (trial, "save_state", 7),
+        (trial, "write_user_values", 1),
         (trial, "evaluate", 1),
         (TrialFolder, "write_test", 1),
         (TrialFolder, "write_result", 1),
@@ -252,6 +276,7 @@ def test_a_kill_at_any_step_changes_nothing(
     assert "result.json" not in files(tmp_path / "b")
     assert run(tmp_path / "b", data) == unbroken
     assert files(tmp_path / "b") == files(tmp_path / "a")
+    assert (tmp_path / "b" / "users.npy").read_bytes() == (tmp_path / "a" / "users.npy").read_bytes()
 
 
 def test_a_trial_without_anything_to_train_ends_after_one_evaluation(tmp_path: Path, data: RecDataset) -> None:
