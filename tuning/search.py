@@ -20,6 +20,7 @@ from tuning.proposals import check_known, choose_sampler, remaining
 from tuning.records import Environment, SearchFolder, Tests, TrialRecord, TrialResult, winner
 from tuning.records.sealed import opened
 from tuning.records.trials import record_of, until_evaluated
+from tuning.reports.resolution import measured_resolution
 from tuning.reports.search_report import summary_markdown
 from tuning.space.catalogue import check_begins, check_space
 from tuning.spec import Scores, SearchSpec
@@ -162,7 +163,8 @@ class Search:
             self.tracker.start()
 
     def _summary(self, records: list[TrialRecord], tests: Tests) -> str:
-        return summary_markdown(self.spec, records, self.folder.environment(), self.folder.popularity(), tests)
+        told = measured_resolution(self.folder, records, self.spec.training.metric)
+        return summary_markdown(self.spec, records, self.folder.environment(), self.folder.popularity(), tests, told)
 
     def _open_tests(self, records: list[TrialRecord], best: TrialRecord | None) -> Tests:
         """Return the test metrics that may be seen now that the best trial is chosen: if it was pruned or cut short, it

@@ -4,6 +4,7 @@ its configurations; how much of their spread is luck of the users, and what furt
 All of it is luck of the users alone. What another seed of the training gives comes on top, unless seeds are averaged.
 """
 
+import math
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import integrate, stats
+from scipy import integrate, special, stats
 
 from recmodels.evaluation.paired_tests import LEVEL
 
@@ -40,7 +41,7 @@ class Forecast:
     @property
     def unpaired(self) -> float:
         """The standard error of the difference of two metrics of which the means alone are known."""
-        return float(np.sqrt(2)) * self.alone
+        return math.sqrt(2) * self.alone
 
 
 def forecast(popularity: Values, ratio: float = ABOVE_POPULARITY, correlation: float = CORRELATION) -> Forecast:
@@ -54,7 +55,7 @@ def forecast(popularity: Values, ratio: float = ABOVE_POPULARITY, correlation: f
     low = float(np.clip(popularity.mean(), 1 / n, 1 - 1 / n))
     level = min(ratio * low, max(low, 0.5))
     variance = max(float(popularity.var(ddof=1)), 1 / n) * level * (1 - level) / (low * (1 - low))
-    return Forecast(n, float(np.sqrt(variance / n)), float(np.sqrt(2 * (1 - correlation) * variance / n)))
+    return Forecast(n, math.sqrt(variance / n), math.sqrt(2 * (1 - correlation) * variance / n))
 
 
 def smallest_difference(error: float, power: float = 0.5) -> float:
@@ -90,7 +91,7 @@ class Differences:
         """How much the means spread, and how much of that is luck."""
         k = len(self.means)
         luck = np.square(self.errors).sum() / (2 * k * (k - 1))
-        return Spread(k, float(self.means.std(ddof=1)), float(np.sqrt(luck)))
+        return Spread(k, float(self.means.std(ddof=1)), math.sqrt(luck))
 
 
 def differences(values: Sequence[Values]) -> Differences:
@@ -122,7 +123,7 @@ class Spread:
     @property
     def true(self) -> float:
         """The standard deviation of the metrics on infinitely many users; 0 if luck explains all that is observed."""
-        return float(np.sqrt(max(0.0, self.observed**2 - self.luck**2)))
+        return math.sqrt(max(0.0, self.observed**2 - self.luck**2))
 
     @property
     def reliability(self) -> float:
@@ -154,6 +155,6 @@ def expected_maximum(n: int) -> float:
     """Return the mean of the largest of n >= 1 independent standard normal values."""
 
     def density(x: float) -> float:
-        return float(x * n * stats.norm.pdf(x) * stats.norm.cdf(x) ** (n - 1))
+        return x * n * math.exp(-(x**2) / 2) / math.sqrt(2 * math.pi) * float(special.ndtr(x)) ** (n - 1)
 
     return float(integrate.quad(density, -12, 12, limit=200, points=[0.0, 2.0, 4.0])[0])

@@ -21,6 +21,7 @@ from tuning.experiments import REFERENCE, Comparison, StrategyResult, read_resul
 from tuning.experiments.comparison_report import remarks, result_table, write_result
 from tuning.records import SearchFolder
 from tuning.reports.published import origin_line, published_figures
+from tuning.reports.resolution import expected_resolution
 from tuning.reports.tables import say
 from tuning.space import SECTIONS_OF_TUNE
 from tuning.space.catalogue import known_strategy
@@ -66,7 +67,7 @@ def compare(comparison: Comparison, argv: Sequence[str], console: Console, recor
     from tuning.execution.ray_tune.cluster import cluster  # imports ray, which reads what `prepare` sets
 
     data = load_data(first.dataset, dict(first))
-    say(console, f"{data}\ncomparison {comparison.name}\n{records}")
+    say(console, f"{data}\n{expected_resolution(data, comparison.metric)}\ncomparison {comparison.name}\n{records}")
     if first.pair:
         say(console, origin_line(first.pair))
 

@@ -31,6 +31,7 @@ from tuning.proposals import planned_trials
 from tuning.records import SearchFolder, baseline
 from tuning.reports.live import LiveTable
 from tuning.reports.published import origin_line, published_lines
+from tuning.reports.resolution import expected_resolution, measured_resolution
 from tuning.reports.search_report import baseline_gain, below_popularity, best_table
 from tuning.reports.tables import plain_columns, say, table
 from tuning.search import Outcome, Search
@@ -53,7 +54,8 @@ def new(given: Given, argv: Sequence[str], console: Console) -> int:
     download(given)
     data = load_data(spec.dataset, dict(spec))
     spec = warmed(spec, given, data)
-    say(console, f"{data}\nsearch {spec.name}: {spec.model}, {spec.strategy}\n{records_line(spec, given)}")
+    say(console, f"{data}\n{expected_resolution(data, spec.training.metric)}")
+    say(console, f"search {spec.name}: {spec.model}, {spec.strategy}\n{records_line(spec, given)}")
     if spec.pair:
         say(console, origin_line(spec.pair))
     say_start(spec, console)
@@ -113,6 +115,8 @@ def show(spec: SearchSpec, outcome: Outcome, console: Console) -> int:
     console.print(best_table(spec, outcome.records, outcome.popularity, outcome.tests))
     for line in published_lines(spec, SearchFolder.of(spec).environment()):
         say(console, line)
+    if told := measured_resolution(SearchFolder.of(spec), outcome.records, metric):
+        say(console, told)
     if gain := baseline_gain(winner, baseline(outcome.records), metric, outcome.tests):
         say(console, gain)
     scores = {"valid": winner.valid, "test": outcome.tests.get(winner.trial, {})} if winner else {}

@@ -75,10 +75,11 @@ def summary_markdown(
     environment: Environment | None,
     popularity: Scores | None,
     tests: Tests = SEALED,
+    resolution: str | None = None,
 ) -> str:
     """Return the search as one page: counts, winner, best trials, gain over the baseline, machine, next commands.
 
-    `tests`: the test metrics that may be seen.
+    `tests`: the test metrics that may be seen. `resolution`: what differences between the trials are worth.
     """
     records = list(records)
     counts = Counter(record.status for record in records if record.role != "baseline")
@@ -97,6 +98,7 @@ def summary_markdown(
         *(_winner_paragraphs(best, popularity, spec, tests) if best else ["No trial has a result yet."]),
         *([f"### Best trials\n\n{trials}"] if best else []),
         *([origins] if best and origins else []),
+        *([f"### What a difference means\n\n{resolution}"] if resolution else []),
         *([f"### Baseline\n\n{gain}"] if gain else []),
         *([f"### Ran on\n\n{_where(environment)}"] if environment else []),
         "### Next\n\n```sh\n" + "\n".join(next_steps(spec, path)) + "\n```",
