@@ -24,7 +24,8 @@ from recmodels.training.memory import keep_freed_memory
 from recmodels.training.optimizers import SETTINGS
 from recmodels.training.stopping import best_epoch, epochs_without_improvement
 from tuning.execution.memory import memory_lack
-from tuning.records import EpochRow, TrialFolder, TrialPlan, TrialResult, write_user_values
+from tuning.records import EpochRow, TrialFolder, TrialPlan, TrialResult
+from tuning.records.user_values import write_user_values
 from tuning.spec import Training
 
 CHECKPOINT_SECONDS = 5.0

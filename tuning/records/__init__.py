@@ -4,7 +4,6 @@ from tuning.records.environment import Environment
 from tuning.records.folder import SearchFolder, TrialFolder
 from tuning.records.selection import baseline, ranked, winner
 from tuning.records.trials import BASELINE, EpochRow, Role, Status, Tests, TrialPlan, TrialRecord, TrialResult
-from tuning.records.user_values import UserValues, read_user_values, write_user_values
 
 __all__ = [
     "BASELINE",
@@ -18,10 +17,7 @@ __all__ = [
     "TrialPlan",
     "TrialRecord",
     "TrialResult",
-    "UserValues",
     "baseline",
     "ranked",
-    "read_user_values",
     "winner",
-    "write_user_values",
 ]

@@ -1,5 +1,5 @@
 """The validation metric of every user at a trial's best epoch: what differences between trials are worth follows from
-these. Kept of trials that came to their own end."""
+these. Kept of trials that came to their own end. Loads numpy, which the records beside it do without."""
 
 from collections.abc import Iterable
 

@@ -9,7 +9,8 @@ from recmodels.evaluation import user_values
 from recmodels.evaluation.resolution import Differences, Spread, differences, forecast, smallest_difference
 from recmodels.metric import Metric
 from recmodels.models.popularity import Popularity
-from tuning.records import SearchFolder, TrialRecord, ranked, read_user_values
+from tuning.records import SearchFolder, TrialRecord, ranked
+from tuning.records.user_values import read_user_values
 
 WORTH = 0.01
 """The share of the best value below which a gain is called small."""
@@ -66,7 +67,7 @@ def _on_luck(found: Differences) -> list[str]:
         share = f"Their spread of {_shown(spread.observed)} is no more than luck of the users gives"
     return [
         f"{share}; {rivals if rivals > 1 else 'only one'} of the {spread.configurations} may be the best, and the best "
-        f"value is likely to be too high by {_shown(spread.flattery)}."
+        f"value is likely to be too high by {_shown(spread.flattery)} at least."
     ]
 
 
@@ -76,7 +77,7 @@ def _on_more_trials(spread: Spread, best: float) -> list[str]:
     n = spread.configurations
     gain, enough = spread.gain(n + 10) - spread.gain(n), spread.enough(WORTH * best)
     passed = f"under {WORTH:.0%} from about {enough} trials on"
-    return [f"Ten more such trials are likely to gain {_shown(gain)} ({passed})."]
+    return [f"Ten more such trials are likely to gain {_shown(gain)} at most ({passed})."]
 
 
 def _shown(value: float) -> str:

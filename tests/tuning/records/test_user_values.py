@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from recmodels.errors import UserError
-from tuning.records import SearchFolder, read_user_values, write_user_values
+from tuning.records import SearchFolder
+from tuning.records.user_values import read_user_values, write_user_values
 
 VALUES = np.array([0.0, 1 / 3, 1.0])
 

@@ -10,7 +10,8 @@ import pytest
 from recmodels.data.dataset import Interactions, RecDataset
 from tests.tuning.factories import made_folder, made_spec
 from tests.tuning.reports.factories import METRIC, record
-from tuning.records import BASELINE, SearchFolder, TrialRecord, write_user_values
+from tuning.records import BASELINE, SearchFolder, TrialRecord
+from tuning.records.user_values import write_user_values
 from tuning.reports.resolution import expected_resolution, measured_resolution
 from tuning.reports.search_report import summary_markdown
 
