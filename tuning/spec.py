@@ -190,7 +190,7 @@ class SearchSpec(File):
     """all parameters of a trial, fixed or searched"""
     pair: Pair | None = None
     """origin of the model's values on this data set, and figures that others published"""
-    sampler: Literal["auto", "gp", "tpe", "cmaes", "random", "qmc", "grid", "nsga2"] = "auto"
+    sampler: Literal["auto", "gp", "gp_forecast", "tpe", "cmaes", "random", "qmc", "grid", "nsga2"] = "auto"
     """method that proposes the next trial; auto: grid if the budget covers it, else gp, or tpe for many trials"""
     warm_start: WarmStart = NOTHING
     """what earlier searches have found"""

@@ -16,6 +16,7 @@ from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.trial import TrialState, create_trial
 
 from tuning.proposals.first import first_points
+from tuning.proposals.forecast import ForecastingGP
 from tuning.records import SearchFolder, TrialPlan, TrialRecord
 from tuning.space import Choice, Range, Space
 from tuning.spec import NOTHING, KnownPoint, WarmStart
@@ -25,6 +26,7 @@ KNOWN = "known"
 
 SAMPLERS: dict[str, Callable[[int, int], BaseSampler]] = {
     "gp": lambda seed, done: samplers.GPSampler(seed=seed + done),
+    "gp_forecast": lambda seed, done: ForecastingGP(seed),  # a study goes on where it was
     "tpe": lambda seed, done: samplers.TPESampler(seed=seed + done, multivariate=True, constant_liar=True),
     "cmaes": lambda seed, done: samplers.CmaEsSampler(seed=seed + done, warn_independent_sampling=False),
     "random": lambda seed, done: samplers.RandomSampler(seed=seed + done),
