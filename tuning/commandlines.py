@@ -19,13 +19,14 @@ def replay_command(path: Path, data_dir: str | None) -> str:
 
 
 def resume_command(name: str, output_dir: str) -> str:
-    """Return the command line that resumes a search or a comparison."""
+    """Return the command line that resumes a search or an experiment."""
     where = [] if output_dir == SearchSpec.model_fields["output_dir"].default else ["--output-dir", output_dir]
     return shlex.join(["python", "run_search.py", "--resume", name, *where])
 
 
-def next_steps(spec: SearchSpec, export: Path | None) -> list[str]:
-    """Return the next steps after a search: look at its runs in MLflow, replay its winner, double its trials.
+def next_steps(spec: SearchSpec, export: Path | None, *, extend: bool = True) -> list[str]:
+    """Return the next steps after a search: look at its runs in MLflow, replay its winner, and double its trials, if it
+    may be extended.
 
     `export`: the winner's file, None without a winner. The step for an MLflow server is its URL.
     """
@@ -35,5 +36,6 @@ def next_steps(spec: SearchSpec, export: Path | None) -> list[str]:
         steps.append(public(uri) if server else shlex.join(["mlflow", "ui", "--backend-store-uri", public(uri)]))
     if export:
         steps.append(replay_command(export, spec.data_dir))
-    steps.append(f"{resume_command(spec.name, spec.output_dir)} --trials {2 * spec.budget.trials}")
+    if extend:
+        steps.append(f"{resume_command(spec.name, spec.output_dir)} --trials {2 * spec.budget.trials}")
     return steps

@@ -17,9 +17,9 @@ from tuning.execution.trial import fallback, trained_model
 from tuning.export.mmrec import check_mmrec
 from tuning.export.winner import check_export_dir, export_best
 from tuning.proposals import check_known, choose_sampler, remaining
-from tuning.records import Environment, SearchFolder, Tests, TrialRecord, TrialResult, winner
+from tuning.records import Confirmation, Environment, SearchFolder, Tests, TrialRecord
 from tuning.records.sealed import opened
-from tuning.records.trials import record_of, until_evaluated
+from tuning.records.trials import record_of
 from tuning.reports.resolution import measured_resolution
 from tuning.reports.search_report import summary_markdown
 from tuning.space.catalogue import check_begins, check_space
@@ -74,8 +74,8 @@ class Search:
         check_known(spec)
         if not environment:  # a search that has begun goes on
             check_begins(spec.space, spec.strategy, spec.training.max_epochs)
-        if spec.baseline and spec.space.base_defaults() is None:
-            raise UserError("--baseline: expected a default for every train and model parameter, but one has none")
+            if spec.baseline:
+                raise UserError("baseline: expected false, a new search has its reference in an experiment")
         sampler = choose_sampler(spec.space, spec.budget.trials, spec.sampler, spec.warm_start.told)
         if sampler == "grid" and spec.space.grid_size() is None:
             raise UserError("--sampler grid: expected a finite space, but a parameter is continuous (give it a step)")
@@ -117,6 +117,11 @@ class Search:
                     raise
                 return self._finish(interrupted=not complete)
 
+    def conclude(self) -> Outcome:
+        """Export the winner and bring the tracker up to date once more, as what is known of it may have changed."""
+        with self.folder.locked():
+            return self._finish(interrupted=False)
+
     def _explore(self, resources: TrialResources) -> bool:
         from tuning.execution.ray_tune.tuner import run_trials
         from tuning.proposals.study import Study
@@ -128,6 +133,7 @@ class Search:
         spec = self.spec
         study = Study(self.folder, spec.space, spec.sampler, spec.training.seed, spec.warm_start)
         recover(self.folder, study)
+        self.folder.confirmation.unlink(missing_ok=True)  # of what was the best before these trials
         self._track()
         self.observer.begins(list(self.folder.ledger().values()))
         try:
@@ -137,25 +143,25 @@ class Search:
 
     def _finish(self, interrupted: bool) -> Outcome:
         records = list(self.folder.ledger().values())
-        best, path = winner(records) or winner(self._cut_short()), None
+        confirmation = Confirmation.read(self.folder.confirmation) if self.folder.confirmation.exists() else None
+        best, path = self._best(confirmation), None
         try:
             tests = self._open_tests(records, best)  # the choice is made
             if best and self.spec.role == "search":  # the best of some seeds is luck
-                path = export_best(self.spec, best, tests.get(best.trial, {}), self.folder, self.observer.say)
+                test = tests.get(best.trial, {})
+                path = export_best(self.spec, best, test, self.folder, self.observer.say, confirmation)
         finally:
             if self.tracker is None:
                 self._track()
             waiting = self.tracker.close(interrupted) if self.tracker else 0
         return Outcome(records, best, path, interrupted, waiting, self.folder.popularity(), tests)
 
-    def _cut_short(self) -> list[TrialRecord]:
-        """Return the trials that the end of the budget or the user stopped: better than no result at all.
-
-        As far as they were evaluated: a replay evaluates its last epoch, and is to find no other best one.
-        """
-        stopped = TrialResult("pruned", "the search was stopped")
-        rows = [(plan, until_evaluated(self.folder.trial(plan.trial).epochs())) for plan in self.folder.unfinished()]
-        return [record_of(plan, epochs, stopped) for plan, epochs in rows if epochs]
+    def _best(self, confirmation: Confirmation | None) -> TrialRecord | None:
+        """Return the trial that the confirmation chose; without one, that with the best value."""
+        best = self.folder.contenders()
+        if confirmation:
+            best = [record for record in best if record.trial == confirmation.trial] or best
+        return best[0] if best else None
 
     def _track(self) -> None:
         if self.spec.tracking.uri:

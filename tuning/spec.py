@@ -200,9 +200,11 @@ class SearchSpec(File):
     resources: Resources = Resources()
     tracking: Tracking = Tracking()
     baseline: bool = False
-    """whether the base is also trained plainly, to compare"""
+    """whether an older search also trained the base plainly; a new one has its reference in an experiment"""
     role: Literal["search", "confirmation"] = "search"
-    """purpose of its trials; confirmation: the space's one point on seed after seed, from `training.seed` on"""
+    """purpose of its trials; confirmation: known points on seed after seed, from `training.seed` on"""
+    confirmed: tuple[dict[str, Any], ...] = ()
+    """points of the space that a confirmation trains, all on a seed before the next one; none: the space's one point"""
     show_test: bool = False
     """whether test metrics are shown of all trials that ended, and not of the chosen and the confirmed ones alone"""
     output_dir: str = "searches"

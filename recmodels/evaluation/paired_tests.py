@@ -1,6 +1,6 @@
 """Paired t tests over many users or a few seeds: is a difference more than chance?"""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -33,6 +33,14 @@ class PairedTest:
     @property
     def survives(self) -> bool:
         return self.p < LEVEL
+
+
+def mean_interval(values: Sequence[float] | Values) -> tuple[float, float] | None:
+    """Return the 95 % confidence interval of the mean by Student's t; None for fewer than two values."""
+    if len(values) < 2:
+        return None
+    mean, half = np.mean(values), stats.t.ppf(1 - LEVEL / 2, len(values) - 1) * stats.sem(values)
+    return float(mean - half), float(mean + half)
 
 
 def pair_by_key(ours: Mapping[int, float], theirs: Mapping[int, float]) -> Pair:

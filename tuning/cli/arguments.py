@@ -2,7 +2,8 @@
 
 import argparse
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NoReturn
 
 from recmodels.errors import UserError, did_you_mean
@@ -15,10 +16,17 @@ class Parser(argparse.ArgumentParser):
     """argparse without defaults, whose faults are UserErrors of one line, with the nearest right option.
 
     `command`: follows run_search.py, "" for a search. `epilog`: text below the options; with one, the line breaks of
-    description and epilog are kept.
+    description and epilog are kept. `renamed`: former name of an option -> its name.
     """
 
-    def __init__(self, command: str, description: str, epilog: str | None = None):
+    def __init__(
+        self,
+        command: str,
+        description: str,
+        epilog: str | None = None,
+        renamed: Mapping[str, str] = MappingProxyType({}),
+    ):
+        self.renamed = renamed
         super().__init__(
             prog=f"run_search.py {command}".strip(),
             description=description,
@@ -36,6 +44,8 @@ class Parser(argparse.ArgumentParser):
         given, unknown = self.parse_known_args(argv)
         for text in unknown:
             wrong = text.split("=")[0]
+            if wrong in self.renamed:
+                raise UserError(f"{wrong}: is called {self.renamed[wrong]}")
             known = [name for action in self._actions for name in action.option_strings if name.startswith("--")]
             raise UserError(f"{wrong}: no such option{did_you_mean(wrong, known)}")
         return vars(given)

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.logging import RichHandler
 
 from recmodels.errors import UserError, did_you_mean
-from tuning.cli.arguments import Given, flag, name_options, refuse
+from tuning.cli.arguments import Given, flag, name_options
 from tuning.cli.options import parser
 from tuning.spec import SearchSpec
 
@@ -65,7 +65,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def run(given: Given, argv: Sequence[str], console: Console) -> int:
-    """Start or resume a search or a comparison, replay an export, or list names; return the exit code."""
+    """Start or resume a search or an experiment, replay an export, or list names; return the exit code."""
     modes = [mode for mode in MODES if mode in given]
     if len(modes) > 1:
         raise UserError(f"{' and '.join(map(flag, modes))}: expected one of them, not several")
@@ -76,21 +76,14 @@ def run(given: Given, argv: Sequence[str], console: Console) -> int:
     if modes and modes != ["resume"]:
         return list_names(modes[0], given)
     root = Path(given.get("output_dir", SearchSpec.model_fields["output_dir"].default))
-    is_comparison = "compare" in given
-    if "resume" in given:
-        is_comparison = (root / given["resume"] / "comparison.yaml").exists()
-    if is_comparison:
-        from tuning.cli import compare
+    from tuning.cli import experiment, search
 
-        if "resume" in given:
-            return compare.resume(root / given["resume"], given, argv, console)
-        return compare.new(given, argv, console)
-    from tuning.cli import search
-
-    if "resume" in given:
-        return search.resume(root, given, argv, console)
-    refuse(given, ("controls", "seeds"), "only with --compare")
-    return search.new(given, argv, console)
+    if "resume" not in given:
+        return experiment.new(given, argv, console)
+    folder = root / given["resume"]
+    if experiment.Experiment.is_in(folder):
+        return experiment.resume(folder, given, argv, console)
+    return search.resume(root, given, argv, console)
 
 
 def list_names(mode: str, given: Given) -> int:

@@ -23,7 +23,7 @@ DESCRIPTION = (
 )
 EPILOG = """examples:
   python run_search.py --model GRCN --dataset demo
-  python run_search.py --model GRCN --dataset clothing --data-dir data --trials 40 --baseline
+  python run_search.py --model GRCN --dataset clothing --data-dir data --trials 40
   python run_search.py --model VBPR --dataset demo --space paper-grid --set reg_weight=1e-3
   python run_search.py --model GRCN --dataset demo --compare mg,sam --controls --trials 8
   python run_search.py --resume GRCN-demo-mg-20260101-120000 --trials 80
@@ -33,6 +33,9 @@ EPILOG = """examples:
 
 TUNE = """a strategy's name, or strategy: its knobs, the base fixed (default); base: the model's own parameters, trained
 plainly; all: both together"""
+
+TUNE_BASE = """trials of a plain search of the base, on whose best configuration the strategy is then searched, and
+against which it is measured; --trials by default; 0: the base stays at its defaults"""
 
 
 WARM_START = """begin with what was found before: the NAME of a search, the FILE of an export, or auto: all in
@@ -46,6 +49,13 @@ def seconds(text: str) -> float:
         return float(number) * {"s": 1, "m": 60, "h": 3600, "d": 86400}[unit]
     except (ValueError, KeyError):
         raise argparse.ArgumentTypeError(f"expected a time like 90s, 15m or 2h, but got {text!r}") from None
+
+
+def whole(text: str) -> int:
+    """Return a whole number of at least 0."""
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"expected a whole number of at least 0, but got {text!r}")
+    return int(text)
 
 
 @dataclass(frozen=True)
@@ -97,7 +107,6 @@ OPTIONS: dict[str, tuple[Option, ...]] = {
         Option("--strategy", "NAME", "strategy", "see --list-strategies"),
         Option("--compare", "NAMES", help="several strategies with commas: the same search for each"),
         Option("--controls", help="with --compare: also plain_lr and plain_repeat"),
-        Option("--seeds", "N", help="with --compare: number of fresh seeds that each winner is trained on (5)"),
         Option("--data-dir", "DIR", "data_dir", resumable=True),
         Option("--download", help="prepare the data set first if its folder is missing"),
         Option("--cache-dir", "DIR", "cache_dir", resumable=True),
@@ -117,8 +126,15 @@ OPTIONS: dict[str, tuple[Option, ...]] = {
         Option("--time-budget", "TIME", "budget.seconds", "or as 15m, 2h, 1d", read=seconds, resumable=True),
         Option("--epoch-budget", "N", "budget.epochs", resumable=True),
         Option("--pass-budget", "N", "budget.passes", resumable=True),
-        Option("--baseline", place="baseline", resumable=True),
         Option("--warm-start", "SOURCE", help=WARM_START, repeatable=True),
+    ),
+    "reference and confirmation": (
+        Option("--tune-base", "N", help=TUNE_BASE, read=whole),
+        Option("--baseline", help="compare with plain training at its defaults, as --tune-base 0 does"),
+        Option(
+            "--confirm-top", "N", help="best configurations that are trained on fresh seeds; 0: none (3)", read=whole
+        ),
+        Option("--confirm-seeds", "N", help="fresh seeds for each of them (5)", read=whole),
     ),
     "training": (
         Option("--max-epochs", "N", "training.max_epochs"),
@@ -158,7 +174,7 @@ OPTIONS: dict[str, tuple[Option, ...]] = {
 
 def parser() -> Parser:
     """Return the parser of the options of a search."""
-    made = Parser("", DESCRIPTION, EPILOG)
+    made = Parser("", DESCRIPTION, EPILOG, {"--seeds": "--confirm-seeds"})
     for heading, options in OPTIONS.items():
         group = made.add_argument_group(heading)
         for option in options:

@@ -68,7 +68,8 @@ def resume(root: Path, given: Given, argv: Sequence[str], console: Console) -> i
     place = {"name": path.name, "output_dir": str(path.parent)}  # the folder may be a copy under another name
     folder = SearchFolder(path.resolve())
     if not folder.exists():
-        known = {path.parent.name for kind in ("spec", "comparison") for path in root.glob(f"*/{kind}.yaml")}
+        kinds = ("spec", "experiment", "comparison")
+        known = {path.parent.name for kind in kinds for path in root.glob(f"*/{kind}.yaml")}
         raise UserError(f"--resume {name}: no such search in {root}{did_you_mean(name, known)}")
     refuse_changes(given, "by --resume, start a new search instead")
     spec = with_options(going_on(folder.spec(), given), {**given, **place})
@@ -88,7 +89,7 @@ def search(spec: SearchSpec, data: RecDataset, argv: Sequence[str], console: Con
 
 
 def interrupted(name: str, output_dir: str, console: Console) -> int:
-    """Say how an interrupted search or comparison goes on; return the exit code."""
+    """Say how an interrupted search or experiment goes on; return the exit code."""
     say(console, f"interrupted; go on with: {resume_command(name, output_dir)}")
     return 130
 
@@ -104,7 +105,7 @@ def run_search(spec: SearchSpec, data: RecDataset, argv: Sequence[str], console:
         say(console, f"{once}: neither the scheduler nor --patience ends it earlier")
     live = LiveTable(planned_trials(spec), spec, console=console)
     outcome = Search(spec, data, live, ["run_search.py", *argv]).run()
-    if outcome.winner and outcome.winner.reason:
+    if outcome.winner and outcome.winner.reason and spec.role == "search":
         say(console, f"trial {outcome.winner.trial} is the best, {outcome.winner.reason}")
     return outcome
 

@@ -6,6 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field
 
 from recmodels.errors import UserError, nearest
+from tuning.records import Confirmation
 from tuning.space import SECTIONS, Fixed, Parameter, Space, SpaceError
 from tuning.spec import FORMAT, CheckedMetric, File, Part
 from tuning.yaml_document import Document, read_yaml
@@ -49,7 +50,7 @@ class Export(File):
 
     `reconstruction`: whether the strategy was rebuilt without its paper's full text; its results are not the paper's.
     `parameters`: by section. `popularity`: metrics of ranking by popularity on the same data; None in older files.
-    `threads`, `device`: of the trial.
+    `threads`, `device`: of the trial. `confirmation`: on fresh seeds; None where there was none, as in older files.
     """
 
     what: ClassVar = "an exported configuration"
@@ -68,6 +69,7 @@ class Export(File):
     threads: Annotated[int, Field(ge=1)]
     device: Literal["cpu", "cuda"]
     search: ExportedSearch
+    confirmation: Confirmation | None = None
 
 
 def read_trainable(path: Path) -> Export:

@@ -24,9 +24,11 @@ class Place(NamedTuple):
 def choose_place(export: Export, wanted: Path, own: Export | None, anyway: bool) -> Place:
     """Return the place of an export that would go to the file `wanted`.
 
-    Of two exports of the same model, strategy, data and metric the one with the higher value stays, of two equal ones
-    the older. An export of other data or another metric stays too, and the new one goes to a file beside it that is
-    named after its metric and data. `own`: what the search itself exported before; the new export replaces it.
+    Of two exports of the same model, strategy, data and metric the one stays that was confirmed on fresh seeds, else
+    the one with the higher value, which is the mean over these seeds where both were; of two equal ones the older. An
+    export of other data or another metric stays too, and the new one goes to a file beside it that is named after its
+    metric and data. `own`: what the search itself exported before; the new export replaces it, if it is confirmed as
+    well.
     `anyway`: replace whatever is in `wanted`.
     """
     said: tuple[str, ...] = ()
@@ -35,17 +37,20 @@ def choose_place(export: Export, wanted: Path, own: Export | None, anyway: bool)
             return Place(path, True, said=said)
         try:
             found = Export.read(path)
-            old, new = _value(found, path), _value(export, path)
+            old, new = _rank(found, path), _rank(export, path)
         except UserError as error:
             fault = f"{error}; {'it was replaced' if anyway else f'it stays as it is, {ANYWAY}'}"
             return Place(path, anyway, said=(*said, fault))
         if found == export:
             return Place(path, True, said=said)
         differs = _difference(found, export)
-        if anyway or found == own or (new > old and not differs):
+        goes_on = found == own and new.confirmed >= old.confirmed
+        if anyway or goes_on or (new > old and not differs):
             return Place(path, True, said=(*said, f"{path}: {_described(export)} replaces {_described(found)}"))
         if not differs:
-            worse = "is not better" if new == old else "is worse"
+            worse = (
+                "is not better" if new == old else "is not confirmed" if new.confirmed < old.confirmed else "is worse"
+            )
             kept = f"{path}: kept {_described(found)}; {_described(export)} {worse}, {ANYWAY}"
             return Place(path, False, found, (*said, kept))
         said = (*said, f"{path}: kept {_described(found)}, of another {differs}; the new one goes beside it, {ANYWAY}")
@@ -65,17 +70,29 @@ def _difference(one: Export, other: Export) -> str | None:
     return None
 
 
-def _value(export: Export, source: Path) -> float:
+class _Rank(NamedTuple):
+    """What an export is measured by: a value of one seed is the luckiest of many and says less than a mean."""
+
+    confirmed: bool
+    value: float
+
+
+def _rank(export: Export, source: Path) -> _Rank:
     """Return the validation metric that the export was chosen by. UserError if the file has no value of it."""
     metric = export.training.metric
+    if export.confirmation:
+        return _Rank(True, export.confirmation.valid.mean)
     if metric not in export.metrics.valid:
         raise UserError(f"{source}: metrics.valid: expected {metric}, by which it was chosen, but it is missing")
-    return export.metrics.valid[metric]
+    return _Rank(False, export.metrics.valid[metric])
 
 
 def _described(export: Export) -> str:
-    metric = export.training.metric
-    return f"{metric} {export.metrics.valid[metric]:.6g} of the search {export.search.name}"
+    metric, confirmation = export.training.metric, export.confirmation
+    value, seeds = export.metrics.valid.get(metric, 0.0), ""
+    if confirmation:
+        value, seeds = confirmation.valid.mean, f" on {len(confirmation.seeds)} fresh seeds"
+    return f"{metric} {value:.6g}{seeds} of the search {export.search.name}"
 
 
 def _beside(wanted: Path, export: Export) -> Path:

@@ -16,7 +16,7 @@ from tuning.commandlines import replay_command
 from tuning.export.mmrec import to_mmrec
 from tuning.export.model import Export
 from tuning.export.place import choose_place
-from tuning.records import SearchFolder, Status, TrialRecord
+from tuning.records import Confirmation, SearchFolder, Status, TrialRecord
 from tuning.spec import SearchSpec
 from tuning.yaml_document import comment
 
@@ -41,14 +41,16 @@ def export_best(
     test: Mapping[str, float],
     folder: SearchFolder,
     say: Callable[[str], object] = log.warning,
+    confirmation: Confirmation | None = None,
 ) -> Path:
     """Write the winner as best.yaml into the search's folder and, by the rule of `choose_place`, into `export_dir`.
 
     Returns the file that holds the winner: the one in `export_dir`, or best.yaml if another export stays there. `test`:
-    the winner's test metrics. `say` is told, a line each, what was kept and what was replaced. If the spec asks for
-    mmrec, the export in `export_dir` is also written as `...-mmrec.yaml` beside it; UserError if MMRec cannot train it.
+    the winner's test metrics. `say` is told, a line each, what was kept and what was replaced. `confirmation`: by which
+    this trial was chosen. If the spec asks for mmrec, the export in `export_dir` is also written as `...-mmrec.yaml`
+    beside it; UserError if MMRec cannot train it.
     """
-    export = _export(spec, record, test, folder)
+    export = _export(spec, record, test, folder, confirmation)
     path = Path(spec.export_dir) / export_name(spec)
     place = None
     try:
@@ -85,7 +87,13 @@ def _write_mmrec(path: Path, export: Export | None, new: bool) -> None:
         write_whole(target, to_mmrec(export))
 
 
-def _export(spec: SearchSpec, record: TrialRecord, test: Mapping[str, float], folder: SearchFolder) -> Export:
+def _export(
+    spec: SearchSpec,
+    record: TrialRecord,
+    test: Mapping[str, float],
+    folder: SearchFolder,
+    confirmation: Confirmation | None,
+) -> Export:
     """Return a search's winner, whose record this is, as an Export."""
     from recmodels.training.strategies import is_reconstruction  # it loads torch
 
@@ -113,6 +121,7 @@ def _export(spec: SearchSpec, record: TrialRecord, test: Mapping[str, float], fo
             "scheduler": spec.scheduler.name,
             "told": spec.warm_start.told,
         },
+        "confirmation": confirmation,
     }
     return Export.model_validate(content)
 
@@ -121,6 +130,7 @@ def _header(export: Export, status: Status, replay: str) -> list[str]:
     lines = [
         f"The best of the search {export.search.name}: {export.model} on {export.dataset}, strategy {export.strategy}.",
         f"Chosen by {export.training.metric} on validation; test metrics had no part in the choice.",
+        *([export.confirmation.choice, export.confirmation.verdict] if export.confirmation else []),
     ]
     if status != "finished":
         lines.append(f"No trial finished: this one had been stopped early, after {export.training.epochs} epochs.")

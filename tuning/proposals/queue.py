@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from itertools import chain
 from typing import Any, Protocol
 
-from tuning.records import BASELINE, SearchFolder, TrialPlan
+from tuning.records import SearchFolder, TrialPlan
 from tuning.space import Space
 from tuning.spec import Params, SearchSpec
 
@@ -27,21 +27,14 @@ class Proposer(Protocol):
 
 
 def make_queue(spec: SearchSpec, folder: SearchFolder, proposer: Proposer) -> Queue:
-    """Yield interrupted trials, then the baseline, then the trials that were not started yet."""
+    """Yield interrupted trials, then the trials that were not started yet."""
     rest = seeds(spec, folder) if spec.role == "confirmation" else proposals(spec, folder, proposer)
-    return chain(interrupted(folder), baseline(spec, folder), rest)
+    return chain(interrupted(folder), rest)
 
 
 def interrupted(folder: SearchFolder) -> Queue:
     """Yield the trials that were started and have not ended."""
     yield from folder.unfinished()
-
-
-def baseline(spec: SearchSpec, folder: SearchFolder) -> Queue:
-    """Yield the base at its defaults, trained plainly, if the spec wants it and it was never started."""
-    params = spec.space.base_defaults()
-    if _wants_baseline(spec, folder) and params:
-        yield _plan(spec, BASELINE, {"strategy": {}, **params}, {}, role="baseline", strategy="plain")
 
 
 def proposals(spec: SearchSpec, folder: SearchFolder, proposer: Proposer) -> Queue:
@@ -54,19 +47,22 @@ def proposals(spec: SearchSpec, folder: SearchFolder, proposer: Proposer) -> Que
 
 
 def seeds(spec: SearchSpec, folder: SearchFolder) -> Queue:
-    """Yield the space's one point on one seed after the other, from the spec's on."""
+    """Yield the spec's points on one seed, then on the next one, from the spec's on."""
+    points = spec.confirmed or ({},)
     for index in range(_started(folder), planned_trials(spec)):
-        yield _plan(spec, trial_name(index), spec.space.resolve({}), {}, seed=spec.training.seed + index)
+        later, place = divmod(index, len(points))
+        point = points[place]
+        yield _plan(spec, trial_name(index), spec.space.resolve(point), point, seed=spec.training.seed + later)
 
 
 def remaining(spec: SearchSpec, folder: SearchFolder) -> int:
     """Return how many trials have not ended, or not even started."""
-    to_start = max(0, planned_trials(spec) - _started(folder))
-    return len(folder.unfinished()) + to_start + _wants_baseline(spec, folder)
+    return len(folder.unfinished()) + max(0, planned_trials(spec) - _started(folder))
 
 
 def planned_trials(spec: SearchSpec) -> int:
-    """Return the number of trials without the baseline: a grid may have fewer points than the budget allows trials."""
+    """Return the number of trials, without an older search's baseline: a grid may have fewer points than the budget
+    allows trials."""
     trials = spec.budget.trials
     if spec.role == "confirmation" or choose_sampler(spec.space, trials, spec.sampler) != "grid":
         return trials
@@ -93,10 +89,6 @@ def trial_name(index: int) -> str:
 
 def _started(folder: SearchFolder) -> int:
     return sum(plan.role != "baseline" for plan in folder.plans())
-
-
-def _wants_baseline(spec: SearchSpec, folder: SearchFolder) -> bool:
-    return spec.baseline and not (folder.trial(BASELINE).path / "trial.json").exists()
 
 
 def _plan(spec: SearchSpec, name: str, params: Params, point: Mapping[str, Any], **changes: Any) -> TrialPlan:

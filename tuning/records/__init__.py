@@ -1,5 +1,6 @@
 """The records that a search leaves on disk, from which it is resumed and reported. Loads no torch."""
 
+from tuning.records.confirmation import Confirmation, Difference, Spread
 from tuning.records.environment import Environment
 from tuning.records.folder import SearchFolder, TrialFolder
 from tuning.records.selection import baseline, ranked, winner
@@ -7,10 +8,13 @@ from tuning.records.trials import BASELINE, EpochRow, Role, Status, Tests, Trial
 
 __all__ = [
     "BASELINE",
+    "Confirmation",
+    "Difference",
     "Environment",
     "EpochRow",
     "Role",
     "SearchFolder",
+    "Spread",
     "Status",
     "Tests",
     "TrialFolder",

@@ -7,6 +7,7 @@ study.journal       Optuna's journal
 ledger.jsonl        one line per trial that ended, append-only
 tracking.jsonl      the ids of the search's runs in MLflow, append-only
 best.yaml           the exported winner
+confirmation.yaml   the trial that was chosen on fresh seeds, with its figures there, if there was a choice
 trials/0003/        trial.json, epochs.jsonl, last.pt, best-0012.safetensors, users.npy, test.json,
                     result.json; or out_of_memory.txt
 ray/                Ray's scratch, removed when the search ends
@@ -26,7 +27,8 @@ from recmodels.errors import UserError
 from recmodels.files import append_line, read_lines, write_whole
 from tuning.records.environment import Environment
 from tuning.records.ledger import Ledger
-from tuning.records.trials import EpochRow, TrialPlan, TrialRecord, TrialResult
+from tuning.records.selection import contenders
+from tuning.records.trials import EpochRow, TrialPlan, TrialRecord, TrialResult, record_of, until_evaluated
 from tuning.spec import Scores, SearchSpec
 
 
@@ -122,6 +124,10 @@ class SearchFolder:
         return self.path / "best.yaml"
 
     @property
+    def confirmation(self) -> Path:
+        return self.path / "confirmation.yaml"
+
+    @property
     def scratch(self) -> Path:
         return self.path / "ray"
 
@@ -188,6 +194,18 @@ class SearchFolder:
     def ledger(self) -> dict[str, TrialRecord]:
         """Return trial name -> record of the trials that have ended, in the order in which they ended."""
         return self.open_ledger().records()
+
+    def contenders(self) -> list[TrialRecord]:
+        """Return the trials that may be chosen, the best first; if none has ended with a value, those that the end of
+        the budget or the user stopped: better than no result at all.
+
+        These count as far as they were evaluated: a replay evaluates its last epoch, and is to find no other best one.
+        """
+        stopped = TrialResult("pruned", "the search was stopped")
+        if found := contenders(self.ledger().values()):
+            return found
+        rows = [(plan, until_evaluated(self.trial(plan.trial).epochs())) for plan in self.unfinished()]
+        return contenders(record_of(plan, epochs, stopped) for plan, epochs in rows if epochs)
 
     def open_ledger(self) -> Ledger:
         """Return a reader of the ledger, for who looks again and again."""

@@ -15,8 +15,12 @@ def ranked(records: Iterable[TrialRecord]) -> list[TrialRecord]:
 
 def winner(records: Iterable[TrialRecord]) -> TrialRecord | None:
     """Return the trial with the largest value: a pruned one only if none finished, never a failed one."""
-    candidates = [record for record in ranked(records) if record.status != "failed" and record.value is not None]
-    return candidates[0] if candidates else None
+    return next(iter(contenders(records)), None)
+
+
+def contenders(records: Iterable[TrialRecord]) -> list[TrialRecord]:
+    """Return the trials that may be chosen, the winner first: those with a value that did not fail."""
+    return [record for record in ranked(records) if record.status != "failed" and record.value is not None]
 
 
 def baseline(records: Iterable[TrialRecord]) -> TrialRecord | None:

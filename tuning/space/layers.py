@@ -139,6 +139,12 @@ def _override(text: str, section_of: Mapping[str, str]) -> Parameter:
     return read_parameter(section or section_of[name], name, parse_yaml(value, source, one_line=True).data, source)
 
 
+def base_of(space: str, root: Path = SEARCH_SPACES) -> list[Parameter]:
+    """Return the train and model parameters of the space that the user names: a built-in one, else a file."""
+    document, _ = split_first(_space_file(root, space))
+    return [each for each in read_parameters(document) if each.section != "strategy"]
+
+
 def _space_file(root: Path, space: str) -> Document:
     """Return the document of the space that the user names: a built-in one, else a file."""
     files = space_files(root, "spaces")

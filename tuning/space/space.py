@@ -109,6 +109,17 @@ class Space:
             return None
         return {s: {p.name: p.value(at) for p in base if p.section == s} for s in ("train", "model")}
 
+    def fixed_at(self, values: Params, source: str) -> Space:
+        """Return the space with the parameters of `values` fixed at them. `source`: where they are from."""
+        return Space(
+            tuple(
+                Parameter(p.section, p.name, Fixed(values[p.section][p.name]), source=source)
+                if p.name in values.get(p.section, {})
+                else p
+                for p in self.parameters
+            )
+        )
+
     def corners(self, section: str, names: Collection[str]) -> Iterator[dict[str, Any]]:
         """Yield the values of the named parameters of a section at every corner of the space.
 

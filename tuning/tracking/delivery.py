@@ -15,7 +15,7 @@ from threading import Event
 from typing import Literal
 
 from recmodels.files import append_line, read_lines
-from tuning.records import SearchFolder, Status, Tests, TrialFolder, TrialPlan, TrialRecord, winner
+from tuning.records import Confirmation, SearchFolder, Status, Tests, TrialFolder, TrialPlan, TrialRecord, winner
 from tuning.records.sealed import opened
 from tuning.spec import SearchSpec
 from tuning.tracking import points
@@ -118,7 +118,8 @@ class Delivery:
             self._refusals.append(error)
 
     def _files(self) -> list[Path]:
-        return [self._folder.path / "spec.yaml", self._folder.path / "environment.json", self._folder.best]
+        folder = self._folder
+        return [folder.path / "spec.yaml", folder.path / "environment.json", folder.best, folder.confirmation]
 
     def _open(self, plan: TrialPlan | None, ending: Ending | None) -> _OpenRun:
         """Create the run of a trial, or without a plan that of the search, or take up the one that is there."""
@@ -174,9 +175,11 @@ class Delivery:
         run_id = self._runs[SEARCH].id
         new: list[Point] = []
         tags: dict[str, str] = {}
-        best = winner(records)
+        confirmation = Confirmation.read(self._folder.confirmation) if self._folder.confirmation.exists() else None
+        chosen = [record for record in records if confirmation and record.trial == confirmation.trial]
+        best = next(iter(chosen), winner(records))
         self._open_tests(records, best.trial if best and ending else None)
-        if best:
+        if best and self._spec.role == "search":  # the best of some seeds is luck
             values = points.best_values(best)
             if ending:
                 values |= points.test_values(self._tests.get(best.trial, {}), "best/test")
@@ -184,6 +187,10 @@ class Delivery:
             end = self._folder.trial(best.trial).epochs()[-1].time
             new = points.finite_points(values, seconds=end, step=records.index(best) + 1)
             tags["winner"] = best.trial
+            if confirmation:
+                values = points.confirmed_values(confirmation)
+                new += points.finite_points(values, seconds=end, step=records.index(best) + 1)
+                tags |= points.confirmed_tags(confirmation)
         if ending:
             tags["status"] = ending
         self._store.log(run_id, new, tags, {})

@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from tuning.records import Environment, EpochRow, TrialPlan, TrialRecord
+from tuning.records import Confirmation, Environment, EpochRow, TrialPlan, TrialRecord
 from tuning.spec import SearchSpec
 
 LAST_POINT_OF_EPOCH = "epoch_seconds"
@@ -69,6 +69,25 @@ def test_values(metrics: Mapping[str, float], prefix: str) -> Values:
     return _named(prefix, metrics)
 
 
+def confirmed_values(confirmation: Confirmation) -> Values:
+    """Return the figures of a chosen configuration on fresh seeds, and of its difference from the reference on test."""
+    values: Values = {"confirmed/seeds": float(len(confirmation.seeds))}
+    for split, spread in (("valid", confirmation.valid), ("test", confirmation.test)):
+        for part in ("mean", "deviation", "low", "high"):
+            values |= _named(f"confirmed/{split}", {f"{confirmation.metric}/{part}": getattr(spread, part)})
+    for over, test in (("seeds", confirmation.over_seeds), ("users", confirmation.over_users)):
+        if test:
+            parts = {f"over_{over}/{name}": float(value) for name, value in test.model_dump().items()}
+            values |= _named("confirmed", parts)
+    return values
+
+
+def confirmed_tags(confirmation: Confirmation) -> dict[str, str]:
+    """Return what was decided about a chosen configuration, as tags of its search's run."""
+    names = ("experiment", "trial", "choice", "reference", "compared", "verdict")
+    return _texts({f"confirmed.{name}": getattr(confirmation, name) for name in names})
+
+
 def trial_params(plan: TrialPlan) -> dict[str, str]:
     """Return a plan's parameters by name; a name that two sections use has its section in front the second time."""
     flat: dict[str, Any] = {}
@@ -126,5 +145,5 @@ def _texts(values: Mapping[str, Any]) -> dict[str, str]:
     return {name: cut(str(value), TEXT_LIMIT) for name, value in values.items() if value is not None}
 
 
-def _named(prefix: str, metrics: Mapping[str, float]) -> Values:
+def _named(prefix: str, metrics: Mapping[str, float | None]) -> Values:
     return {f"{prefix}/{name.replace('@', '_at_')}": value for name, value in metrics.items()}

@@ -35,8 +35,8 @@ from recmodels.prepare.interactions import collect
 from recmodels.prepare.user_table import prepare_own
 from tests.recmodels.data.formats import amr_folders
 from tests.tuning.export.test_winner import a_spec, exported
-from tuning.cli.compare import new_comparison
-from tuning.experiments.comparison import Comparison
+from tuning.cli.experiment import new_experiment
+from tuning.experiments.experiment import Experiment
 from tuning.export import read_trainable
 from tuning.space import Space, load_space
 from tuning.space.catalogue import known_parameters
@@ -408,9 +408,15 @@ def test_spec_of_a_search(tmp_path: Path) -> None:
     assert 50 < refusals(Kind([path], lambda: SearchSpec.read(path))) < DAMAGES
 
 
-def test_comparison(tmp_path: Path) -> None:
-    options = {"model": "LightGCN", "dataset": "demo", "compare": "mg", "seeds": "2", "output_dir": str(tmp_path)}
-    comparison = new_comparison(options | {"name": "c"})
-    comparison.write()
-    path = comparison.folder / "comparison.yaml"
-    assert 50 < refusals(Kind([path], lambda: Comparison.read(path))) < DAMAGES
+@pytest.mark.parametrize("name", ["experiment.yaml", "comparison.yaml"])
+def test_experiment(tmp_path: Path, name: str) -> None:
+    options = {"model": "LightGCN", "dataset": "demo", "compare": "mg", "output_dir": str(tmp_path)}
+    experiment = new_experiment(options | {"name": "c"})
+    assert experiment is not None
+    experiment.write()
+    path = (experiment.folder / "experiment.yaml").rename(experiment.folder / name)
+    if name == "comparison.yaml":  # as it was before there were experiments
+        text = path.read_text().replace("confirm:\n  top: 3\n  seeds: 5\non_base: true\n", "seeds: 5\n")
+        assert "\nseeds: 5\n" in text
+        path.write_text(text)
+    assert 50 < refusals(Kind([path], lambda: Experiment.in_folder(experiment.folder))) < DAMAGES

@@ -10,6 +10,8 @@ from tuning.spec import SearchSpec
 from tuning.yaml_document import parse_yaml
 
 NEW = ("--model", "LightGCN", "--dataset", "demo")
+BARE = ("--tune-base", "0", "--confirm-top", "0")
+"""A search alone, without a reference and without a confirmation."""
 
 
 def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
@@ -23,7 +25,7 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
 
 
 def resolved(capsys: Any, *arguments: str) -> tuple[SearchSpec, set[str]]:
-    """The search that the arguments come to, and what it searches."""
-    assert run_search.main([*arguments, "--dataset", "demo", "--dry-run"]) == 0
+    """The search alone that the arguments come to, and what it searches."""
+    assert run_search.main([*arguments, *BARE, "--dataset", "demo", "--dry-run"]) == 0
     spec = SearchSpec.model_validate(parse_yaml(capsys.readouterr().out.partition("section ")[0], "text").data)
     return spec, set(spec.space.dimensions)

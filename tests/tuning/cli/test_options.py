@@ -8,11 +8,11 @@ from pydantic import Field
 import run_search
 from recmodels.errors import UserError
 from recmodels.training.optimizers import OPTIMIZERS
-from tests.tuning.cli.helpers import NEW, refused
+from tests.tuning.cli.helpers import BARE, NEW, refused
 from tests.tuning.factories import made_spec
 from tuning.cli import options
 from tuning.cli.options import Option, all_options, parser, refuse_changes, seconds, with_options
-from tuning.experiments.comparison import Comparison
+from tuning.experiments.experiment import Confirm
 from tuning.spec import SearchSpec, Training
 from tuning.yaml_document import parse_yaml
 
@@ -97,7 +97,7 @@ def test_every_option_reaches_the_spec(capsys: Any) -> None:
         "--export-format": "mmrec",
     }
     given = [part for pair in values.items() for part in pair]
-    assert run_search.main([*given, "--baseline", "--show-test", "--dry-run"]) == 0
+    assert run_search.main([*given, *BARE, "--show-test", "--dry-run"]) == 0
     said = parse_yaml(capsys.readouterr().out.partition("section ")[0], "text").data
     said.pop("space")
     assert said == {
@@ -121,9 +121,10 @@ def test_every_option_reaches_the_spec(capsys: Any) -> None:
         },
         "resources": {"cpus_per_trial": 9, "gpus_per_trial": 0.5, "max_concurrent": 10, "ray_address": "auto"},
         "tracking": {"uri": "sqlite:///x.db", "experiment": "e", "experiment_id": None},
-        "baseline": True,
+        "baseline": False,
         "show_test": True,
         "role": "search",
+        "confirmed": [],
         "format": 1,
         "pair": None,
         "output_dir": "o",
@@ -175,10 +176,11 @@ def test_help_says_what_is_so() -> None:
     text, optimizers = " ".join(parser().format_help().split()), list(OPTIMIZERS)
     assert "cmaes, random, qmc, grid, nsga2 (auto)" in text
     assert f"{', '.join(optimizers[:-1])} or {optimizers[-1]}; several with commas" in text
-    assert f"each winner is trained on ({Comparison.model_fields['seeds'].default})" in text
+    assert f"trained on fresh seeds; 0: none ({Confirm().top})" in text
+    assert f"fresh seeds for each of them ({Confirm().seeds})" in text
 
 
-def test_a_comparison_that_goes_on_keeps_its_budget() -> None:
+def test_an_experiment_that_goes_on_keeps_its_budget() -> None:
     refuse_changes({"trials": "9", "resume": "c"}, "now")
     with pytest.raises(UserError, match=r"^--trials: cannot be changed now$"):
         refuse_changes({"trials": "9", "resume": "c"}, "now", budget=False)

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 import run_search
-from tests.tuning.cli.helpers import NEW, refused, resolved
+from tests.tuning.cli.helpers import BARE, NEW, refused, resolved
 from tests.tuning.factories import made_folder, made_spec
-from tuning.cli import compare, search
+from tuning.cli import experiment, search
 from tuning.cli.records import from_environment, records_line, resumed_line
 from tuning.search import Outcome
 from tuning.spec import SearchSpec, Tracking
@@ -100,12 +100,12 @@ def stopped(*_: Any) -> Outcome:
 def test_the_line_is_printed_at_every_start(capsys: Any, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(search, "run_search", stopped)
     monkeypatch.setenv(URI, "http://me:secret@h:5000")
-    assert run_search.main([*NEW, "--name", "s"]) == 130
+    assert run_search.main([*NEW, *BARE, "--name", "s"]) == 130
     assert f"\nrecords: http://h:5000, experiment mirrortune (from {URI})\n" in capsys.readouterr().out
     made_folder(here)
     assert run_search.main(["--resume", "made"]) == 130
     assert capsys.readouterr().out.startswith(f"records: none; {URI}: without effect")
-    monkeypatch.setattr(compare, "compare", lambda comparison, argv, console, records: print(records) or 0)
+    monkeypatch.setattr(experiment, "run", lambda asked, argv, console, records: print(records) or 0)
     assert run_search.main([*NEW, "--compare", "mg", "--name", "c"]) == 0
     assert capsys.readouterr().out == f"records: http://h:5000, experiment mirrortune (from {URI})\n"
 

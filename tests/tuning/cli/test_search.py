@@ -14,7 +14,7 @@ from rich.console import Console
 import run_search
 from recmodels.training import STRATEGIES
 from tests.recmodels.factories import checkerboard
-from tests.tuning.cli.helpers import NEW, refused, resolved
+from tests.tuning.cli.helpers import BARE, NEW, refused, resolved
 from tests.tuning.factories import ENVIRONMENT, end_trial, made_folder, made_spec, made_trial
 from tuning.cli import search as cli_search
 from tuning.cli.search import show
@@ -58,7 +58,7 @@ pytestmark = pytest.mark.usefixtures("here")
         ((*NEW, "--strategy", "mg+plain_lr"), "--strategy mg+plain_lr: mg+plain_lr: mg and plain_lr are each a whole"),
         ((*NEW, "--compare", "mg,smg"), "--compare smg: there is no strategy 'smg'; did you mean"),
         ((*NEW, "--strategy", "amr+mg"), "--strategy amr+mg: amr moves item features, but LightGCN reads none"),
-        ((*NEW, "--seeds", "3"), "--seeds: only with --compare"),
+        ((*NEW, "--seeds", "3"), "--seeds: is called --confirm-seeds"),
         ((*NEW, "--controls"), "--controls: only with --compare"),
         ((*NEW, "--strategy", "plian"), "--strategy plian: there is no strategy 'plian'; did you mean 'plain'?"),
     ],
@@ -95,7 +95,7 @@ def test_a_name_that_is_wrong(capsys: Any, arguments: tuple[str, ...], message: 
         (("--sampler", "grid"), "--sampler grid: expected a finite space"),
         (
             ("--baseline", "--set", "reg_weight={type: uniform, low: 1, high: 2}"),
-            "--baseline: expected a default for every",
+            "models/LightGCN.yaml",
         ),
         (("--model", "Popularity", "--export-format", "mmrec"), "export format mmrec: model: Popularity is not one"),
         (("--export-format", "mmrec", "--metric", "hit@5"), "export format mmrec: metric: expected one of recall"),
@@ -183,7 +183,7 @@ def test_a_resume_refuses_other_data(capsys: Any, here: Path) -> None:
 def test_a_dry_run_prints_the_search_and_leaves_nothing(
     capsys: Any, here: Path, arguments: tuple[str, ...], points: str
 ) -> None:
-    assert run_search.main([*NEW, *arguments, "--dry-run", "--trials", "7", "--tracking-uri", "none"]) == 0
+    assert run_search.main([*NEW, *BARE, *arguments, "--dry-run", "--trials", "7", "--tracking-uri", "none"]) == 0
     out, err = capsys.readouterr()
     assert points in out.splitlines()
     assert err == ""
@@ -356,7 +356,7 @@ def test_validations_so_rare_that_nothing_stops_a_trial_are_told(
     capsys: Any, monkeypatch: pytest.MonkeyPatch, every: str, told: bool
 ) -> None:
     monkeypatch.setattr(Search, "run", lambda search: Outcome([], None, None, False, 0, None))
-    assert run_search.main([*NEW, "--max-epochs", "6", "--eval-every", every]) == 1
+    assert run_search.main([*NEW, *BARE, "--max-epochs", "6", "--eval-every", every]) == 1
     line = f"--eval-every {every} validates a trial of at most 6 epochs (--max-epochs) once, at its end: neither"
     assert (line in capsys.readouterr().out.replace("\n", " ")) == told
 
@@ -386,7 +386,7 @@ def test_a_polite_kill_ends_a_search_as_ctrl_c_does(capsys: Any, here: Path, mon
         raise AssertionError("the signal was not seen")
 
     monkeypatch.setattr(Search, "run", killed)
-    assert run_search.main([*NEW, "--name", "s"]) == 130
+    assert run_search.main([*NEW, *BARE, "--name", "s"]) == 130
     assert "interrupted; go on with: python run_search.py --resume s" in capsys.readouterr().out
 
 

@@ -1,4 +1,4 @@
-"""Comparisons are written into an empty folder."""
+"""Experiments are written into an empty folder."""
 
 from pathlib import Path
 

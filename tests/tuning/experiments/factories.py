@@ -1,12 +1,12 @@
-"""Comparisons whose trials train in this process, without Ray."""
+"""Experiments whose trials train in this process, without Ray."""
 
 from dataclasses import replace
 from typing import Any
 
 from recmodels.data.dataset import RecDataset
-from tuning.cli.compare import new_comparison
+from tuning.cli.experiment import new_experiment
 from tuning.execution.trial import run_trial
-from tuning.experiments.comparison import Comparison
+from tuning.experiments.experiment import Experiment
 from tuning.proposals.queue import make_queue
 from tuning.records.folder import SearchFolder
 from tuning.records.trials import record_of
@@ -24,8 +24,12 @@ GIVEN: dict[str, Any] = {
 }
 
 
-def made_comparison(**given: Any) -> Comparison:
-    return new_comparison(GIVEN | {"compare": "mg,sam", "seeds": "2"} | given)
+def made_experiment(**given: Any) -> Experiment:
+    """Compares mg and sam with plain training at its defaults, one configuration of each on two fresh seeds."""
+    usual = {"compare": "mg,sam", "tune_base": 0, "confirm_top": 1, "confirm_seeds": 2}
+    made = new_experiment(GIVEN | usual | given)
+    assert made is not None
+    return made
 
 
 class Driver:

@@ -7,18 +7,18 @@ from rich.console import Console
 
 from tests.recmodels.factories import checkerboard
 from tests.recmodels.pretended_gpu import Pretended
-from tests.tuning.experiments.factories import Driver, made_comparison
-from tuning.cli.compare import show
+from tests.tuning.experiments.factories import Driver, made_experiment
+from tuning.cli.experiment import show
 from tuning.experiments.results import TestedRuns, read_results
-from tuning.experiments.runner import run_comparison
+from tuning.experiments.runner import run_experiment
 
 pytestmark = pytest.mark.usefixtures("here")
 
 
 def test_winners_are_trained_on_fresh_seeds_and_tested_against_plain() -> None:
-    data, asked = checkerboard(), made_comparison()
+    data, asked = checkerboard(), made_experiment()
     driver = Driver(data)
-    assert run_comparison(asked, driver)
+    assert run_experiment(asked, driver)
     results = read_results(asked, data)
     assert driver.ran == ["c-plain", "c-plain-seeds", "c-mg", "c-mg-seeds", "c-sam", "c-sam-seeds"]
     assert [result.strategy for result in results] == ["plain", "mg", "sam"]
@@ -38,15 +38,15 @@ def test_winners_are_trained_on_fresh_seeds_and_tested_against_plain() -> None:
     assert mg.users.difference == pytest.approx(difference)
     assert mg.seeds.difference == pytest.approx(difference)
     assert [result.per_epoch("passes") for result in results] == [1, 2, 2]  # one batch an epoch, which is mirrored
-    assert run_comparison(asked, driver)
+    assert run_experiment(asked, driver)
     assert read_results(asked, data) == results
     assert len(driver.ran) == 6  # all of it was done
 
 
 def test_without_seeds_the_winners_themselves_are_compared() -> None:
-    data, asked = checkerboard(), made_comparison(seeds="0")
+    data, asked = checkerboard(), made_experiment(confirm_seeds=0)
     driver = Driver(data)
-    assert run_comparison(asked, driver)
+    assert run_experiment(asked, driver)
     results = read_results(asked, data)
     assert driver.ran == ["c-plain", "c-mg", "c-sam"]
     assert [[record.seed for record in result.tested] for result in results] == [[999]] * 3
@@ -55,8 +55,8 @@ def test_without_seeds_the_winners_themselves_are_compared() -> None:
 
 
 def test_scores_by_user_are_those_of_the_recorded_weights() -> None:
-    data, asked = checkerboard(), made_comparison(compare="mg")
-    run_comparison(asked, Driver(data))
+    data, asked = checkerboard(), made_experiment(compare="mg")
+    run_experiment(asked, Driver(data))
     runs = TestedRuns(asked, asked.searches[1], data)
     for seed, record in runs.tested.items():
         assert fmean(runs.by_user[seed].values()) == pytest.approx(record.test["recall@1"])
@@ -66,9 +66,9 @@ def test_scores_by_user_are_those_of_the_recorded_weights() -> None:
 @pytest.mark.parametrize("model", ["LightGCN", "MMGCN"])
 def test_scores_by_user_come_from_the_device_of_the_trial(model: str, capsys: pytest.CaptureFixture[str]) -> None:
     """So that their mean is the recorded test metric, to the digit; on the CPU where torch can use no GPU."""
-    data, asked = checkerboard(), made_comparison(compare="mg", model=model, seeds="2")
+    data, asked = checkerboard(), made_experiment(compare="mg", model=model)
     with Pretended() as gpu:
-        run_comparison(asked, Driver(data, device="cuda"))
+        run_experiment(asked, Driver(data, device="cuda"))
         gpu.forget()
         runs = TestedRuns(asked, asked.searches[1], data)
         for seed, record in runs.tested.items():

@@ -1,22 +1,22 @@
-"""The searches of a comparison run one after the other; an interrupted comparison goes on where it was."""
+"""The searches of an experiment run one after the other; an interrupted experiment goes on where it was."""
 
 import pytest
 
 from tests.recmodels.factories import checkerboard
-from tests.tuning.experiments.factories import Driver, made_comparison
-from tuning.experiments.comparison import Comparison
-from tuning.experiments.runner import run_comparison
+from tests.tuning.experiments.factories import Driver, made_experiment
+from tuning.experiments.experiment import Experiment
+from tuning.experiments.runner import run_experiment
 
 pytestmark = pytest.mark.usefixtures("here")
 
 
-def test_an_interrupted_comparison_goes_on_where_it_was() -> None:
-    data, asked = checkerboard(), made_comparison(compare="mg")
-    assert not run_comparison(asked, Driver(data, stop_in="c-mg"))
-    again = Comparison.read(asked.folder / "comparison.yaml")
+def test_an_interrupted_experiment_goes_on_where_it_was() -> None:
+    data, asked = checkerboard(), made_experiment(compare="mg")
+    assert not run_experiment(asked, Driver(data, stop_in="c-mg"))
+    again = Experiment.in_folder(asked.folder)
     assert again == asked
     driver = Driver(data)
-    assert run_comparison(again, driver)
+    assert run_experiment(again, driver)
     assert driver.ran == ["c-mg", "c-mg-seeds"]
 
 

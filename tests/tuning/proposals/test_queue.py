@@ -11,7 +11,7 @@ from tests.tuning.factories import end_trial, made_spec, made_trial
 from tuning.proposals.queue import GP_LIMIT, choose_sampler, make_queue, planned_trials, remaining
 from tuning.proposals.study import SAMPLERS
 from tuning.records.folder import SearchFolder
-from tuning.records.trials import BASELINE, TrialPlan
+from tuning.records.trials import TrialPlan
 from tuning.space import Space
 
 TRAIN = {"optimizer": "adam", "learning_rate": 0.001}
@@ -60,23 +60,21 @@ def test_a_space_of_one_point_has_one_trial_with_any_sampler(sampler: str) -> No
     assert choose_sampler(SIX, 9, sampler) == choose_sampler(MG, 9, sampler) == sampler
 
 
-def test_interrupted_trials_come_first_then_the_baseline_then_proposals(folder: SearchFolder) -> None:
+def test_interrupted_trials_come_first_then_proposals(folder: SearchFolder) -> None:
     for name in ("0000", "0001"):
         made_trial(folder, name, epochs=1)
     end_trial(folder, "0000")
-    spec = made_spec(space=MG, budget={"trials": 4}, baseline=True)
-    assert remaining(spec, folder) == 4
+    spec = made_spec(space=MG, budget={"trials": 4})
+    assert remaining(spec, folder) == 3
     plans = start(folder, make_queue(spec, folder, Points()), 10)
     assert [(plan.trial, plan.role) for plan in plans] == [
         ("0001", "search"),
-        (BASELINE, "baseline"),
         ("0002", "search"),
         ("0003", "search"),
     ]
     assert plans[0] == folder.trial("0001").plan()
-    assert plans[1].params == {"strategy": {}, "train": TRAIN, "model": {}}
-    assert (plans[2].point, plans[2].params["strategy"]) == ({"alpha": 0.7}, {"alpha": 0.7})
-    assert remaining(spec, folder) == 4  # all are started, none of them has ended
+    assert (plans[1].point, plans[1].params["strategy"]) == ({"alpha": 0.7}, {"alpha": 0.7})
+    assert remaining(spec, folder) == 3  # all are started, none of them has ended
     for plan in plans:
         end_trial(folder, plan.trial)
     assert remaining(spec, folder) == 0
@@ -106,6 +104,20 @@ def test_a_confirmation_runs_one_point_on_seed_after_seed(folder: SearchFolder) 
         ("0002", "confirmation", 12),
     ]
     assert {plan.params["strategy"]["alpha"] for plan in plans} == {1.0}
+
+
+def test_a_confirmation_runs_all_its_points_on_a_seed_before_the_next(folder: SearchFolder) -> None:
+    """Killed at any moment, its configurations have been trained on the same seeds, but for the last of these."""
+    points = [{"alpha": 0.5}, {"alpha": 1.5}, {"alpha": 1.0}]
+    spec = made_spec(space=MG, role="confirmation", confirmed=points, budget={"trials": 6}, training={"seed": 10})
+    first = start(folder, make_queue(spec, folder, Points()), 4)
+    for plan in first[:3]:
+        end_trial(folder, plan.trial)
+    again = start(folder, make_queue(spec, folder, Points()), 9)
+    assert [plan.trial for plan in again] == ["0003", "0004", "0005"]
+    plans = first[:3] + again
+    assert [(plan.seed, plan.point) for plan in plans] == [(seed, point) for seed in (10, 11) for point in points]
+    assert [plan.params["strategy"] for plan in plans] == points * 2
 
 
 def test_a_grid_has_no_more_trials_than_points() -> None:

@@ -50,11 +50,11 @@ import sys
 for name in ("ray", "optuna", "mlflow"):
     sys.modules[name] = None  # importing it fails
 import tuning.reports.live
-import tuning.experiments, tuning.experiments.comparison_report as report
+import tuning.experiments, tuning.experiments.experiment_report as report
 from tuning.reports.search_report import best_table, summary_markdown
 from tuning.spec import SearchSpec
 spec = SearchSpec(name="s", model="BPR", dataset="demo", space={})
-result = tuning.experiments.StrategyResult("plain", 1, 2, None, [], None, None)
+result = tuning.experiments.StrategyResult("plain")
 print(best_table(spec, []).row_count, len(summary_markdown(spec, [], None, None)) > 0)
 print(report.result_table([result], None, "recall@20").row_count)
 """

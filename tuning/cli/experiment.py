@@ -1,0 +1,273 @@
+"""An experiment from the command line: a search with its reference and its confirmation, or --compare of several."""
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+
+from pydantic import ValidationError
+from rich.console import Console
+
+from recmodels.data.dataset import RecDataset
+from recmodels.errors import UserError
+from recmodels.models import MODELS
+from recmodels.training.strategies.names import CONTROLS, knobs
+from tuning.cli import search
+from tuning.cli.arguments import Given, refuse
+from tuning.cli.datasets import download, load_data
+from tuning.cli.options import refuse_changes, with_options
+from tuning.cli.records import check_experiment, check_records, going_on, records_line, resumed_line
+from tuning.cli.search import dry_run, file_name, interrupted, new_spec, run_search, stamped
+from tuning.cli.warm import say_start, sources_of, warmed
+from tuning.commandlines import next_steps, resume_command
+from tuning.execution.ray_tune.settings import prepare
+from tuning.execution.trial import fallback
+from tuning.experiments import REFERENCE, Confirm, Experiment, StrategyResult, conclude, read_results, run_experiment
+from tuning.experiments.experiment_report import confirmed_table, remarks, result_table, verdicts, write_result
+from tuning.experiments.runner import is_done, searches
+from tuning.proposals import planned_trials
+from tuning.records import SearchFolder
+from tuning.reports.live import LiveTable
+from tuning.reports.published import origin_line, published_figures
+from tuning.reports.resolution import expected_resolution, measured_resolution
+from tuning.reports.search_report import best_table
+from tuning.reports.tables import say
+from tuning.search import Outcome, Search
+from tuning.space import SECTIONS_OF_TUNE
+from tuning.space.catalogue import known_strategy
+from tuning.space.layers import base_of
+from tuning.spec import SearchSpec, WarmStart, first_fault
+
+CONFIRM = tuple(Confirm.model_fields)
+"""The parts of --confirm-top and --confirm-seeds."""
+
+
+def new(given: Given, argv: Sequence[str], console: Console) -> int:
+    """Start an experiment, or a search alone where nothing else is wanted; return the exit code."""
+    if "compare" not in given:
+        refuse(given, ("controls",), "only with --compare")
+    experiment = new_experiment(given)
+    if experiment is None:
+        return search.new(given, argv, console)
+    name, strategies = experiment.name, [spec.strategy for spec in experiment.searches]
+    for spec in experiment.searches:
+        sources_of(spec, given, strategies)
+    if "dry_run" in given:
+        return _dry_run(experiment, given, console)
+    if experiment.folder.exists():
+        raise UserError(f"--name {name}: it exists in {experiment.folder.parent}; --resume {name} goes on")
+    check_experiment(experiment.searches[0], given)
+    download(given)
+    if "warm_start" in given:
+        experiment = _warmed(experiment, given, load_data(given["dataset"], given))
+    return run(experiment, argv, console, records_line(experiment.searches[0], given))
+
+
+def resume(folder: Path, given: Given, argv: Sequence[str], console: Console) -> int:
+    """Resume the experiment in a folder; return the exit code."""
+    experiment = Experiment.in_folder(folder)
+    refuse_changes(given, "when an experiment goes on, start a new one instead", budget=False)
+    given = {**given, "output_dir": str(folder.parent)}
+    changed = [with_options(going_on(spec, given), given) for spec in experiment.searches]
+    check_records(changed[0], "--tracking-uri" if "tracking_uri" in given else f"{folder}: tracking.uri")
+    return run(experiment.model_copy(update={"searches": changed}), argv, console, resumed_line(changed[0], given))
+
+
+def run(experiment: Experiment, argv: Sequence[str], console: Console, records: str) -> int:
+    """Run the remaining searches of an experiment and print its result; return the exit code.
+
+    `records`: the line that says where their records go.
+    """
+    first = experiment.searches[0]
+    address = prepare(first.resources.ray_address)
+    from tuning.execution.ray_tune.cluster import cluster  # imports ray, which reads what `prepare` sets
+
+    data = load_data(first.dataset, dict(first))
+    say(console, f"{data}\n{expected_resolution(data, experiment.metric)}\nexperiment {experiment.name}\n{records}")
+    if first.pair:
+        say(console, origin_line(first.pair))
+    for spec in experiment.searches:
+        Search(spec, data)  # refuses what cannot run, before anything is written
+
+    def run_one(spec: SearchSpec) -> bool:
+        say(console, f"\n{spec.name}: {spec.model}, {spec.strategy}{_purpose(spec)}")
+        say_start(spec, console)
+        outcome = run_search(spec, data, argv, console)
+        if spec.role == "search":
+            console.print(best_table(spec, outcome.records, outcome.popularity))
+            if told := measured_resolution(SearchFolder.of(spec), outcome.records, experiment.metric):
+                say(console, told)
+        return not outcome.interrupted
+
+    with SearchFolder(experiment.folder.resolve()).locked():
+        try:
+            if not all(is_done(experiment, spec) for spec in searches(experiment)):
+                with cluster(address, first, partial(say, console)):
+                    complete = run_experiment(experiment, run_one)
+            else:
+                complete = True
+        except KeyboardInterrupt:
+            complete = False
+        if not complete:
+            return interrupted(experiment.name, first.output_dir, console)
+        results = read_results(experiment, data)
+        show(experiment, results, console)
+        return end(experiment, results, data, console)
+
+
+def show(experiment: Experiment, results: Sequence[StrategyResult], console: Console) -> None:
+    """Print and write the result of an experiment."""
+    devices = {record.device for result in results for record in result.tested}
+    for line in filter(None, map(fallback, devices)):
+        say(console, line)
+    popularity = SearchFolder.of(experiment.searches[0]).popularity()
+    write_result(experiment, results, popularity)
+    if any(result.confirmed for result in results):
+        console.print(confirmed_table(results, experiment.metric))
+    console.print(result_table(results, popularity, experiment.metric, published_figures(experiment.searches[0])))
+    for remark in remarks(experiment, results, popularity):
+        say(console, remark)
+
+
+def end(experiment: Experiment, results: Sequence[StrategyResult], data: RecDataset, console: Console) -> int:
+    """Export what was chosen, and print the next steps and the verdicts; return the exit code."""
+    outcomes = conclude(experiment, results, partial(_end, data, console))
+    _say_next(experiment, results, outcomes, console)
+    for sentence in verdicts(experiment, results):
+        say(console, sentence)
+    return 0 if any(result.tested for result in results) else 1
+
+
+def new_experiment(given: Given) -> Experiment | None:
+    """Make the experiment that the options ask for; None if they ask for a search alone. UserError for one that does
+    not fit."""
+    confirm = Confirm.model_validate({part: given[f"confirm_{part}"] for part in CONFIRM if f"confirm_{part}" in given})
+    if "compare" in given:
+        strategies, base = _compared(given), given.get("tune_base")
+        name = given.get("name") or stamped(f"compare-{given.get('model')}-{given.get('dataset')}", 60)
+    else:
+        own = new_spec(given)
+        strategies, base = _with_reference(given, own), given.get("tune_base", 0 if "baseline" in given else None)
+        if not MODELS[own.model].trains:
+            return None
+        if not confirm.runs and (len(strategies) == 1 or (base == 0 and "baseline" not in given)):
+            return None
+        name = given.get("name") or stamped(f"{own.model}-{own.dataset}-{own.strategy}", 55)
+    name, searches = file_name(name), []
+    for strategy in strategies:
+        searches.append(_search(given, strategies, strategy, f"{name}-{strategy}", base))
+    on_base = given.get("tune", "strategy") not in ("base", "all") and base != 0 and bool(searches[0].space.dimensions)
+    try:
+        return Experiment(name=name, confirm=confirm, on_base=on_base and len(searches) > 1, searches=searches)
+    except ValidationError as error:
+        raise UserError(f"--name: {first_fault(error).rpartition('name: ')[2]}") from None
+
+
+def _compared(given: Given) -> list[str]:
+    """Return the strategies of --compare, the reference first."""
+    refuse(given, ("strategy", "baseline", "export_format"), "has no meaning with --compare")
+    if given.get("tune", "strategy") not in SECTIONS_OF_TUNE:
+        raise UserError(f"--tune {given['tune']}: expected one of {', '.join(SECTIONS_OF_TUNE)} with --compare")
+    named = [REFERENCE, *given["compare"].split(","), *(CONTROLS if "controls" in given else ())]
+    return list(dict.fromkeys(known_strategy(name.strip(), "--compare") for name in named))
+
+
+def _with_reference(given: Given, own: SearchSpec) -> list[str]:
+    """Return the strategy of a search, behind the reference if it has one."""
+    wanted = [name for name in ("baseline", "tune_base", *(f"confirm_{part}" for part in CONFIRM)) if given.get(name)]
+    if not MODELS[own.model].trains:
+        refuse(given, wanted, f"{own.model} has nothing to train, so there is nothing to confirm or to compare")
+    if given.get("tune_base") and "baseline" in given:
+        raise UserError(
+            f"--baseline: is plain training that is not tuned, but --tune-base {given['tune_base']} tunes it"
+        )
+    alone = own.strategy == REFERENCE or (given.get("tune") == "base" and "baseline" not in given)
+    if alone:
+        why = "the search is one of plain training itself" if own.strategy == REFERENCE else "--tune base searches it"
+        refuse(given, [name for name in wanted if name in ("baseline", "tune_base")], why)
+    return [own.strategy] if alone else [REFERENCE, own.strategy]
+
+
+def _search(given: Given, strategies: Sequence[str], strategy: str, name: str, base: int | None) -> SearchSpec:
+    """Return the search of one of the strategies.
+
+    `base`: trials that tune the reference; None: as many as the others have; 0: it stays at its defaults.
+    """
+    # --set of a strategy's knob goes only to the strategies that have this knob.
+    others = {knob for other in strategies for knob in knobs(other)} - set(knobs(strategy))
+    fits = [text for text in given.get("set", ()) if _parameter(text) not in others]
+    own = {**given, "strategy": strategy, "name": file_name(name), "set": fits}
+    if strategy != REFERENCE or len(strategies) == 1:
+        return new_spec(own)
+    own |= {"tune": "strategy" if base == 0 else "base"} | ({"trials": base} if base else {})
+    if "space" in given:  # whose knobs are not the reference's
+        own["set"] = [*base_of(own.pop("space")), *fits]
+    spec = new_spec(own)
+    endless = spec.sampler == "grid" and spec.space.grid_size() is None
+    return spec.model_copy(update={"sampler": "auto"}) if endless else spec
+
+
+def _parameter(override: str) -> str:
+    """Return NAME of NAME=VALUE or SECTION.NAME=VALUE."""
+    return override.partition("=")[0].strip().rpartition(".")[2]
+
+
+def _purpose(spec: SearchSpec) -> str:
+    if spec.role == "search":
+        return ""
+    points = max(1, len(spec.confirmed))
+    return f", its best {points} on {spec.budget.trials // points} fresh seeds"
+
+
+def _warmed(experiment: Experiment, given: Given, data: RecDataset) -> Experiment:
+    """Return the experiment whose searches take over what --warm-start names.
+
+    Searches on a base that is still to be found take points alone: no value was measured on that base.
+    """
+    strategies, searches = [spec.strategy for spec in experiment.searches], []
+    for place, spec in enumerate(experiment.searches):
+        spec = warmed(spec, given, data, strategies)
+        if place and experiment.on_base and spec.warm_start.told:
+            points = [known.model_copy(update={"value": None}) for known in spec.warm_start.points]
+            said = (*spec.warm_start.said, f"points alone, as the base is the one that {searches[0].name} finds")
+            spec = spec.model_copy(update={"warm_start": WarmStart(points=tuple(points), said=said)})
+        searches.append(spec)
+    return experiment.model_copy(update={"searches": searches})
+
+
+def _dry_run(experiment: Experiment, given: Given, console: Console) -> int:
+    """Print the searches of an experiment, and what comes before and after them."""
+    strategies = [spec.strategy for spec in experiment.searches]
+    for spec in experiment.searches:
+        dry_run(spec, given, console, strategies)
+        print()
+    first, confirm = experiment.searches[0], experiment.confirm
+    if experiment.on_base:
+        print(f"the base of the other searches: the one that {first.name} finds")
+    trials = sum(planned_trials(spec) for spec in experiment.searches)
+    again = sum(min(confirm.top, planned_trials(spec)) * confirm.seeds for spec in experiment.searches)
+    print(f"experiment {experiment.name}: {trials} trials in {len(experiment.searches)} searches")
+    print(f"confirmation: {again} trainings, the best {confirm.top} of each search on {confirm.seeds} fresh seeds")
+    return 0
+
+
+def _end(data: RecDataset, console: Console, spec: SearchSpec) -> Outcome:
+    return Search(spec, data, LiveTable(planned_trials(spec), spec, console=console)).conclude()
+
+
+def _say_next(
+    experiment: Experiment, results: Sequence[StrategyResult], outcomes: Mapping[str, Outcome], console: Console
+) -> None:
+    """Print the next steps, and where the configurations are."""
+    exports = []
+    for spec, result in zip(experiment.searches, results, strict=True):
+        path = outcomes[result.strategy].export if result.strategy in outcomes else SearchFolder.of(spec).best
+        if path and path.exists():
+            exports.append((result.strategy, path))
+    steps = next_steps(experiment.searches[-1], exports[-1][1] if exports else None, extend=False)
+    if lost := [spec for spec in searches(experiment) if not is_done(experiment, spec)]:
+        steps.append(resume_command(experiment.name, lost[0].output_dir))
+        say(console, f"out of memory, without a result: trials of {', '.join(spec.name for spec in lost)}")
+    say(console, "\n  ".join(["next:", *steps]))
+    for strategy, path in exports:
+        say(console, f"best configuration of {strategy}: {path}")
+    say(console, f"result: {experiment.folder / 'result.md'}")

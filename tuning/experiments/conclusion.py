@@ -1,0 +1,68 @@
+"""The end of an experiment: each search learns which of its configurations was chosen, and exports it."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from statistics import fmean, stdev
+
+from recmodels.evaluation.paired_tests import PairedTest, mean_interval
+from recmodels.files import write_whole
+from tuning.experiments.experiment import Experiment
+from tuning.experiments.results import StrategyResult
+from tuning.experiments.runner import as_it_runs
+from tuning.experiments.verdict import verdict
+from tuning.records import Confirmation, Difference, SearchFolder, Spread
+from tuning.search import Outcome
+from tuning.spec import SearchSpec
+
+
+def conclude(
+    experiment: Experiment, results: Sequence[StrategyResult], end: Callable[[SearchSpec], Outcome]
+) -> dict[str, Outcome]:
+    """Write the confirmation of each search into its folder and end the search once more by it.
+
+    `results`: of all strategies, in the experiment's order. `end`: exports the winner of a search and brings its
+    records in the tracking store up to date. Returns strategy -> outcome of the searches that were confirmed. May be
+    repeated.
+    """
+    outcomes = {}
+    for place, result in enumerate(results):
+        spec = as_it_runs(experiment, place)
+        confirmation = confirmation_of(experiment, results, result)
+        if spec and confirmation:
+            write_whole(SearchFolder.of(spec).confirmation, confirmation.to_yaml())
+            outcomes[result.strategy] = end(spec)
+    return outcomes
+
+
+def confirmation_of(
+    experiment: Experiment, results: Sequence[StrategyResult], result: StrategyResult
+) -> Confirmation | None:
+    """Return one strategy's result as its search keeps it; None if no run on a fresh seed has a result."""
+    if not result.confirmed or not result.chosen or not result.tests:
+        return None
+    compared = experiment.reference is not None and result.strategy != experiment.reference.strategy
+    return Confirmation(
+        experiment=experiment.name,
+        trial=result.chosen.trial,
+        choice=result.confirmed.why(),
+        seeds=tuple(result.tests),
+        metric=experiment.metric,
+        valid=spread(result.valid()),
+        test=spread(result.test(experiment.metric)),
+        reference=experiment.searches[0].strategy if compared else None,
+        compared=len(results) - 1,
+        over_seeds=_difference(result.seeds),
+        over_users=_difference(result.users),
+        verdict=verdict(experiment, results, result),
+    )
+
+
+def spread(values: Sequence[float]) -> Spread:
+    """Return at least one value as a mean with its deviation and interval."""
+    low, high = mean_interval(values) or (None, None)
+    deviation = stdev(values) if len(values) > 1 else None
+    return Spread(values=tuple(values), mean=fmean(values), deviation=deviation, low=low, high=high)
+
+
+def _difference(test: PairedTest | None) -> Difference | None:
+    return Difference(**asdict(test)) if test else None

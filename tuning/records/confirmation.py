@@ -1,0 +1,57 @@
+"""What became of a search's best configurations on fresh seeds, kept beside its trials and in its export."""
+
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+
+from tuning.spec import File, Part
+
+
+class Spread(Part):
+    """Values of one metric on several seeds, in the order of the seeds.
+
+    `deviation`: the sample's. `low`, `high`: the 95 % confidence interval of the mean by Student's t. None for a single
+    value.
+    """
+
+    values: tuple[float, ...]
+    mean: float
+    deviation: float | None = None
+    low: float | None = None
+    high: float | None = None
+
+
+class Difference(Part):
+    """A mean difference from the reference on test, paired by seed or by user; `n`: number of pairs.
+
+    `low`, `high`: its 95 % confidence interval. `p`: of a two-sided paired t test, after Holm's correction.
+    """
+
+    difference: float
+    low: float
+    high: float
+    p: Annotated[float, Field(ge=0, le=1)]
+    n: Annotated[int, Field(ge=2)]
+
+
+class Confirmation(File):
+    """The configuration of a search that was chosen on fresh seeds, with its figures there.
+
+    `experiment`: its name. `trial`: the chosen trial of the search. `choice`: why that one, in a sentence. `seeds`: the
+    fresh ones. `metric`: of all figures. `reference`: what it was compared with, None for nothing; `compared`: number
+    of strategies that were, by which p values are corrected. `verdict`: the result in a sentence.
+    """
+
+    what: ClassVar = "the confirmation of a search"
+    experiment: str
+    trial: str
+    choice: str
+    seeds: tuple[int, ...]
+    metric: str
+    valid: Spread
+    test: Spread
+    reference: str | None = None
+    compared: Annotated[int, Field(ge=0)] = 0
+    over_seeds: Difference | None = None
+    over_users: Difference | None = None
+    verdict: str
