@@ -55,6 +55,8 @@ def new(given: Given, argv: Sequence[str], console: Console) -> int:
         return _dry_run(experiment, given, console)
     if experiment.folder.exists():
         raise UserError(f"--name {name}: it exists in {experiment.folder.parent}; --resume {name} goes on")
+    if taken := next((folder for folder in experiment.search_folders() if folder.exists()), None):
+        raise UserError(f"--name {name}: expected a name of which no other search is left, but {taken} exists")
     check_experiment(experiment.searches[0], given)
     download(given)
     if "warm_start" in given:

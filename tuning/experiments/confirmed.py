@@ -61,7 +61,7 @@ class Confirmed:
         others = ", ".join(found[place].found.trial for place in alike)
         same = f"{first}; the seeds do not tell {others} apart from it"
         if self.choice.chosen == best:
-            return f"{same}, and it is the cheapest"
+            return f"{same}, and none of them is cheaper"
         taken = self.chosen.candidate()
         cost = f"{shown(taken.passes)} passes an epoch, {shown(taken.epochs)} epochs"
         return f"{same}: {self.chosen.found.trial} is taken, as it is the cheapest ({cost})"

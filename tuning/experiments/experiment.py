@@ -75,6 +75,10 @@ class Experiment(File):
         first, *rivals = self.searches
         return first if rivals and first.strategy == REFERENCE else None
 
+    def search_folders(self) -> list[Path]:
+        """Return the folders of all searches and confirmations, whether they have begun or not."""
+        return [self.folder.with_name(spec.name + end) for spec in self.searches for end in ("", SEEDS)]
+
     def write(self) -> None:
         """Write the experiment into its folder."""
         write_whole(self.folder / FILE, self.to_yaml())

@@ -100,9 +100,8 @@ def rows(results: Sequence[StrategyResult], popularity: Scores | None, metric: s
     """Return a row for each strategy, the reference first, and one for popularity, where it was measured."""
     found = [_row(result, results[0], metric) for result in results]
     if popularity:
-        valid, test = (
-            [popularity[split][metric]] if metric in popularity[split] else [] for split in ("valid", "test")
-        )
+        scores = [popularity[split].get(metric) for split in ("valid", "test")]
+        valid, test = ([] if score is None else [score] for score in scores)
         found.append(ResultRow("popularity", valid, test))
     return found
 

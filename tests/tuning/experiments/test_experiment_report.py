@@ -1,6 +1,7 @@
 """The result of an experiment is one table, for people and for programs."""
 
 import json
+import shutil
 from dataclasses import asdict
 
 import pytest
@@ -70,6 +71,7 @@ def test_a_strategy_whose_trials_all_failed_has_a_line_without_figures() -> None
     spec = asked.searches[1]
     for folder in (SearchFolder.of(spec), SearchFolder(SearchFolder.of(spec).path.with_name("c-mg-seeds"))):
         (folder.path / "ledger.jsonl").unlink()
+        shutil.rmtree(folder.path / "trials")
     results = read_results(asked, data)
     assert (results[1].best, results[1].tested, results[1].users, results[1].seeds) == (None, [], None, None)
     mg = rows(results, None, "recall@1")[1]
