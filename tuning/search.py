@@ -143,10 +143,11 @@ class Search:
 
     def _finish(self, interrupted: bool) -> Outcome:
         records = list(self.folder.ledger().values())
-        confirmation = Confirmation.read(self.folder.confirmation) if self.folder.confirmation.exists() else None
+        confirmation = Confirmation.in_file(self.folder.confirmation)
         best, path = self._best(confirmation), None
         try:
-            tests = self._open_tests(records, best)  # the choice is made
+            chosen = best if confirmation or not self.spec.awaits_confirmation else None
+            tests = self._open_tests(records, chosen)  # the choice is made
             if best and self.spec.role == "search":  # the best of some seeds is luck
                 test = tests.get(best.trial, {})
                 path = export_best(self.spec, best, test, self.folder, self.observer.say, confirmation)
@@ -159,9 +160,7 @@ class Search:
     def _best(self, confirmation: Confirmation | None) -> TrialRecord | None:
         """Return the trial that the confirmation chose; without one, that with the best value."""
         best = self.folder.contenders()
-        if confirmation:
-            best = [record for record in best if record.trial == confirmation.trial] or best
-        return best[0] if best else None
+        return (confirmation.among(best) if confirmation else None) or next(iter(best), None)
 
     def _track(self) -> None:
         if self.spec.tracking.uri:
@@ -169,8 +168,9 @@ class Search:
             self.tracker.start()
 
     def _summary(self, records: list[TrialRecord], tests: Tests) -> str:
-        told = measured_resolution(self.folder, records, self.spec.training.metric)
-        return summary_markdown(self.spec, records, self.folder.environment(), self.folder.popularity(), tests, told)
+        folder, told = self.folder, measured_resolution(self.folder, records, self.spec.training.metric)
+        seen = folder.environment(), folder.popularity(), tests
+        return summary_markdown(self.spec, records, *seen, told, Confirmation.in_file(folder.confirmation))
 
     def _open_tests(self, records: list[TrialRecord], best: TrialRecord | None) -> Tests:
         """Return the test metrics that may be seen now that the best trial is chosen: if it was pruned or cut short, it

@@ -205,6 +205,8 @@ class SearchSpec(File):
     """purpose of its trials; confirmation: known points on seed after seed, from `training.seed` on"""
     confirmed: tuple[dict[str, Any], ...] = ()
     """points of the space that a confirmation trains, all on a seed before the next one; none: the space's one point"""
+    awaits_confirmation: bool = False
+    """whether its winner is chosen by a confirmation: until then no test metrics are opened for it"""
     show_test: bool = False
     """whether test metrics are shown of all trials that ended, and not of the chosen and the confirmed ones alone"""
     output_dir: str = "searches"

@@ -7,6 +7,7 @@ from typing import Any
 
 from recmodels.data import load_dataset
 from recmodels.metric import NAMES
+from tuning.records.confirmation import Confirmation, Difference, Spread
 from tuning.records.environment import Cpu, DataFacts, Environment, GitState, Start
 from tuning.records.folder import SearchFolder
 from tuning.records.trials import BASELINE, EpochRow, Status, TrialPlan, TrialRecord, TrialResult, record_of
@@ -40,6 +41,27 @@ def made_folder(
         made_trial(folder, name, epochs)
         end_trial(folder, name)
     return folder
+
+
+def made_confirmation(trial: str = "0000", mean: float = 0.5, metric: str = "recall@20") -> Confirmation:
+    """A trial that was chosen on two fresh seeds, 0.2 better on test than on validation, and better than plain."""
+    low, high = mean - 1, mean + 1
+    valid = Spread(values=(mean - 0.1, mean + 0.1), mean=mean, deviation=0.1, low=low, high=high)
+    test = Spread(values=(mean + 0.1, mean + 0.3), mean=mean + 0.2, deviation=0.1, low=low + 0.2, high=high + 0.2)
+    return Confirmation(
+        experiment="e",
+        trial=trial,
+        choice="of 3 configurations it is the best",
+        seeds=(1000, 1001),
+        metric=metric,
+        valid=valid,
+        test=test,
+        reference="plain",
+        compared=1,
+        over_seeds=Difference(difference=0.01, low=-0.01, high=0.03, p=0.2, n=2),
+        over_users=Difference(difference=0.01, low=0.005, high=0.015, p=0.001, n=9),
+        verdict="mg is not told apart from plain.",
+    )
 
 
 def made_plan(**changes: Any) -> TrialPlan:

@@ -19,11 +19,13 @@ from optuna.storages.journal import JournalFileBackend
 from tests.tuning.cli.helpers import BARE
 from tests.tuning.factories import earlier_search
 from tests.tuning.tracking.mlflow_server import Server, until
+from tuning.export import Export
 from tuning.records.folder import SearchFolder
 from tuning.records.sealed import open_test
 
 SCRIPT = Path(__file__).parents[2] / "run_search.py"
-SMALL = ("--model", "LightGCN", "--dataset", "demo", "--set", "embedding_size=8", "--name", "s", *BARE)
+MODEL = ("--model", "LightGCN", "--dataset", "demo", "--set", "embedding_size=8")
+SMALL = (*MODEL, "--name", "s", *BARE)
 
 
 def started(where: Path, *arguments: str) -> subprocess.Popen[str]:
@@ -69,12 +71,16 @@ def runs(where: Path) -> dict[str, mlflow.entities.Run]:
 
 
 def runs_at(uri: str) -> dict[str, mlflow.entities.Run]:
+    found = every_run(uri)
+    assert len(found) == len({run.info.run_name for run in found})
+    return {run.info.run_name: run for run in found}
+
+
+def every_run(uri: str) -> list[mlflow.entities.Run]:
     client = MlflowClient(tracking_uri=uri)
     experiment = client.get_experiment_by_name("mirrortune")
     assert experiment is not None
-    found = client.search_runs([experiment.experiment_id])
-    assert len(found) == len({run.info.run_name for run in found})
-    return {run.info.run_name: run for run in found}
+    return list(client.search_runs([experiment.experiment_id]))
 
 
 def test_a_killed_search_goes_on_where_it_was(tmp_path: Path) -> None:
@@ -157,37 +163,48 @@ def test_ctrl_c_ends_cleanly_and_exports_the_best_so_far(tmp_path: Path) -> None
 
 
 def test_a_killed_experiment_goes_on_where_it_was(tmp_path: Path) -> None:
-    done = tmp_path / "searches" / "c" / "done.jsonl"
-    options = (
-        "--confirm-top",
-        "2",
-        "--confirm-seeds",
-        "2",
-        "--trials",
-        "2",
-        "--max-epochs",
-        "2",
-        "--name",
-        "c",
-        "--tracking-uri",
-        "none",
-    )
-    first = started(tmp_path, *SMALL[:-2], *options)
-    wait_for(done.exists, first)
-    os.killpg(first.pid, signal.SIGKILL)
-    first.communicate()
-    begun = done.read_text()
+    """Killed in the search of the base, and again in its confirmation."""
+    searches = tmp_path / "searches"
+    options = ("--confirm-top", "2", "--confirm-seeds", "2", "--trials", "2", "--max-epochs", "2", "--name", "c")
+    process = started(tmp_path, *MODEL, *options)
+    before: dict[str, str] = {}
+    for stage in ("c-plain", "c-plain-seeds"):
+        ledger = searches / stage / "ledger.jsonl"
+        wait_for(ledger.exists, process)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+        before[stage] = ledger.read_text()
+        process = started(tmp_path, "--resume", "c")
+    output = finish(process)
 
-    output = finish(started(tmp_path, "--resume", "c"))
-    assert done.read_text().startswith(begun)
-    names = [json.loads(line)["search"] for line in done.read_text().splitlines()]
-    assert names == ["c-plain", "c-plain-seeds", "c-mg", "c-mg-seeds"]
-    seeds = SearchFolder(tmp_path / "searches" / "c-mg-seeds").ledger().values()
-    assert sorted(record.seed for record in seeds) == [1000, 1001]
-    assert {json.dumps(record.params) for record in seeds} == {json.dumps(next(iter(seeds)).params)}
-    assert "over 1000 users" in output
-    assert (tmp_path / "searches" / "c" / "result.md").exists()
+    done = [json.loads(line)["search"] for line in (searches / "c" / "done.jsonl").read_text().splitlines()]
+    assert done == ["c-plain", "c-plain-seeds", "c-mg", "c-mg-seeds"]
+    for name, trials in zip(done, (2, 4, 2, 4), strict=True):
+        ledger = searches / name / "ledger.jsonl"
+        assert ledger.read_text().startswith(before.get(name, ""))
+        folder = SearchFolder(searches / name)
+        assert len(ledger.read_text().splitlines()) == len(folder.ledger()) == trials
+        for record in folder.ledger().values():
+            assert [row.epoch for row in folder.trial(record.trial).epochs()] == list(range(1, record.epochs + 1))
+    for name in ("plain", "mg"):
+        seeds = SearchFolder(searches / f"c-{name}-seeds").ledger().values()
+        assert sorted(record.seed for record in seeds) == [1000, 1000, 1001, 1001]
+        assert len({json.dumps(record.params) for record in seeds}) == 2
+    verdict = output.splitlines()[-1]
+    assert verdict.startswith("mg (alpha ")
+    assert "over 1,000 users after Holm for 1 comparison): " in verdict
+    assert verdict in (searches / "c" / "result.md").read_text()
+    export = Export.read(tmp_path / "best_configs" / "LightGCN-demo-mg.yaml")
+    assert export.confirmation is not None
+    assert (export.confirmation.verdict, export.confirmation.seeds) == (verdict, (1000, 1001))
     assert not list(tmp_path.glob("**/*-seeds*.yaml"))
+    recorded = every_run(f"sqlite:///{tmp_path / 'mlflow.db'}")
+    assert len(recorded) == 4 + 2 + 4 + 2 + 4
+    assert {run.info.status for run in recorded} == {"FINISHED"}
+    (search,) = [run for run in recorded if run.info.run_name == "c-mg"]
+    assert search.data.tags["confirmed.verdict"] == verdict
+    assert search.data.metrics["confirmed/test/recall_at_20/mean"] == export.confirmation.test.mean
+    assert sum("test/recall_at_20" in run.data.metrics for run in recorded) == 1 + 4 + 1 + 4  # chosen and confirmed
 
 
 def test_popularity_is_a_search_of_one_trial_that_replays(tmp_path: Path) -> None:

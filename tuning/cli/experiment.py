@@ -95,7 +95,7 @@ def run(experiment: Experiment, argv: Sequence[str], console: Console, records: 
         say_start(spec, console)
         outcome = run_search(spec, data, argv, console)
         if spec.role == "search":
-            console.print(best_table(spec, outcome.records, outcome.popularity))
+            console.print(best_table(spec, outcome.records, outcome.popularity, outcome.tests))
             if told := measured_resolution(SearchFolder.of(spec), outcome.records, experiment.metric):
                 say(console, told)
         return not outcome.interrupted
@@ -156,7 +156,8 @@ def new_experiment(given: Given) -> Experiment | None:
         name = given.get("name") or stamped(f"{own.model}-{own.dataset}-{own.strategy}", 55)
     name, searches = file_name(name), []
     for strategy in strategies:
-        searches.append(_search(given, strategies, strategy, f"{name}-{strategy}", base))
+        spec = _search(given, strategies, strategy, f"{name}-{strategy}", base)
+        searches.append(spec.model_copy(update={"awaits_confirmation": confirm.runs > 0}))
     on_base = given.get("tune", "strategy") not in ("base", "all") and base != 0 and bool(searches[0].space.dimensions)
     try:
         return Experiment(name=name, confirm=confirm, on_base=on_base and len(searches) > 1, searches=searches)

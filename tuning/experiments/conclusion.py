@@ -18,19 +18,20 @@ from tuning.spec import SearchSpec
 def conclude(
     experiment: Experiment, results: Sequence[StrategyResult], end: Callable[[SearchSpec], Outcome]
 ) -> dict[str, Outcome]:
-    """Write the confirmation of each search into its folder and end the search once more by it.
+    """Write what was chosen into the folders of each search and its runs on fresh seeds, and end both once more by it.
 
-    `results`: of all strategies, in the experiment's order. `end`: exports the winner of a search and brings its
-    records in the tracking store up to date. Returns strategy -> outcome of the searches that were confirmed. May be
-    repeated.
+    `results`: of all strategies, in the experiment's order. `end`: opens the test metrics that may be seen now, exports
+    the winner of a search, and brings its records in the tracking store up to date. Returns strategy -> outcome of the
+    searches that were confirmed. May be repeated.
     """
     outcomes = {}
     for place, result in enumerate(results):
         spec = as_it_runs(experiment, place)
         confirmation = confirmation_of(experiment, results, result)
         if spec and confirmation:
-            write_whole(SearchFolder.of(spec).confirmation, confirmation.to_yaml())
-            outcomes[result.strategy] = end(spec)
+            for each in filter(None, (experiment.confirmation_of(spec), spec)):
+                write_whole(SearchFolder.of(each).confirmation, confirmation.to_yaml())
+                outcomes[result.strategy] = end(each)
     return outcomes
 
 

@@ -4,7 +4,7 @@ A new column is one line in COLUMNS, or in CONFIRMED.
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from statistics import fmean, stdev
 
@@ -18,13 +18,16 @@ from tuning.experiments.confirmed import Configuration
 from tuning.experiments.experiment import REFERENCE, Experiment
 from tuning.experiments.results import StrategyResult
 from tuning.experiments.verdict import decision, verdict
+from tuning.records import SearchFolder
+from tuning.reports.published import published_figures, published_lines, published_name
 from tuning.reports.tables import Column, markdown_table, shown, table
+from tuning.space import Figures
 from tuning.spec import Scores
 
 
 @dataclass(frozen=True)
 class ResultRow:
-    """A row of the table: a strategy, or popularity, whose `result` is None.
+    """A row of the table: a strategy, or popularity or published figures, whose `result` is None.
 
     `valid`, `test`: scores of the tested runs. `gain`: of the mean on test over the reference's, as a share of it.
     `cost`: passes per epoch over the reference's.
@@ -86,9 +89,12 @@ CONFIRMED: tuple[Column[ConfirmedRow], ...] = (
 in that."""
 
 
-def result_table(results: Sequence[StrategyResult], popularity: Scores | None, metric: str) -> Table:
-    """Return the result as a table for the terminal, the reference first, popularity last."""
-    return table(COLUMNS, rows(results, popularity, metric), title=metric)
+def result_table(
+    results: Sequence[StrategyResult], popularity: Scores | None, metric: str, published: Sequence[Figures] = ()
+) -> Table:
+    """Return the result as a table for the terminal: the reference, the other strategies, popularity, what others
+    published."""
+    return table(COLUMNS, rows(results, popularity, metric, published), title=metric)
 
 
 def confirmed_table(results: Sequence[StrategyResult], metric: str) -> Table:
@@ -96,14 +102,15 @@ def confirmed_table(results: Sequence[StrategyResult], metric: str) -> Table:
     return table(CONFIRMED, confirmed_rows(results), title=f"{metric} on validation")
 
 
-def rows(results: Sequence[StrategyResult], popularity: Scores | None, metric: str) -> list[ResultRow]:
-    """Return a row for each strategy, the reference first, and one for popularity, where it was measured."""
+def rows(
+    results: Sequence[StrategyResult], popularity: Scores | None, metric: str, published: Sequence[Figures] = ()
+) -> list[ResultRow]:
+    """Return a row for each strategy, the reference first, one for popularity, where it was measured, and one for each
+    of the published figures."""
     found = [_row(result, results[0], metric) for result in results]
     if popularity:
-        scores = [popularity[split].get(metric) for split in ("valid", "test")]
-        valid, test = ([] if score is None else [score] for score in scores)
-        found.append(ResultRow("popularity", valid, test))
-    return found
+        found.append(_other_row("popularity", metric, popularity["valid"], popularity["test"]))
+    return found + [_other_row(published_name(each), metric, each.valid, each.test) for each in published]
 
 
 def confirmed_rows(results: Sequence[StrategyResult]) -> list[ConfirmedRow]:
@@ -144,6 +151,8 @@ def remarks(experiment: Experiment, results: Sequence[StrategyResult], popularit
         )
     if rebuilt := [result.strategy for result in results if is_reconstruction(result.strategy)]:
         yield f"Reconstructions, not to be taken for the results of their papers: {', '.join(rebuilt)}."
+    first = experiment.searches[0]
+    yield from published_lines(first, SearchFolder.of(first).environment())
 
 
 def verdicts(experiment: Experiment, results: Sequence[StrategyResult]) -> list[str]:
@@ -155,7 +164,8 @@ def verdicts(experiment: Experiment, results: Sequence[StrategyResult]) -> list[
 def write_result(experiment: Experiment, results: Sequence[StrategyResult], popularity: Scores | None) -> None:
     """Write result.md for people and result.json for programs."""
     spec, metric = experiment.searches[0], experiment.metric
-    tables = [markdown_table(COLUMNS, rows(results, popularity, metric))]
+    published = published_figures(spec)
+    tables = [markdown_table(COLUMNS, rows(results, popularity, metric, published))]
     if confirmed := confirmed_rows(results):
         tables.append(markdown_table(CONFIRMED, confirmed))
     said = [f"**{sentence}**" for sentence in verdicts(experiment, results)]
@@ -168,9 +178,14 @@ def write_result(experiment: Experiment, results: Sequence[StrategyResult], popu
         "dataset": spec.dataset,
         "metric": metric,
         "popularity": popularity,
+        "published": [asdict(each) for each in published],
         "strategies": [asdict(result) | _conclusion(experiment, results, result) for result in results],
     }
     write_whole(experiment.folder / "result.json", json.dumps(content, indent=1))
+
+
+def _other_row(name: str, metric: str, valid: Mapping[str, float], test: Mapping[str, float]) -> ResultRow:
+    return ResultRow(name, *([scores[metric]] if metric in scores else [] for scores in (valid, test)))
 
 
 def _row(result: StrategyResult, reference: StrategyResult, metric: str) -> ResultRow:

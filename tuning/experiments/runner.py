@@ -22,15 +22,18 @@ def run_experiment(experiment: Experiment, run: Callable[[SearchSpec], bool]) ->
             continue
         if not run(spec):
             return False
-        if not SearchFolder.of(spec).out_of_memory():
+        if not SearchFolder.of(spec).out_of_memory() and not _ended(experiment, spec):
             append_line(experiment.folder / "done.jsonl", {"search": spec.name}, sync=True)
     return True
 
 
 def is_done(experiment: Experiment, spec: SearchSpec) -> bool:
     """Return whether a search of the experiment has come to its end, and shows what it is to show."""
-    ended = spec.name in {row["search"] for row in read_lines(experiment.folder / "done.jsonl")}
-    return ended and (not spec.show_test or SearchFolder.of(spec).spec().show_test)
+    return _ended(experiment, spec) and (not spec.show_test or SearchFolder.of(spec).spec().show_test)
+
+
+def _ended(experiment: Experiment, spec: SearchSpec) -> bool:
+    return spec.name in {row["search"] for row in read_lines(experiment.folder / "done.jsonl")}
 
 
 def searches(experiment: Experiment) -> Iterator[SearchSpec]:

@@ -1,9 +1,12 @@
 """What became of a search's best configurations on fresh seeds, kept beside its trials and in its export."""
 
-from typing import Annotated, ClassVar
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, ClassVar, Self
 
 from pydantic import Field
 
+from tuning.records.trials import TrialRecord
 from tuning.spec import File, Part
 
 
@@ -55,3 +58,12 @@ class Confirmation(File):
     over_seeds: Difference | None = None
     over_users: Difference | None = None
     verdict: str
+
+    @classmethod
+    def in_file(cls, path: Path) -> Self | None:
+        """Read a search's confirmation; None if there is no such file."""
+        return cls.read(path) if path.exists() else None
+
+    def among(self, records: Iterable[TrialRecord]) -> TrialRecord | None:
+        """Return the chosen trial's record; None if it is not among these."""
+        return next((record for record in records if record.trial == self.trial), None)

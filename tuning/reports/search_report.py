@@ -9,7 +9,7 @@ from typing import get_args
 from rich.table import Table
 
 from tuning.commandlines import next_steps
-from tuning.records import Environment, Status, Tests, TrialRecord, baseline, ranked, winner
+from tuning.records import Confirmation, Environment, Status, Tests, TrialRecord, baseline, ranked, winner
 from tuning.reports import columns
 from tuning.reports.columns import TrialRow, ended_row, popularity_row
 from tuning.reports.published import published_lines, published_rows
@@ -76,15 +76,17 @@ def summary_markdown(
     popularity: Scores | None,
     tests: Tests = SEALED,
     resolution: str | None = None,
+    confirmation: Confirmation | None = None,
 ) -> str:
     """Return the search as one page: counts, winner, best trials, gain over the baseline, machine, next commands.
 
     `tests`: the test metrics that may be seen. `resolution`: what differences between the trials are worth.
+    `confirmation`: by which the winner was chosen, if it was.
     """
     records = list(records)
     counts = Counter(record.status for record in records if record.role != "baseline")
     ended = ", ".join(f"{counts[status]} {status}" for status in get_args(Status))
-    best = winner(records)
+    best = (confirmation.among(records) if confirmation else None) or winner(records)
     gain = baseline_gain(best, baseline(records), spec.training.metric, tests)
     trials = markdown_table(columns.trial_columns(spec), *_rows(spec, records, popularity, tests))
     origins = "\n".join(f"- {line}" for line in published_lines(spec, environment))
@@ -96,6 +98,7 @@ def summary_markdown(
         "test metrics had no part in the choice.",
         *(["Warm start:\n\n" + "\n".join(f"- {line}" for line in said)] if (said := spec.warm_start.said) else []),
         *(_winner_paragraphs(best, popularity, spec, tests) if best else ["No trial has a result yet."]),
+        *([f"### On fresh seeds\n\n{confirmation.choice}\n\n{confirmation.verdict}"] if confirmation else []),
         *([f"### Best trials\n\n{trials}"] if best else []),
         *([origins] if best and origins else []),
         *([f"### What a difference means\n\n{resolution}"] if resolution else []),

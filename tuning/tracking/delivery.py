@@ -175,10 +175,10 @@ class Delivery:
         run_id = self._runs[SEARCH].id
         new: list[Point] = []
         tags: dict[str, str] = {}
-        confirmation = Confirmation.read(self._folder.confirmation) if self._folder.confirmation.exists() else None
-        chosen = [record for record in records if confirmation and record.trial == confirmation.trial]
-        best = next(iter(chosen), winner(records))
-        self._open_tests(records, best.trial if best and ending else None)
+        confirmation = Confirmation.in_file(self._folder.confirmation)
+        best = confirmation.among(records) if confirmation else winner(records)
+        chosen = best and ending and (confirmation or not self._spec.awaits_confirmation)
+        self._open_tests(records, best.trial if best and chosen else None)
         if best and self._spec.role == "search":  # the best of some seeds is luck
             values = points.best_values(best)
             if ending:

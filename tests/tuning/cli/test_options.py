@@ -125,6 +125,7 @@ def test_every_option_reaches_the_spec(capsys: Any) -> None:
         "show_test": True,
         "role": "search",
         "confirmed": [],
+        "awaits_confirmation": False,
         "format": 1,
         "pair": None,
         "output_dir": "o",

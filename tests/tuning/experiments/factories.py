@@ -10,6 +10,8 @@ from tuning.experiments.experiment import Experiment
 from tuning.proposals.queue import make_queue
 from tuning.records.folder import SearchFolder
 from tuning.records.trials import record_of
+from tuning.space import Space
+from tuning.space.distributions import corners
 from tuning.spec import SearchSpec
 
 GIVEN: dict[str, Any] = {
@@ -33,18 +35,25 @@ def made_experiment(**given: Any) -> Experiment:
 
 
 class Driver:
-    """Runs the trials of a search in this process; the user interrupts in the search of the name `stop_in`."""
+    """Runs the trials of a search in this process; the user interrupts in the search of the name `stop_in`.
 
-    def __init__(self, data: RecDataset, stop_in: str = "", device: str = "cpu"):
-        self.data, self.stop_in, self.device, self.ran = data, stop_in, device, list[str]()
+    It proposes the default point, and with `corners` two corners of the space as well.
+    """
+
+    def __init__(self, data: RecDataset, stop_in: str = "", device: str = "cpu", corners: bool = False):
+        self.data, self.stop_in, self.device, self.corners, self.ran = data, stop_in, device, corners, list[str]()
+        self.space = Space(())
 
     def ask(self, name: str, index: int) -> dict[str, Any] | None:
-        """The default point, once."""
-        return self.point if index == 0 else None
+        if index == 0:
+            return self.space.default_point() or {}
+        if index > 2 or not self.corners:
+            return None
+        return {name: corners(each)[index - 2] for name, each in self.space.dimensions.items()}
 
     def __call__(self, spec: SearchSpec) -> bool:
         self.ran.append(spec.name)
-        folder, self.point = SearchFolder.of(spec), spec.space.default_point() or {}
+        folder, self.space = SearchFolder.of(spec), spec.space
         folder.write_spec(spec)
         for planned in make_queue(spec, folder, self):
             plan = replace(planned, device=self.device)

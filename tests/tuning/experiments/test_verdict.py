@@ -43,8 +43,8 @@ def test_a_gain_by_what_evidence_against_what() -> None:
     assert asked.on_base
     assert verdict(asked, [PLAIN, MG], MG) == (
         "mg (alpha 1, interval 3) against plain (reg_weight 0.3333), plain tuned with 40 trials, mg with 40 more on "
-        "the base that these found, confirmed on 5 fresh seeds each: recall@1 on test +0.0031 (+3.4 %; 95 % interval over "
-        "seeds [+0.0008, +0.0054]; p 0.012 over 5 seeds and p 0.03 over 6,130 users after Holm for 1 comparison): "
+        "the base that these found, confirmed on 5 fresh seeds each: recall@1 on test +0.0031 (+3.4 %; 95 % interval "
+        "over seeds [+0.0008, +0.0054]; p 0.012 over 5 seeds and p 0.03 over 6,130 users after Holm for 1 comparison): "
         "better than plain."
     )
 

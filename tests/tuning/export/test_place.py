@@ -9,7 +9,7 @@ import pytest
 
 from recmodels.errors import UserError
 from tests.tuning.export.test_winner import TEST, WINNER, a_spec
-from tests.tuning.factories import ENVIRONMENT
+from tests.tuning.factories import ENVIRONMENT, made_confirmation
 from tuning.export import Export, export_best
 from tuning.export.winner import check_export_dir
 from tuning.records.folder import SearchFolder
@@ -20,13 +20,23 @@ from tuning.spec import Training
 class Ending:
     """The end of a search: where its winner was exported to, and what was said."""
 
-    def __init__(self, root: Path, name: str, value: float, data: str = "f1n9e2aa77", place: str = "", **fields: Any):
+    def __init__(
+        self,
+        root: Path,
+        name: str,
+        value: float,
+        data: str = "f1n9e2aa77",
+        place: str = "",
+        seeds: float = 0,
+        **fields: Any,
+    ):
         metric = fields.get("training", Training()).metric
         self.spec = a_spec(name=name, export_dir=str(root / "best_configs"), **fields)
         self.folder = SearchFolder(root / "searches" / place / name)
         facts = replace(ENVIRONMENT.data, fingerprint=data)
         self.folder.write_environment(replace(ENVIRONMENT, data=facts))
         self.said: list[str] = []
+        confirmation = made_confirmation(WINNER.trial, seeds, metric) if seeds else None
         self.path = export_best(self.spec, record(value, metric), TEST, self.folder, self.said.append)
 
     @property
@@ -92,6 +102,36 @@ def test_a_search_that_goes_on_replaces_its_own_export(tmp_path: Path, place: Pa
     again = Ending(tmp_path, "first", value)
     assert (value_in(place), again.own, again.path) == (value, value, place)
     assert len(again.said) == 1
+
+
+def test_a_confirmed_export_stays_before_any_value_of_one_seed(tmp_path: Path, place: Path) -> None:
+    Ending(tmp_path, "first", 0.375, seeds=0.25)
+    second = Ending(tmp_path, "second", 0.4625)
+    assert (Export.read(place).search.name, second.path) == ("first", second.folder.best)
+    assert second.said == [
+        f"{place}: kept recall@20 0.25 on 2 fresh seeds of the search first; recall@20 0.4625 of the search second is "
+        "not confirmed, --export-anyway replaces it"
+    ]
+
+
+def test_of_confirmed_exports_the_larger_mean_stays(tmp_path: Path, place: Path) -> None:
+    Ending(tmp_path, "first", 0.4625, seeds=0.25)
+    worse = Ending(tmp_path, "second", 0.5, seeds=0.125)
+    assert (Export.read(place).search.name, worse.path) == ("first", worse.folder.best)
+    third = Ending(tmp_path, "third", 0.375, seeds=0.5)
+    assert (Export.read(place).search.name, third.path) == ("third", place)
+    assert third.said == [
+        f"{place}: recall@20 0.5 on 2 fresh seeds of the search third replaces recall@20 0.25 on 2 fresh seeds of the "
+        "search first"
+    ]
+
+
+def test_a_search_confirms_its_own_export_and_does_not_take_that_back(tmp_path: Path, place: Path) -> None:
+    Ending(tmp_path, "first", 0.4625)
+    Ending(tmp_path, "first", 0.375, seeds=0.25)
+    assert Export.read(place).confirmation == made_confirmation(WINNER.trial, 0.25)
+    extended = Ending(tmp_path, "first", 0.5)
+    assert (Export.read(place).confirmation is None, extended.path) == (False, extended.folder.best)
 
 
 def test_another_search_of_the_same_name_is_another(tmp_path: Path, place: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from recmodels.errors import UserError
-from tests.tuning.factories import ENVIRONMENT
+from tests.tuning.factories import ENVIRONMENT, made_confirmation
 from tuning.export import Export, export_best, export_name, read_trainable, to_mmrec
 from tuning.records.folder import SearchFolder
 from tuning.records.trials import BASELINE, TrialRecord
@@ -85,6 +85,26 @@ def test_both_files_say_the_same_and_how_to_replay_themselves(tmp_path):
     for file in (path, best):
         (command,) = [line[1:] for line in file.read_text().splitlines() if "--replay" in line]
         assert shlex.split(command) == ["python", "run_search.py", "--replay", str(file), "--data-dir", "/my data"]
+
+
+def test_a_confirmation_comes_along_and_is_read_back(tmp_path):
+    spec = a_spec(export_dir=str(tmp_path / "best_configs"))
+    folder = SearchFolder(tmp_path / "searches" / spec.name)
+    folder.write_environment(ENVIRONMENT)
+    confirmation = made_confirmation(WINNER.trial)
+    path = export_best(spec, WINNER, TEST, folder, confirmation=confirmation)
+    assert Export.read(path).confirmation == confirmation
+    head = [line for line in path.read_text().splitlines() if line.startswith("# ")]
+    assert f"# {confirmation.verdict}" in head
+    assert f"# {confirmation.choice}" in head
+    older = parse_yaml(path.read_text(), "text").data
+    del older["confirmation"]
+    path.write_text(to_yaml(older))
+    assert Export.read(path).confirmation is None
+    older["confirmation"] = {"trial": "0003"}
+    path.write_text(to_yaml(older))
+    with pytest.raises(UserError, match=r"GRCN-tiktok-mg\.yaml: confirmation\.experiment: Field required"):
+        Export.read(path)
 
 
 def test_counts_trials_by_status_without_the_baseline(tmp_path):

@@ -16,7 +16,7 @@ import pytest
 
 from recmodels.errors import UserError
 from recmodels.files import read_lines
-from tests.tuning.factories import end_trial, made_folder, made_row, made_spec, made_trial
+from tests.tuning.factories import end_trial, made_confirmation, made_folder, made_row, made_spec, made_trial
 from tests.tuning.tracking.mlflow_server import Server, free_port, until
 from tests.tuning.tracking.test_delivery import FakeStore
 from tuning.records.folder import SearchFolder
@@ -118,6 +118,40 @@ def test_a_search_and_its_trials(tmp_path, uri):
         assert run.info.status == "FINISHED"
         identity = [run.data.tags[key] for key in ("mirrortune.search", "model", "dataset", "data_fingerprint")]
         assert identity == ["made", "BPR", "demo", "f1n9e2"]
+
+
+def test_a_choice_on_fresh_seeds_is_shown_by_the_searchs_run(tmp_path, uri):
+    """Until it is made, no test metrics are."""
+    folder = made_folder(tmp_path, trials=3, uri=uri, awaits_confirmation=True)
+    deliver(folder)
+    found = runs(uri)
+    assert not [name for run in found.values() for name in run.data.metrics if "test" in name]
+    assert found["made"].data.tags["winner"] == "0002"
+    confirmation = made_confirmation("0001", mean=0.5)
+    folder.confirmation.write_text(confirmation.to_yaml())
+    for _ in range(2):
+        deliver(folder)
+    found = runs(uri)
+    search = found["made"].data
+    assert (search.tags["winner"], search.tags["confirmed.trial"]) == ("0001", "0001")
+    assert search.tags["confirmed.verdict"] == confirmation.verdict
+    assert search.metrics["confirmed/valid/recall_at_20/mean"] == 0.5
+    assert search.metrics["confirmed/test/recall_at_20/high"] == 1.7
+    assert search.metrics["confirmed/over_users/p"] == 0.001
+    assert steps(uri, "made", "confirmed/seeds") == [2]
+    assert [name for name, run in sorted(found.items()) if "test/recall_at_20" in run.data.metrics] == ["0001"]
+
+
+def test_the_luckiest_seed_of_a_confirmation_is_no_winner(tmp_path, uri):
+    folder = made_folder(tmp_path, trials=2, uri=uri, role="confirmation", awaits_confirmation=True)
+    deliver(folder)
+    assert "winner" not in runs(uri)["made"].data.tags
+    assert not [name for run in runs(uri).values() for name in run.data.metrics if "test" in name]
+    folder.confirmation.write_text(made_confirmation("0007").to_yaml())
+    deliver(folder)
+    found = runs(uri)
+    assert "winner" not in found["made"].data.tags
+    assert [name for name, run in sorted(found.items()) if "test/recall_at_20" in run.data.metrics] == ["0000", "0001"]
 
 
 def test_delivering_again_changes_nothing(tmp_path, uri):
