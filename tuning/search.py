@@ -160,7 +160,8 @@ class Search:
     def _best(self, confirmation: Confirmation | None) -> TrialRecord | None:
         """Return the trial that the confirmation chose; without one, that with the best value."""
         best = self.folder.contenders()
-        return (confirmation.among(best) if confirmation else None) or next(iter(best), None)
+        own = confirmation if self.spec.role == "search" else None
+        return (own.among(best) if own else None) or next(iter(best), None)
 
     def _track(self) -> None:
         if self.spec.tracking.uri:
@@ -169,8 +170,9 @@ class Search:
 
     def _summary(self, records: list[TrialRecord], tests: Tests) -> str:
         folder, told = self.folder, measured_resolution(self.folder, records, self.spec.training.metric)
+        confirmation = Confirmation.in_file(folder.confirmation) if self.spec.role == "search" else None
         seen = folder.environment(), folder.popularity(), tests
-        return summary_markdown(self.spec, records, *seen, told, Confirmation.in_file(folder.confirmation))
+        return summary_markdown(self.spec, records, *seen, told, confirmation)
 
     def _open_tests(self, records: list[TrialRecord], best: TrialRecord | None) -> Tests:
         """Return the test metrics that may be seen now that the best trial is chosen: if it was pruned or cut short, it

@@ -176,7 +176,8 @@ class Delivery:
         new: list[Point] = []
         tags: dict[str, str] = {}
         confirmation = Confirmation.in_file(self._folder.confirmation)
-        best = confirmation.among(records) if confirmation else winner(records)
+        own = confirmation if self._spec.role == "search" else None
+        best = (own.among(records) if own else None) or winner(records)
         chosen = best and ending and (confirmation or not self._spec.awaits_confirmation)
         self._open_tests(records, best.trial if best and chosen else None)
         if best and self._spec.role == "search":  # the best of some seeds is luck
@@ -187,10 +188,10 @@ class Delivery:
             end = self._folder.trial(best.trial).epochs()[-1].time
             new = points.finite_points(values, seconds=end, step=records.index(best) + 1)
             tags["winner"] = best.trial
-            if confirmation:
-                values = points.confirmed_values(confirmation)
-                new += points.finite_points(values, seconds=end, step=records.index(best) + 1)
-                tags |= points.confirmed_tags(confirmation)
+        if own:
+            end = self._folder.trial(own.trial).epochs()[-1].time
+            new += points.finite_points(points.confirmed_values(own), seconds=end, step=len(own.seeds))
+            tags |= points.confirmed_tags(own)
         if ending:
             tags["status"] = ending
         self._store.log(run_id, new, tags, {})

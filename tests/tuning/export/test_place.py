@@ -18,7 +18,10 @@ from tuning.spec import Training
 
 
 class Ending:
-    """The end of a search: where its winner was exported to, and what was said."""
+    """The end of a search: where its winner was exported to, and what was said.
+
+    `value`: of its winner; `seeds`: its mean on fresh seeds, if it was confirmed.
+    """
 
     def __init__(
         self,
@@ -37,7 +40,7 @@ class Ending:
         self.folder.write_environment(replace(ENVIRONMENT, data=facts))
         self.said: list[str] = []
         confirmation = made_confirmation(WINNER.trial, seeds, metric) if seeds else None
-        self.path = export_best(self.spec, record(value, metric), TEST, self.folder, self.said.append)
+        self.path = export_best(self.spec, record(value, metric), TEST, self.folder, self.said.append, confirmation)
 
     @property
     def own(self) -> float:
