@@ -226,7 +226,8 @@ def _warmed(experiment: Experiment, given: Given, data: RecDataset) -> Experimen
 
     Searches on a base that is still to be found take points alone: no value was measured on that base.
     """
-    strategies, searches = [spec.strategy for spec in experiment.searches], []
+    strategies = [spec.strategy for spec in experiment.searches]
+    searches: list[SearchSpec] = []
     for place, spec in enumerate(experiment.searches):
         spec = warmed(spec, given, data, strategies)
         if place and experiment.on_base and spec.warm_start.told:

@@ -185,7 +185,8 @@ def write_result(experiment: Experiment, results: Sequence[StrategyResult], popu
 
 
 def _other_row(name: str, metric: str, valid: Mapping[str, float], test: Mapping[str, float]) -> ResultRow:
-    return ResultRow(name, *([scores[metric]] if metric in scores else [] for scores in (valid, test)))
+    own = [[scores[metric]] if metric in scores else [] for scores in (valid, test)]
+    return ResultRow(name, own[0], own[1])
 
 
 def _row(result: StrategyResult, reference: StrategyResult, metric: str) -> ResultRow:

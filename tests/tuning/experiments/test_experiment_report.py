@@ -47,12 +47,12 @@ def test_the_result_is_written_for_people_and_programs() -> None:
 
 
 def test_published_figures_are_rows_below_with_their_source_in_a_remark() -> None:
-    data, asked = checkerboard(), made_comparison(compare="mg")
+    data, asked = checkerboard(), made_experiment(compare="mg")
     figures = Figures("Paper", "a paper, Table 2", {}, {"recall@1": 0.875})
     pair = Pair("pairs/LightGCN-demo.yaml", "A", "a paper", (figures, Figures("Other", "here", {}, {"hit@1": 0.5})))
     searches = [spec.model_copy(update={"pair": pair}) for spec in asked.searches]
     asked = asked.model_copy(update={"searches": searches})
-    assert run_comparison(asked, Driver(data))
+    assert run_experiment(asked, Driver(data))
     results = read_results(asked, data)
     write_result(asked, results, POPULARITY)
     lines = (asked.folder / "result.md").read_text().splitlines()
