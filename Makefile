@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 install: $(VENV)/.installed
 
 demo: $(VENV)/.installed
-	$(BIN)/python run_search.py --model GRCN --dataset demo --trials 8 --max-epochs 20 --baseline
+	$(BIN)/python run_search.py --model GRCN --dataset demo --trials 6 --max-epochs 20 --confirm-top 1 --confirm-seeds 3
 
 test: $(VENV)/.installed
 	$(BIN)/python -m ruff check .

@@ -249,8 +249,9 @@ def _dry_run(experiment: Experiment, given: Given, console: Console) -> int:
         print(f"the base of the other searches: the one that {first.name} finds")
     trials = sum(planned_trials(spec) for spec in experiment.searches)
     again = sum(min(confirm.top, planned_trials(spec)) * confirm.seeds for spec in experiment.searches)
+    how = f"{again} trainings, the best {confirm.top} of each search on {confirm.seeds} fresh seeds"
     print(f"experiment {experiment.name}: {trials} trials in {len(experiment.searches)} searches")
-    print(f"confirmation: {again} trainings, the best {confirm.top} of each search on {confirm.seeds} fresh seeds")
+    print(f"confirmation: {how if confirm.runs else 'none'}")
     return 0
 
 

@@ -126,6 +126,7 @@ def test_every_option_reaches_the_spec(capsys: Any) -> None:
         "role": "search",
         "confirmed": [],
         "awaits_confirmation": False,
+        "show_test": False,
         "format": 1,
         "pair": None,
         "output_dir": "o",

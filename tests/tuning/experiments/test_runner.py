@@ -1,5 +1,6 @@
 """The searches of an experiment run one after the other; an interrupted experiment goes on where it was."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -109,8 +110,9 @@ def test_trials_that_ran_out_of_memory_are_tried_again_by_a_resume() -> None:
         def __call__(self, spec: SearchSpec) -> bool:
             done = super().__call__(spec)
             if spec.name == "c-plain-seeds":
-                made_trial(SearchFolder.of(spec), "0007", epochs=0)
-                SearchFolder.of(spec).trial("0007").write_out_of_memory("no room")
+                folder = SearchFolder.of(spec)
+                folder.trial("0007").write_plan(replace(folder.trial("0000").plan(), trial="0007", seed=1007))
+                folder.trial("0007").write_out_of_memory("no room")
             return done
 
     assert run_experiment(asked, Short(data))

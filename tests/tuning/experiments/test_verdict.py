@@ -62,7 +62,7 @@ def test_a_strategy_alone_has_its_level() -> None:
     asked = made_experiment(compare="plain", tune="base")
     assert verdict(asked, [PLAIN], PLAIN) == (
         "plain (reg_weight 0.3333), tuned with 40 trials and confirmed on 5 fresh seeds: recall@1 on test 0.0912 "
-        "± 0.001 (95 % interval over seeds [0.08995, 0.09245])."
+        "± 0.001 (95 % interval over seeds [0.08996, 0.09244])."
     )
 
 
