@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from tests.benchmarks.rules import (
+from tests.benchmarks.choosing import (
     POOLED,
     RULES,
     Candidate,
