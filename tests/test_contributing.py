@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 import pytest
 
+from tests.tuning.cli.helpers import BARE
+
 ROOT = Path(__file__).parents[1]
 
 MODEL = '''
@@ -229,7 +231,7 @@ def test_an_addition_touches_few_files(name: str) -> None:
 
 
 def test_a_search_uses_all_additions(sources: Path) -> None:
-    names = ("--model", "Toy", "--strategy", "toy", "--sampler", "toy", "--tracking-uri", "toy:told.jsonl")
+    names = ("--model", "Toy", "--strategy", "toy", "--sampler", "toy", "--tracking-uri", "toy:told.jsonl", *BARE)
     output = run(
         sources, "run_search.py", *names, "--tune", "all", "--dataset", "demo", "--trials", "2", "--max-epochs", "2"
     )

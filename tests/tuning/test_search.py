@@ -11,7 +11,15 @@ from recmodels.data import load_dataset
 from recmodels.errors import UserError
 from tests.recmodels.factories import checkerboard
 from tests.recmodels.pretended_gpu import Pretended
-from tests.tuning.factories import ENVIRONMENT, end_trial, made_folder, made_plan, made_spec, made_trial
+from tests.tuning.factories import (
+    ENVIRONMENT,
+    end_trial,
+    made_confirmation,
+    made_folder,
+    made_plan,
+    made_spec,
+    made_trial,
+)
 from tuning.execution.observer import Observer
 from tuning.execution.trial import run_trial
 from tuning.export import Export
@@ -110,6 +118,39 @@ def test_a_search_says_that_a_better_export_stays(tmp_path: Path, monkeypatch: A
     assert (outcome.export, Export.read(outcome.export).search.name) == (folder.best, "worse")
     (line,) = Listener.said
     assert line.startswith("best_configs/BPR-demo-mg.yaml: kept recall@20 0.01402 of the search better")
+
+
+def test_the_winner_is_the_one_that_a_confirmation_chose(tmp_path: Path, monkeypatch: Any) -> None:
+    """Until then it is exported by its value, without a test metric; more trials would void the choice."""
+    monkeypatch.chdir(tmp_path)
+    data, budget = checkerboard(), {"budget": {"trials": 3}, "awaits_confirmation": True}
+    folder = made_folder(tmp_path, trials=3, **COMPLETE | budget)
+    folder.write_environment(replace(ENVIRONMENT, data=DataFacts.of(data)))
+    before = Search(folder.spec(), data).conclude()
+    assert before.winner is not None
+    assert (before.winner.trial, before.tests) == ("0002", {})
+    assert Export.read(folder.best).metrics.test == {}
+    confirmation = made_confirmation("0001")
+    folder.confirmation.write_text(confirmation.to_yaml())
+    after = Search(folder.spec(), data).conclude()
+    assert after.winner is not None
+    assert (after.winner.trial, list(after.tests)) == ("0001", ["0001"])
+    for path in (folder.best, Path("best_configs/BPR-demo-mg.yaml")):
+        export = Export.read(path)
+        assert (export.confirmation, export.metrics.valid) == (confirmation, after.winner.valid)
+        assert export.metrics.test == after.tests["0001"] != {}
+
+
+def test_a_new_search_has_no_baseline_of_its_own(tmp_path: Path, monkeypatch: Any) -> None:
+    """An older one goes on with what it has."""
+    monkeypatch.chdir(tmp_path)
+    data, space = checkerboard(), COMPLETE["space"]
+    with pytest.raises(UserError, match=r"^baseline: expected false, a new search has its reference in an experiment$"):
+        Search(made_spec(space=space, baseline=True), data)
+    older = made_folder(tmp_path, trials=1, baseline=True, **COMPLETE)
+    older.write_environment(replace(ENVIRONMENT, data=DataFacts.of(data)))
+    outcome = Search(older.spec(), data).run()
+    assert [record.trial for record in outcome.records] == ["0000", BASELINE]
 
 
 def test_a_folder_resumes_where_it_is_now_with_changes(tmp_path: Path, monkeypatch: Any) -> None:

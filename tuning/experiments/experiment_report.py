@@ -134,7 +134,7 @@ def remarks(experiment: Experiment, results: Sequence[StrategyResult], popularit
     for result in results:
         if result.confirmed:
             yield f"{result.strategy}: {result.confirmed.why()}."
-    if not results[-1].trials and experiment.on_base:
+    if experiment.on_base and results[0].chosen is None:
         yield f"{results[0].strategy} has no result, so there was no base to search on."
     floor = popularity["test"].get(experiment.metric, 0.0) if popularity else 0.0
     tested = {result.strategy: result.test(experiment.metric) for result in results}

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from recmodels.evaluation.paired_tests import Pair, PairedTest, pair_by_key, paired_tests
+from recmodels.evaluation.paired_tests import Pair, PairedTest, mean_interval, pair_by_key, paired_tests
 
 RNG = np.random.default_rng(0)
 REFERENCE = RNG.random(200)
@@ -57,3 +57,10 @@ def test_values_are_paired_by_their_keys() -> None:
         [1.2, 1.4],
     ]
     assert paired_tests({"none": pair_by_key({}, {1: 1.0})}) == {}
+
+
+def test_the_interval_of_a_mean_is_students() -> None:
+    """Of 1, 2, 3: 2 +- t(0.975, 2) / sqrt(3), with t = 4.30265."""
+    assert mean_interval([1.0, 2.0, 3.0]) == pytest.approx((2 - 2.484138, 2 + 2.484138), abs=1e-6)
+    assert mean_interval([0.5, 0.5]) == (0.5, 0.5)
+    assert mean_interval([0.5]) is None

@@ -8,6 +8,7 @@ import pytest
 from rich.console import Console
 from rich.table import Table
 
+from tests.tuning.factories import made_confirmation
 from tests.tuning.reports.factories import METRIC, POPULARITY, halves, record
 from tuning.records.environment import Cpu, DataFacts, Environment, GitState, Gpu
 from tuning.records.trials import BASELINE
@@ -173,3 +174,12 @@ def test_a_pruned_winner_is_called_so_and_bars_are_escaped():
     assert r"| model.kind | a\|b |" in page
     assert "| recall@20 | 0.5 | - |" in page
     assert "source: no checkout" in page
+
+
+def test_a_page_shows_what_was_chosen_on_fresh_seeds_and_why():
+    best, chosen = record("0000", 0.5), record("0001", 0.25)
+    confirmation = made_confirmation("0001")
+    page = summary_markdown(a_spec(), [best, chosen], None, None, halves(chosen), confirmation)
+    assert "### Winner: trial 0001" in page
+    assert f"### On fresh seeds\n\n{confirmation.choice}\n\n{confirmation.verdict}\n\n" in page
+    assert "### On fresh seeds" not in summary_markdown(a_spec(), [best, chosen], None, None)
