@@ -77,6 +77,8 @@ class Search:
             if spec.baseline:
                 raise UserError("baseline: expected false, a new search has its reference in an experiment")
         sampler = choose_sampler(spec.space, spec.budget.trials, spec.sampler, spec.warm_start.told)
+        if sampler != "grid" and spec.space.points:
+            raise UserError(f"--sampler {sampler}: the points of --points run in their order: expected auto or grid")
         if sampler == "grid" and spec.space.grid_size() is None:
             raise UserError("--sampler grid: expected a finite space, but a parameter is continuous (give it a step)")
         if spec.export_format == "mmrec":

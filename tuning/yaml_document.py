@@ -11,7 +11,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.composer import Composer
 from ruamel.yaml.error import MarkedYAMLError
 from ruamel.yaml.events import AliasEvent
-from ruamel.yaml.nodes import MappingNode, Node, ScalarNode
+from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from ruamel.yaml.representer import SafeRepresenter
 
 from recmodels.errors import UserError
@@ -21,7 +21,8 @@ TEXT = "tag:yaml.org,2002:str"
 
 @dataclass(frozen=True)
 class Document:
-    """The plain data of one YAML text. `name`: the text's name in messages. `lines`: path of keys -> line, from 1."""
+    """The plain data of one YAML text. `name`: the text's name in messages. `lines`: path of keys -> line, from 1; the
+    key of an item of a list is its place, "0" and so on."""
 
     name: str
     data: Any
@@ -108,7 +109,10 @@ _Representer.add_representer(float, _Representer.represent_float)
 
 
 def _lines(node: Node | None, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], int]]:
-    """Yield path and line of every key of nested mappings."""
+    """Yield path and line of every key of nested mappings, and of every item of lists."""
+    for index, item in enumerate(node.value if isinstance(node, SequenceNode) else ()):
+        yield (*path, str(index)), item.start_mark.line + 1
+        yield from _lines(item, (*path, str(index)))
     for key, value in node.value if isinstance(node, MappingNode) else ():
         if key.tag != TEXT:
             raise MarkedYAMLError(problem="a key must be text (quote it)", problem_mark=key.start_mark)

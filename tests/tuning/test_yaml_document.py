@@ -26,6 +26,16 @@ def test_keys_know_their_lines():
     assert document.where("model", "absent") == "m.yaml"
 
 
+def test_items_of_a_list_know_their_lines():
+    document = parse_yaml("# points\n- a: 1\n\n- a: 2\n  b: [3,\n    4]\n", "p.yaml")
+    assert [document.where("0"), document.where("1"), document.where("1", "b", "1")] == [
+        "p.yaml:2",
+        "p.yaml:4",
+        "p.yaml:6",
+    ]
+    assert document.where("1", "b") == "p.yaml:5"
+
+
 def test_empty_is_none():
     assert parse_yaml("# nothing\n", "t").data is None
 

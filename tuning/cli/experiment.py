@@ -148,7 +148,8 @@ def new_experiment(given: Given) -> Experiment | None:
         name = given.get("name") or stamped(f"compare-{given.get('model')}-{given.get('dataset')}", 60)
     else:
         own = new_spec(given)
-        strategies, base = _with_reference(given, own), given.get("tune_base", 0 if "baseline" in given else None)
+        untuned = "baseline" in given or "points" in given  # what a point does not name is at its default
+        strategies, base = _with_reference(given, own), given.get("tune_base", 0 if untuned else None)
         if not MODELS[own.model].trains:
             return None
         if not confirm.runs and (len(strategies) == 1 or (base == 0 and "baseline" not in given)):
@@ -167,7 +168,7 @@ def new_experiment(given: Given) -> Experiment | None:
 
 def _compared(given: Given) -> list[str]:
     """Return the strategies of --compare, the reference first."""
-    refuse(given, ("strategy", "baseline", "export_format"), "has no meaning with --compare")
+    refuse(given, ("strategy", "baseline", "export_format", "points"), "has no meaning with --compare")
     if given.get("tune", "strategy") not in SECTIONS_OF_TUNE:
         raise UserError(f"--tune {given['tune']}: expected one of {', '.join(SECTIONS_OF_TUNE)} with --compare")
     named = [REFERENCE, *given["compare"].split(","), *(CONTROLS if "controls" in given else ())]
@@ -179,10 +180,11 @@ def _with_reference(given: Given, own: SearchSpec) -> list[str]:
     wanted = [name for name in ("baseline", "tune_base", *(f"confirm_{part}" for part in CONFIRM)) if given.get(name)]
     if not MODELS[own.model].trains:
         refuse(given, wanted, f"{own.model} has nothing to train, so there is nothing to confirm or to compare")
-    if given.get("tune_base") and "baseline" in given:
-        raise UserError(
-            f"--baseline: is plain training that is not tuned, but --tune-base {given['tune_base']} tunes it"
-        )
+    if base := given.get("tune_base"):
+        if "baseline" in given:
+            raise UserError(f"--baseline: is plain training that is not tuned, but --tune-base {base} tunes it")
+        if "points" in given:
+            raise UserError(f"--points: what a point does not name is at its default, but --tune-base {base} tunes it")
     alone = own.strategy == REFERENCE or (given.get("tune") == "base" and "baseline" not in given)
     if alone:
         why = "the search is one of plain training itself" if own.strategy == REFERENCE else "--tune base searches it"
@@ -199,6 +201,8 @@ def _search(given: Given, strategies: Sequence[str], strategy: str, name: str, b
     others = {knob for other in strategies for knob in knobs(other)} - set(knobs(strategy))
     fits = [text for text in given.get("set", ()) if _parameter(text) not in others]
     own = {**given, "strategy": strategy, "name": file_name(name), "set": fits}
+    if strategy == REFERENCE and len(strategies) > 1:
+        own.pop("points", None)
     if strategy != REFERENCE or len(strategies) == 1:
         return new_spec(own)
     own |= {"tune": "strategy" if base == 0 else "base"} | ({"trials": base} if base else {})

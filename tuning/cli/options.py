@@ -37,9 +37,11 @@ plainly; all: both together"""
 TUNE_BASE = """trials of a plain search of the base, on whose best configuration the strategy is then searched, and
 against which it is measured; --trials by default; 0: the base stays at its defaults"""
 
-
 WARM_START = """begin with what was found before: the NAME of a search, the FILE of an export, or auto: all in
 --output-dir and --export-dir; repeatable"""
+
+POINTS = """try exactly these points: a CSV or YAML file, or a built-in list such as full-grid; the rest is at its
+defaults"""
 
 
 def seconds(text: str) -> float:
@@ -114,6 +116,7 @@ OPTIONS: dict[str, tuple[Option, ...]] = {
     ),
     "space": (
         Option("--space", "FILE", help="a space file, or a built-in one such as paper-grid"),
+        Option("--points", "FILE", help=POINTS),
         Option("--set", "KEY=VALUE", help="fix or re-define one parameter; repeatable", repeatable=True),
         Option("--tune", "WHAT", help=TUNE),
     ),

@@ -151,7 +151,10 @@ def dry_run(spec: SearchSpec, given: Given, console: Console, strategies: Collec
     if spec.pair:
         say(console, origin_line(spec.pair))
     points = spec.space.grid_size()
-    print(f"grid points: {'not finite, a parameter is continuous' if points is None else f'{points:,}'}")
+    if spec.space.points:
+        print(f"points: {points:,}, of which {planned_trials(spec):,} are tried, in their order")
+    else:
+        print(f"grid points: {'not finite, a parameter is continuous' if points is None else f'{points:,}'}")
     show_first(spec, console)
     say_start(spec, console)
     return 0
@@ -169,11 +172,22 @@ def new_spec(given: Given) -> SearchSpec:
     strategy, tune = what_to_tune(given.get("tune", "strategy"), named)
     if not MODELS[model].trains:  # all trials of a search would be the same
         strategy, tune = named or "plain", "base"
-    space = search_space(model, strategy, dataset, tune=tune, space=given.get("space"), overrides=overrides(given))
+    space = search_space(
+        model,
+        strategy,
+        dataset,
+        tune=tune,
+        space=given.get("space"),
+        overrides=overrides(given),
+        points=given.get("points"),
+    )
     name = stamped(f"{model}-{dataset}-{strategy}", 80)
     records = from_environment(given)
     pair = known_pair(model, dataset)
-    spec = with_options({"name": name, "strategy": strategy, "space": space, "pair": pair, "tracking": records}, given)
+    content = {"name": name, "strategy": strategy, "space": space, "pair": pair, "tracking": records}
+    if space.points:
+        content["budget"] = {"trials": len(space.points)}
+    spec = with_options(content, given)
     check_begins(space, strategy, spec.training.max_epochs)
     check_records(spec, URI if "uri" in records else "--tracking-uri")
     return spec

@@ -72,13 +72,13 @@ def planned_trials(spec: SearchSpec) -> int:
 def choose_sampler(space: Space, trials: int, named: str = "auto", known: int = 0) -> str:
     """Return the `named` sampler, but the grid for a space of one point, as all trials of another would be the same.
 
-    `auto`: the grid if the budget covers it, else a Gaussian process, TPE for large budgets. `known`: values of earlier
-    searches that the sampler is told.
+    `auto`: the grid if the budget covers it or the space is a list of points, else a Gaussian process, TPE for large
+    budgets. `known`: values of earlier searches that the sampler is told.
     """
     points = space.grid_size()
     if named != "auto" and points != 1:
         return named
-    if points is not None and points <= trials:
+    if space.points or (points is not None and points <= trials):
         return "grid"
     return "gp" if trials + known <= GP_LIMIT else "tpe"
 

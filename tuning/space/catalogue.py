@@ -5,6 +5,7 @@ import math
 import re
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -15,9 +16,10 @@ from recmodels.models import MODELS
 from recmodels.signatures import CountFromOne, NotNegative, Positive, check_values, keywords
 from recmodels.training.optimizers import check_optimizer
 from recmodels.training.strategies import STRATEGIES, canonical, knobs, parts_of
-from tuning.space.layers import load_space
+from tuning.space.layers import load_space, sections_of
 from tuning.space.pairs import Pair, read_pair
 from tuning.space.parameter import Parameter, SpaceError
+from tuning.space.points import read_points, space_of_points
 from tuning.space.space import Space
 
 MOST_CORNERS = 10_000
@@ -68,10 +70,12 @@ def search_space(
     tune: str = "strategy",
     space: str | None = None,
     overrides: Sequence[str | Parameter] = (),
+    points: str | None = None,
 ) -> Space:
     """Return the checked space of a search. UserError for names or values that cannot be trained.
 
-    `tune`, `space`, `overrides`: see `load_space`. `dataset` may have corruptions.
+    `tune`, `space`, `overrides`: see `load_space`. `dataset` may have corruptions. `points`: a list of points, see
+    `read_points`; it decides what is searched, and the rest is at its defaults.
 
     >>> space = search_space("LightGCN", "mg", "demo", overrides=["interval=3", "alpha=1.0"])
     >>> list(space.dimensions)
@@ -81,9 +85,18 @@ def search_space(
         if part.needs_features and not MODELS[model].reads_features:
             raise UserError(f"--strategy {strategy}: {name} moves item features, but {model} reads none")
     known = known_parameters(model, strategy)
-    made = load_space(model, strategy, _names(dataset), tune=tune, space=space, overrides=overrides, known=known)
-    check_space(made, model, strategy)
-    return made
+    load = partial(load_space, model, strategy, _names(dataset), space=space, known=known)
+    if points is None:
+        made = load(tune=tune, overrides=overrides)
+        check_space(made, model, strategy)
+        return made
+    listed = read_points(points, sections_of(known))
+    # The optimiser decides which settings have defaults.
+    base = load(tune="all", overrides=[*listed.common("optimizer"), *overrides])
+    for each in base.parameters:
+        if each.name in listed.named and each.source.startswith("--"):
+            raise SpaceError(f"{each.source}: {listed.named[each.name].source} gives {each.name} too")
+    return space_of_points(base, listed, partial(check_space, model=model, strategy=strategy))
 
 
 def known_pair(model: str, dataset: str) -> Pair | None:

@@ -49,7 +49,7 @@ def load_space(
     >>> space.resolve({"alpha": 1.5, "beta/alpha": 0.5})["strategy"]["beta"]
     0.75
     """
-    section_of, names = _sections(known), (dataset,) if isinstance(dataset, str) else dataset
+    section_of, names = sections_of(known), (dataset,) if isinstance(dataset, str) else dataset
     base = read_parameters(read_layer(root, "models", model), ("train", "model"))
     first: tuple[FirstPoint, ...] = ()
     for part in [strategy] if strategy in space_files(root, "strategies") else strategy.split("+"):
@@ -96,7 +96,7 @@ def _of_optimizer(root: Path, optimizer: Distribution) -> list[Parameter]:
     return read_parameters(layer.under("train"), ("train",))
 
 
-def _sections(known: Mapping[str, Collection[str]]) -> dict[str, str]:
+def sections_of(known: Mapping[str, Collection[str]]) -> dict[str, str]:
     """Return the section of each known parameter. SpaceError for a name in two sections."""
     section_of: dict[str, str] = {}
     for section in SECTIONS:
@@ -129,14 +129,25 @@ def _override(text: str, section_of: Mapping[str, str]) -> Parameter:
     """Return the parameter of `name=value` or `section.name=value`."""
     source = f"--set {' '.join(text.split())}"
     key, equals, value = (part.strip() for part in text.partition("="))
-    section, dot, name = key.rpartition(".")
-    if not equals or not name:
+    if not equals or not key.rpartition(".")[2]:
         raise SpaceError(f"{source}: expected NAME=VALUE, for example --set reg_weight=1e-3")
+    section, name = named_parameter(key, section_of, source)
+    return read_parameter(section, name, parse_yaml(value, source, one_line=True).data, source)
+
+
+def named_parameter(key: str, section_of: Mapping[str, str], source: str) -> tuple[str, str]:
+    """Return section and name of the parameter that is called NAME or SECTION.NAME.
+
+    `section_of`: section of each known name. SpaceError that begins with `source` for another name or section.
+    """
+    section, dot, name = key.rpartition(".")
     if dot and section not in SECTIONS:
         raise SpaceError(f"{source}: unknown section {section!r}{did_you_mean(section, SECTIONS)}")
     if not dot and name not in section_of:
         raise SpaceError(f"{source}: no parameter {name!r}{did_you_mean(name, section_of)}")
-    return read_parameter(section or section_of[name], name, parse_yaml(value, source, one_line=True).data, source)
+    if dot and section_of.get(name, section) != section:
+        raise SpaceError(f"{source}: {name!r} belongs in section {section_of[name]!r}, not {section!r}")
+    return section or section_of[name], name
 
 
 def base_of(space: str, root: Path = SEARCH_SPACES) -> list[Parameter]:

@@ -24,12 +24,15 @@ Params = dict[str, dict[str, Any]]
 class Space:
     """All parameters of a trial, ordered by section and within a section as they were given.
 
-    `first`: points that a search begins with. SpaceError for a duplicate name, and for a share of a parameter that is
-    missing, not a number, or itself a share.
+    `first`: points that a search begins with. `points`: the only points of the space, each a value for every dimension;
+    without any, every combination of the dimensions' values is one. SpaceError for a duplicate name, for a share of a
+    parameter that is missing, not a number, or itself a share, and for a point that is not one of the dimensions'
+    values.
     """
 
     parameters: tuple[Parameter, ...]
     first: tuple[FirstPoint, ...] = ()
+    points: tuple[Mapping[str, Scalar], ...] = ()
 
     def __post_init__(self) -> None:
         by_section = sorted(self.parameters, key=lambda parameter: SECTIONS.index(parameter.section))
@@ -41,6 +44,8 @@ class Space:
             by_name[parameter.name] = parameter
         for parameter in self.parameters:
             _check_share(parameter, by_name)
+        for number, point in enumerate(self.points, start=1):
+            _check_point(point, self.dimensions, f"point {number}")
 
     @cached_property
     def dimensions(self) -> dict[str, Choice | Range]:
@@ -124,8 +129,12 @@ class Space:
         """Yield the values of the named parameters of a section at every corner of the space.
 
         A corner has an end of each range and one value of each choice. A share is of its parameter at the same corner.
+        The corners of a space of `points` are these.
         """
         parameters = [p for p in self.parameters if p.section == section and p.name in names]
+        if self.points:
+            yield from ({p.name: p.value({**self.fixed, **point}) for p in parameters} for point in self.points)
+            return
         needed = {coordinate for p in parameters for coordinate in p.coordinates}
         ends = {p.coordinate: corners(p.distribution) for p in self.parameters if p.coordinate in needed}
         for values in product(*ends.values()):
@@ -134,11 +143,16 @@ class Space:
 
     def grid_size(self) -> int | None:
         """Return the number of different points; None if a dimension is continuous."""
+        if self.points:
+            return len(self.points)
         sizes = [each.size for each in self.dimensions.values()]
         return None if None in sizes else prod(filter(None, sizes))
 
     def grid(self) -> Iterator[dict[str, Scalar]] | None:
-        """Return all points, made one by one, the last dimension fastest; None if a dimension is continuous."""
+        """Return all points, made one by one, the last dimension fastest, or `points` in their order; None if a
+        dimension is continuous."""
+        if self.points:
+            return iter(map(dict, self.points))
         return None if (size := self.grid_size()) is None else map(self._grid_point, range(size))
 
     def _grid_point(self, index: int) -> dict[str, Scalar]:
@@ -154,15 +168,21 @@ class Space:
         return [(p.section, p.name, values[p.name], p.source) for p in self.parameters]
 
     def to_data(self) -> dict[str, Any]:
-        """Return plain data in the form of a --space file."""
-        first = {KEY: [dict(each.values) for each in self.first]} if self.first else {}
-        return {s: {p.name: p.to_data() for p in self.parameters if p.section == s} for s in SECTIONS} | first
+        """Return plain data in the form of a --space file, and under `points` the points if there are any."""
+        data: dict[str, Any] = {s: {p.name: p.to_data() for p in self.parameters if p.section == s} for s in SECTIONS}
+        data |= {KEY: [dict(each.values) for each in self.first]} if self.first else {}
+        return data | ({"points": [dict(point) for point in self.points]} if self.points else {})
 
     @classmethod
     def from_data(cls, data: Any) -> Space:
         """Return the space that `to_data` described. SpaceError for anything else."""
+        points = []
+        if isinstance(data, dict) and "points" in data:
+            data = {**data}
+            if not isinstance(points := data.pop("points"), list):
+                raise SpaceError(f"space: points: expected a list of points, but got {points!r}")
         document, first = split_first(Document("space", data, {}))
-        return cls(tuple(read_parameters(document)), first or ())
+        return cls(tuple(read_parameters(document)), first or (), tuple(points))
 
 
 def _share(value: Any, whole: Any) -> Any:
@@ -172,6 +192,16 @@ def _share(value: Any, whole: Any) -> Any:
     share = value / whole
     near = (share, math.nextafter(share, -math.inf), math.nextafter(share, math.inf))
     return min(near, key=lambda each: abs(each * whole - value))
+
+
+def _check_point(point: Any, dimensions: Mapping[str, Choice | Range], where: str) -> None:
+    """Raise SpaceError unless a point has one of its values for each dimension, all of which must be choices."""
+    if not isinstance(point, Mapping) or point.keys() != dimensions.keys():
+        raise SpaceError(f"space: {where}: expected a value for each of {sorted(dimensions)}, but got {point!r}")
+    for name, value in point.items():
+        distribution = dimensions[name]
+        if not isinstance(distribution, Choice) or value not in distribution.values:
+            raise SpaceError(f"space: {where}: {name}: expected {distribution}, but got {value!r}")
 
 
 def _check_share(parameter: Parameter, by_name: Mapping[str, Parameter]) -> None:

@@ -122,7 +122,6 @@ def test_every_option_reaches_the_spec(capsys: Any) -> None:
         "resources": {"cpus_per_trial": 9, "gpus_per_trial": 0.5, "max_concurrent": 10, "ray_address": "auto"},
         "tracking": {"uri": "sqlite:///x.db", "experiment": "e", "experiment_id": None},
         "baseline": False,
-        "show_test": True,
         "role": "search",
         "confirmed": [],
         "awaits_confirmation": False,

@@ -394,3 +394,22 @@ def test_a_copied_search_goes_on_in_its_own_folder(here: Path, monkeypatch: pyte
     monkeypatch.setattr(cli_search, "search", lambda spec, *_: ran.append(SearchFolder.of(spec).path) or 0)
     assert run_search.main(["--resume", "copy"]) == 0
     assert ran == [here / "searches" / "copy"]
+
+
+@pytest.mark.parametrize(("trials", "tried"), [((), 28), (("--trials", "5"), 5), (("--trials", "40"), 28)])
+def test_points_of_a_list_are_all_tried_unless_fewer_trials_are_wanted(capsys: Any, trials: Any, tried: int) -> None:
+    assert run_search.main([*NEW, "--points", "full-grid", "--dry-run", *trials]) == 0
+    assert f"\npoints: 28, of which {tried} are tried, in their order\n" in capsys.readouterr().out
+
+
+def test_points_of_a_file_with_a_fault_start_nothing(capsys: Any, here: Path) -> None:
+    (here / "points.csv").write_text("alpha,beta\n1,0.1\n0.5,0.8\n")
+    line = "points.csv:3: 0 <= beta < alpha must hold, but got alpha=0.5, beta=0.8"
+    assert refused(capsys, *NEW, "--points", "points.csv") == line
+    assert refused(capsys, *NEW, "--points", "point.csv").startswith(
+        "--points point.csv: neither a built-in list of poi"
+    )
+    assert refused(capsys, *NEW, "--points", "authors", "--strategy", "sam").startswith(
+        "points/authors.yaml:2: no parameter"
+    )
+    assert refused(capsys, *NEW, "--points", "authors", "--compare", "mg") == "--points: has no meaning with --compare"

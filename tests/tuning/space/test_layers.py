@@ -65,7 +65,7 @@ def test_a_model_starts_at_the_published_training(model, dataset):
 
 def test_every_model_and_strategy_has_its_file_and_no_file_is_left_over():
     names = {path.relative_to(SEARCH_SPACES).as_posix() for path in SEARCH_SPACES.rglob("*.yaml")}
-    spaces = {name for name in names if name.startswith(("spaces/", "optimizers/", "pairs/"))}
+    spaces = {name for name in names if name.startswith(("spaces/", "points/", "optimizers/", "pairs/"))}
     assert {name for name in spaces if name.startswith("optimizers/")} <= {f"optimizers/{o}.yaml" for o in OPTIMIZERS}
     assert names - spaces == {
         *(f"models/{model}.yaml" for model in MODELS),
