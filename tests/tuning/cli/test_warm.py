@@ -8,7 +8,7 @@ import pytest
 
 import run_search
 from recmodels.data import load_dataset
-from tests.tuning.cli.helpers import NEW, refused
+from tests.tuning.cli.helpers import BARE, NEW, refused
 from tests.tuning.factories import ENVIRONMENT, earlier_search
 from tuning.cli import search as cli_search
 from tuning.records.environment import DataFacts
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.usefixtures("here")
 
 def shown(capsys: Any, *arguments: str) -> list[str]:
     """What --dry-run prints below the space."""
-    assert run_search.main([*NEW, *arguments, "--dry-run"]) == 0
+    assert run_search.main([*NEW, *BARE, *arguments, "--dry-run"]) == 0
     return capsys.readouterr().out.partition("grid points: ")[2].splitlines()[1:]
 
 
@@ -58,7 +58,7 @@ def test_first_points_that_are_left_out_are_counted(capsys: Any) -> None:
     ("arguments", "message"),
     [
         (("--warm-start", "odl"), "--warm-start odl: no such search in searches; did you mean 'old'?"),
-        (("--warm-start", "old", "--strategy", "sam"), "--warm-start old: expected strategy sam, but got mg"),
+        (("--warm-start", "old", "--strategy", "sam"), "--warm-start old: expected strategy plain or sam, but got"),
         (("--warm-start", "x.yaml"), "--warm-start: expected the export of a search: x.yaml: No such file"),
         (("--warm-start", "odl", "--compare", "mg,sam"), "--warm-start odl: no such search in searches"),
         (("--warm-start", "old", "--compare", "sam,ema"), "--warm-start old: expected strategy plain or sam or ema"),
@@ -80,7 +80,7 @@ def test_the_search_has_the_points_in_its_spec_and_looks_nothing_up_again(
     started: list[SearchSpec] = []
     monkeypatch.setattr(cli_search, "search", lambda spec, *_: started.append(spec) or 0)
     folder = earlier_search(Path("searches"))
-    assert run_search.main([*NEW, "--warm-start", "old", "--name", "new"]) == 0
+    assert run_search.main([*NEW, *BARE, "--warm-start", "old", "--name", "new"]) == 0
     assert "warm start: old: 2 of 2 values told to the sampler" in capsys.readouterr().out
     (spec,) = started
     point = {"alpha": 0.7, "beta/alpha": 0.5, "interval": 3}

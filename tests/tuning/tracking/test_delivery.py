@@ -248,7 +248,7 @@ def test_a_confirmation_opens_all_of_its_runs_at_its_end(tmp_path):
     delivery.sync(None)
     assert with_test_metrics(store) == set()
     delivery.sync("finished")
-    assert with_test_metrics(store) == {SEARCH, "0000", "0001"}
+    assert with_test_metrics(store) == {"0000", "0001"}
 
 
 def test_what_has_not_changed_is_not_read_or_sent_again(tmp_path, monkeypatch):
