@@ -101,15 +101,32 @@ class Training(Part):
         return tuple(sorted({*self.ks, Metric(self.metric).k}))
 
 
+GRACE: Final = 10
+"""Epochs before which no trial is stopped, by default: docs/search.md says why."""
+
+
+def _share_or_epochs(grace: float) -> float:
+    if grace > 1 and grace != round(grace):
+        raise ValueError("expected a share of the most epochs, up to 1, or a whole number of epochs")
+    return grace
+
+
 class Scheduler(Part):
     """The rule that stops weak trials early."""
 
     name: Literal["asha", "hyperband", "median", "none"] = "asha"
     """rule that stops weak trials early"""
-    grace: Annotated[float, Field(gt=0, le=1)] = 0.5
-    """share of a trial's most epochs before which it is not stopped, in (0, 1]"""
-    reduction: Annotated[float, Field(gt=1)] = 2.0
+    grace: Annotated[float, Field(gt=0), AfterValidator(_share_or_epochs)] | None = None
+    """epochs before which no trial is stopped, from 2 on, or up to 1 a share of a trial's most epochs; 10 by default,
+    but at most half of its epochs"""
+    reduction: Annotated[float, Field(gt=1)] = 3.0
     """one trial in so many goes on at each rung of asha and hyperband"""
+
+    def grace_epochs(self, most: int) -> int:
+        """Return the epochs before which no trial of at most `most` epochs is stopped."""
+        if self.grace is None:
+            return max(1, min(GRACE, round(most / 2)))
+        return max(1, round(self.grace * most if self.grace <= 1 else self.grace))
 
 
 def _placeable(gpus: float) -> float:

@@ -49,7 +49,7 @@ def fault(**changes: Any) -> str:
         ({"training": {"ks": [5, 0]}}, "training.ks.1: Input should be greater than or equal to 1, but got 0"),
         ({"training": {"seed": 2**31}}, "training.seed: Input should be less than 2147483648"),
         ({"scheduler": {"grace": 0}}, "scheduler.grace: Input should be greater than 0"),
-        ({"scheduler": {"grace": 1.1}}, "scheduler.grace: Input should be less than or equal to 1"),
+        ({"scheduler": {"grace": 1.1}}, "scheduler.grace: expected a share of the most epochs, up to 1, or a whole"),
         ({"scheduler": {"reduction": 1}}, "scheduler.reduction: Input should be greater than 1"),
         ({"resources": {"gpus_per_trial": -0.5}}, "resources.gpus_per_trial: Input should be greater than or equal"),
         ({"resources": {"gpus_per_trial": 1.5}}, "resources.gpus_per_trial: expected a share of one GPU"),
@@ -223,3 +223,21 @@ def test_values_load_nothing_heavy(module: str) -> None:
     heavy = "{'torch', 'ray', 'mlflow', 'optuna', 'pandas', 'numpy'}"
     code = f"import sys, tuning.{module}; sys.exit(bool({heavy} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], timeout=900).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("grace", "most", "epochs"),
+    [
+        (None, 1000, 10),
+        (None, 20, 10),
+        (None, 3, 2),
+        (None, 1, 1),
+        (0.5, 1000, 500),
+        (1.0, 7, 7),
+        (0.1, 4, 1),
+        (2, 9, 2),
+    ],
+)
+def test_grace_is_a_share_or_a_number_of_epochs(grace: float | None, most: int, epochs: int) -> None:
+    """By default ten epochs, or half of a trial that has fewer than twenty."""
+    assert Scheduler(grace=grace).grace_epochs(most) == epochs

@@ -123,7 +123,7 @@ OPTIONS: dict[str, tuple[Option, ...]] = {
     "search and budget": (
         Option("--sampler", "NAME", "sampler"),
         Option("--scheduler", "NAME", "scheduler.name"),
-        Option("--grace", "SHARE", "scheduler.grace"),
+        Option("--grace", "EPOCHS", "scheduler.grace"),
         Option("--reduction", "N", "scheduler.reduction"),
         Option("--trials", "N", "budget.trials", resumable=True),
         Option("--time-budget", "TIME", "budget.seconds", "or as 15m, 2h, 1d", read=seconds, resumable=True),

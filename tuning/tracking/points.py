@@ -102,7 +102,7 @@ def search_params(spec: SearchSpec) -> dict[str, str]:
         {
             "sampler": spec.sampler,
             "scheduler": spec.scheduler.name,
-            "grace": spec.scheduler.grace,
+            "grace": spec.scheduler.grace_epochs(spec.training.max_epochs),
             "reduction": spec.scheduler.reduction,
             "trials": spec.budget.trials,
             "told": spec.warm_start.told or None,

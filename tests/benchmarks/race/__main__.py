@@ -122,7 +122,8 @@ def arguments(argv: Sequence[str] | None) -> tuple[Race, Plan]:
     add("--share", type=float, default=0.2, help="passes of a search, as a share of the grid's (%(default)s)")
     add("--sampler-seeds", type=int, default=5, metavar="N", help="searches of each method (%(default)s)")
     add("--seeds", type=int, default=5, metavar="N", help="fresh seeds of each winner (%(default)s)")
-    add("--confirm", default="gp+pruning", metavar="METHODS", help=f"of {', '.join(map(str, METHODS))} (%(default)s)")
+    add("--methods", default=",".join(map(str, METHODS)), metavar="NAMES", help="that race (%(default)s)")
+    add("--confirm", default="gp+pruning", metavar="METHODS", help="of these (%(default)s)")
     add("--workers", type=int, default=2, help="trials at a time, on the clock of passes (%(default)s)")
     add("--jobs", type=int, default=2, help="processes that train (%(default)s)")
     add("--threads", type=int, default=1, help="of each process (%(default)s)")
@@ -140,9 +141,12 @@ def arguments(argv: Sequence[str] | None) -> tuple[Race, Plan]:
     if not 0 < given.share <= 1:
         raise UserError(f"--share: expected 0 < share <= 1, but got {given.share}")
     wanted = _names(given.stages, {stage: stage for stage in STAGES}, "--stages")
-    confirm = _names(given.confirm, {str(method): method for method in METHODS}, "--confirm")
+    methods = _names(given.methods, {str(method): method for method in METHODS}, "--methods")
+    racing = {str(method): method for method in methods}
+    confirm = _names(given.confirm, racing, "--confirm") if "confirm" in wanted else []
     plan = Plan(
         stages=tuple(stage for stage in STAGES if stage in wanted),
+        methods=tuple(dict.fromkeys(methods)),
         share=given.share,
         sampler_seeds=given.sampler_seeds,
         seeds=given.seeds,

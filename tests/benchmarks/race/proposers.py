@@ -9,7 +9,8 @@ from typing import Any
 
 from tuning.proposals.study import Study
 from tuning.records import SearchFolder, TrialPlan, TrialRecord
-from tuning.space import Range, Space
+from tuning.space import Choice, Fixed, Range, Space
+from tuning.space.distributions import Distribution
 
 Point = Mapping[str, Any]
 
@@ -89,15 +90,25 @@ def coordinates(point: Point, space: Space, grid: Space) -> dict[str, Any]:
 
 
 def covering(space: Space, grid: Space) -> Space:
-    """Return the space with each range narrowed or widened to the grid's points."""
+    """Return the space with the values of each dimension narrowed or widened to those of the grid's points."""
     points = [coordinates(point, space, grid) for point in grid.points]
     found = []
     for p in space.parameters:
-        if isinstance(p.distribution, Range):
-            values = [point[p.coordinate] for point in points]
-            p = replace(p, distribution=replace(p.distribution, low=min(values), high=max(values)))
+        if p.coordinate in space.dimensions:
+            p = replace(p, distribution=_covering(p.distribution, [point[p.coordinate] for point in points]))
         found.append(p)
     return Space(tuple(found))
+
+
+def _covering(distribution: Distribution, values: Sequence[Any]) -> Distribution:
+    """Return a range's part between the values, or a choice of them; the default is the nearest to what it was."""
+    low, high = min(values), max(values)
+    if low == high:
+        return Fixed(low)
+    if isinstance(distribution, Range):
+        default = None if distribution.default is None else min(max(distribution.default, low), high)
+        return replace(distribution, low=low, high=high, default=default)
+    return Choice(tuple(dict.fromkeys(values)), distribution.default if distribution.default in values else None)
 
 
 def _searched(space: Space) -> list[Any]:

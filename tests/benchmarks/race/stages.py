@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from multiprocessing import get_context
@@ -13,7 +13,7 @@ import torch
 
 from tests.benchmarks.race.luck import Luck, luck
 from tests.benchmarks.race.rules import Replayed, all_rules, replay
-from tests.benchmarks.race.setting import METHODS, SAMPLERS, Method, Race
+from tests.benchmarks.race.setting import SAMPLERS, Method, Race
 from tests.benchmarks.race.simulation import Outcome
 from tuning.records import TrialRecord
 from tuning.space import Params
@@ -26,10 +26,11 @@ Runs = dict[Method, list[Outcome]]
 
 @dataclass(frozen=True)
 class Plan:
-    """What is done. `share`: passes of a search, of the grid's. `confirm`: whose winners go on fresh seeds. `jobs`,
-    `threads`: processes that train, and threads of each."""
+    """What is done. `methods`: those that race. `share`: passes of a search, of the grid's. `confirm`: whose winners go
+    on fresh seeds. `jobs`, `threads`: processes that train, and threads of each."""
 
     stages: tuple[str, ...]
+    methods: tuple[Method, ...]
     share: float
     sampler_seeds: int
     seeds: int
@@ -119,24 +120,27 @@ def shown(params: Params) -> str:
 
 
 def _searches(search: Callable[..., Outcome], plan: Plan, stage: str, *more: Any) -> Runs:
-    """Run a search by every method from every seed of the sampler.
+    """Run a search by each of the plan's methods from every seed of the sampler.
 
-    One task without and with pruning: the second finds on the disk what both propose.
+    One task for what a sampler does without and with pruning: the second finds on the disk what both propose.
     """
+    samplers = {sampler: [each for each in plan.methods if each.sampler == sampler] for sampler in SAMPLERS}
     tasks = {
-        f"{sampler}, sampler's seed {seed}": (_both, search, sampler, seed, *more)
+        f"{', '.join(map(str, methods))}, sampler's seed {seed}": (_in_turn, search, methods, seed, *more)
         for seed in range(plan.sampler_seeds)
-        for sampler in SAMPLERS
+        for methods in samplers.values()
+        if methods
     }
+    found: Runs = {method: [] for method in plan.methods}
     done = dict(each_done(tasks, plan, stage))
-    return {
-        method: [done[f"{method.sampler}, sampler's seed {seed}"][method.prunes] for seed in range(plan.sampler_seeds)]
-        for method in METHODS
-    }
+    for name, (_, _, methods, *_) in tasks.items():
+        for method, outcome in zip(methods, done[name], strict=True):
+            found[method].append(outcome)
+    return found
 
 
-def _both(search: Callable[..., Outcome], sampler: str, *more: Any) -> tuple[Outcome, Outcome]:
-    return search(Method(sampler, False), *more), search(Method(sampler, True), *more)
+def _in_turn(search: Callable[..., Outcome], methods: Sequence[Method], *more: Any) -> tuple[Outcome, ...]:
+    return tuple(search(method, *more) for method in methods)
 
 
 def each_done(tasks: Mapping[str, tuple[Any, ...]], plan: Plan, stage: str) -> Iterator[tuple[str, Any]]:

@@ -34,7 +34,7 @@ pytestmark = pytest.mark.usefixtures("here")
         (("--time-budget", ""), "--time-budget: expected a time like 90s, 15m or 2h, but got ''"),
         (("--time-budget=-1m",), "--time-budget: Input should be greater than 0, but got -60"),
         (("--reduction", "inf"), "--reduction: Input should be a finite number"),
-        (("--grace", "2"), "--grace: Input should be less than or equal to 1"),
+        (("--grace", "2.5"), "--grace: expected a share of the most epochs, up to 1, or a whole number of epochs"),
         (("--reduction", "1"), "--reduction: Input should be greater than 1"),
         (("--seed", "-1"), "--seed: Input should be greater than or equal to 0"),
         (("--cpus-per-trial", "0"), "--cpus-per-trial: Input should be greater than or equal to 1"),

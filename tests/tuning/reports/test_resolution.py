@@ -130,7 +130,9 @@ def test_a_damaged_file_is_named_and_stops_nothing(tmp_path: Path) -> None:
 
 
 def test_the_page_has_it_below_the_trials() -> None:
-    page = summary_markdown(made_spec(), [record("0000", 0.5)], None, None, resolution="Differences under 0.01 are luck.")
+    page = summary_markdown(
+        made_spec(), [record("0000", 0.5)], None, None, resolution="Differences under 0.01 are luck."
+    )
     trials, difference, following = (
         page.index("### Best trials"),
         page.index("Differences under"),

@@ -36,8 +36,8 @@ SCHEDULERS: dict[str, Callable[[int, int, float], TrialScheduler]] = {
 
 def scheduler(spec: SearchSpec) -> TrialScheduler:
     """Make Ray's scheduler for the spec, bare: metric and mode come from the TuneConfig."""
-    epochs, grace = spec.training.max_epochs, max(1, round(spec.scheduler.grace * spec.training.max_epochs))
-    return SCHEDULERS[spec.scheduler.name](epochs, grace, spec.scheduler.reduction)
+    rule, epochs = spec.scheduler, spec.training.max_epochs
+    return SCHEDULERS[rule.name](epochs, rule.grace_epochs(epochs), rule.reduction)
 
 
 SAVING, TRAINING = 3600, 10
