@@ -36,7 +36,7 @@ def exported(folder: SearchFolder) -> Path:
     """The export of a search, with all parameters of its winner."""
     best = winner(folder.ledger().values())
     assert best is not None
-    path = export_best(folder.spec(), best, folder)
+    path = export_best(folder.spec(), best, {}, folder)
     space = search_space("LightGCN", folder.spec().strategy, "demo")
     content = parse_yaml(path.read_text(), str(path)).data
     path.write_text(to_yaml(content | {"parameters": space.resolve(space.default_point() or {})}))
