@@ -50,9 +50,10 @@ def _tuned(result: StrategyResult) -> str:
 
 
 def _both_tuned(experiment: Experiment, result: StrategyResult, reference: StrategyResult) -> str:
-    if experiment.on_base and result.searched and reference.searched:
+    if experiment.on_base and reference.searched:
+        own = f"with {result.trials} more" if result.searched else "not tuned,"
         base = f"{reference.strategy} tuned with {_count(reference.trials, 'trial')}"
-        return f"{base}, {result.strategy} with {result.trials} more on the base that these found"
+        return f"{base}, {result.strategy} {own} on the base that these found"
     if result.searched and reference.searched and result.trials == reference.trials:
         return f"each tuned with {_count(result.trials, 'trial')}"
     untuned = "at its defaults, not tuned" if not reference.searched else _tuned(reference)

@@ -87,6 +87,12 @@ def summary_markdown(
     counts = Counter(record.status for record in records if record.role != "baseline")
     ended = ", ".join(f"{counts[status]} {status}" for status in get_args(Status))
     best = (confirmation.among(records) if confirmation else None) or winner(records)
+    none = "No trial has a result yet."
+    if spec.role == "confirmation":  # the best of some seeds is luck
+        best, none = (
+            None,
+            "Configurations on fresh seeds: the page of the search that they are from says what was chosen.",
+        )
     gain = baseline_gain(best, baseline(records), spec.training.metric, tests)
     trials = markdown_table(columns.trial_columns(spec), *_rows(spec, records, popularity, tests))
     origins = "\n".join(f"- {line}" for line in published_lines(spec, environment))
@@ -97,7 +103,7 @@ def summary_markdown(
         f"scheduler {spec.scheduler.name}. Chosen by {spec.training.metric} on validation; "
         "test metrics had no part in the choice.",
         *(["Warm start:\n\n" + "\n".join(f"- {line}" for line in said)] if (said := spec.warm_start.said) else []),
-        *(_winner_paragraphs(best, popularity, spec, tests) if best else ["No trial has a result yet."]),
+        *(_winner_paragraphs(best, popularity, spec, tests) if best else [none]),
         *([f"### On fresh seeds\n\n{confirmation.choice}\n\n{confirmation.verdict}"] if confirmation else []),
         *([f"### Best trials\n\n{trials}"] if best else []),
         *([origins] if best and origins else []),

@@ -176,6 +176,12 @@ def test_a_pruned_winner_is_called_so_and_bars_are_escaped():
     assert "source: no checkout" in page
 
 
+def test_the_page_of_fresh_seeds_names_no_winner():
+    page = summary_markdown(a_spec(role="confirmation"), [record("0000", 0.5, role="confirmation")], None, None)
+    assert "Winner" not in page
+    assert "the page of the search that they are from says what was chosen" in page
+
+
 def test_a_page_shows_what_was_chosen_on_fresh_seeds_and_why():
     best, chosen = record("0000", 0.5), record("0001", 0.25)
     confirmation = made_confirmation("0001")
