@@ -31,7 +31,7 @@ class SelfCF(Recommender):
         *,
         embedding_size: int = 64,
         n_layers: int = 2,
-        reg_weight: float = 1e-2,
+        reg_weight: float = 0.0,
         dropout: float = 0.1,
         variant: Variant = "benchmark",
     ):
