@@ -198,7 +198,9 @@ def test_side_by_side_trials_take_turns_by_their_passes(tmp_path: Path) -> None:
     """At interval 1 an epoch costs twice as much, so that the other trial is further."""
     space = search_space("BPR", "mg", "demo", points="full-grid")
     points = [point for point in space.points if point["alpha"] == 1.0 and point["beta"] == 0.1]
-    spec = SearchSpec.model_validate(dict(made_spec(space=space)) | {"budget": {"trials": 2, "passes": 700}})
+    spec = SearchSpec.model_validate(
+        dict(made_spec(space=space)) | {"budget": {"trials": 2, "passes": 700}, "scheduler": {"name": "none"}}
+    )
     outcome = Simulation(spec, Listed([points[0], points[-1]]), curves_of(tmp_path), 2).run()
     slow, fast = outcome.stopped
     assert (slow.params["strategy"]["interval"], fast.params["strategy"]["interval"]) == (1, 7)

@@ -9,7 +9,7 @@ import run_search
 from recmodels.errors import UserError
 from tests.tuning.cli.helpers import BARE, NEW, refused
 from tests.tuning.experiments.factories import made_experiment
-from tests.tuning.factories import made_folder
+from tests.tuning.factories import earlier_search, made_folder
 from tuning.cli.experiment import new_experiment
 from tuning.cli.options import parser
 from tuning.experiments.experiment import Confirm, Experiment
@@ -204,3 +204,28 @@ def test_a_dry_run_says_what_comes_before_and_after(capsys: Any, here: Path) -> 
         "confirmation: 30 trainings, the best 3 of each search on 5 fresh seeds",
     ]
     assert list(here.iterdir()) == []
+
+
+def test_a_list_of_points_is_compared_with_plain_training_at_the_defaults(capsys: Any) -> None:
+    """As what a point does not name is at its default."""
+    experiment = new_experiment(parser().parse([*NEW, "--points", "authors"]))
+    assert experiment is not None
+    plain, mg = experiment.searches
+    assert (planned_trials(plain), planned_trials(mg), experiment.on_base) == (1, 3, False)
+    assert (plain.space.points, len(mg.space.points)) == ((), 3)
+    line = refused(capsys, *NEW, "--points", "authors", "--tune-base", "4")
+    assert line == "--points: what a point does not name is at its default, but --tune-base 4 tunes it"
+
+
+def test_values_are_told_only_where_the_base_is_known(here: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A search on the base that the reference finds begins with the points of an earlier one."""
+    started: list[Experiment] = []
+    monkeypatch.setattr("tuning.cli.experiment.run", lambda experiment, *_: started.append(experiment) or 0)
+    earlier_search(Path("searches"))
+    for name, options in (("a", ()), ("b", ("--tune-base", "0"))):
+        assert run_search.main([*NEW, "--warm-start", "old", "--name", name, *options]) == 0
+    on_base, at_defaults = (experiment.searches[1].warm_start for experiment in started)
+    assert (on_base.told, at_defaults.told) == (0, 2)
+    assert [known.point for known in on_base.points] == [known.point for known in at_defaults.points]
+    assert on_base.said[-1] == "points alone, as the base is the one that a-plain finds"
+    assert started[0].searches[0].warm_start.points == ()

@@ -201,6 +201,14 @@ def test_points_that_were_changed_by_hand_are_refused(points: Any, message: str)
     assert message in str(error.value)
 
 
+def test_each_point_is_checked_again_at_every_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    data = GRID.to_data()
+    data["points"][3] = {"alpha": 0.5, "beta": 0.8, "interval": 1}
+    with pytest.raises(SpaceError, match=r"0 <= beta < alpha must hold, but got alpha=0.5, beta=0.8"):
+        Search(made_spec(model="VBPR", space=data), checkerboard())
+
+
 @pytest.mark.parametrize(("budget", "planned"), [(10, 10), (28, 28), (100, 28)])
 def test_a_budget_tries_the_first_points_and_no_more_than_all(budget: int, planned: int) -> None:
     spec = made_spec(model="VBPR", space=GRID, budget={"trials": budget})
