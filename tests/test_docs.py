@@ -99,7 +99,9 @@ def parses_search(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
 
 def parses_benchmark(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     """All options exist, so that the program asks for a data set that is not here."""
-    assert importlib.import_module(words[0]).main([*words[1:], "--threads", "0"]) == 2
+    package = ROOT.joinpath(*words[0].split(".")).is_dir()
+    module = importlib.import_module(f"{words[0]}.__main__" if package else words[0])
+    assert module.main([*words[1:], "--threads", "0"]) == 2
     assert "--threads: expected at least 1" in capsys.readouterr().err
 
 
