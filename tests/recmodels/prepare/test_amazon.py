@@ -196,7 +196,7 @@ def test_the_search_downloads_what_it_needs(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr(text, "NEEDED", ("no_such_package",))
     with served(tmp_path / "site") as site:
         monkeypatch.setattr(prepare, "BASE_URL", site.url)
-        command = ["--model", "BPR", "--dataset", "baby", "--download"]
+        command = ["--model", "BPR", "--dataset", "baby", "--download", "--tune-base", "0", "--confirm-top", "0"]
         assert run_search.main([*command, "--dry-run"]) == 0
         assert run_search.main([*command, "--model", "BRP"]) == 2
         assert not site.requests

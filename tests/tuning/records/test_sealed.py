@@ -148,7 +148,7 @@ def choices(folder: SearchFolder, sampler: str) -> list[Any]:
 def test_every_choice_is_the_same_where_no_test_metric_can_be_read(tmp_path: Path, sampler: str) -> None:
     found = []
     for name, spoil in (("whole", lambda folder: None), ("poisoned", poison)):
-        changes = {"budget": {"trials": 9}, "scheduler": {"grace": 0.25}, "training": {"max_epochs": 8}}
+        changes = {"budget": {"trials": 9}, "scheduler": {"grace": 0.25, "reduction": 2}, "training": {"max_epochs": 8}}
         folder = made_folder(tmp_path / name, trials=4, baseline=True, space=SPACE, **changes)
         spoil(folder)
         found.append(choices(folder, sampler))

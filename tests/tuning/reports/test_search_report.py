@@ -185,7 +185,7 @@ def test_the_page_of_fresh_seeds_names_no_winner():
 def test_a_page_shows_what_was_chosen_on_fresh_seeds_and_why():
     best, chosen = record("0000", 0.5), record("0001", 0.25)
     confirmation = made_confirmation("0001")
-    page = summary_markdown(a_spec(), [best, chosen], None, None, halves(chosen), confirmation)
+    page = summary_markdown(a_spec(), [best, chosen], None, None, halves(chosen), confirmation=confirmation)
     assert "### Winner: trial 0001" in page
     assert f"### On fresh seeds\n\n{confirmation.choice}\n\n{confirmation.verdict}\n\n" in page
     assert "### On fresh seeds" not in summary_markdown(a_spec(), [best, chosen], None, None)
