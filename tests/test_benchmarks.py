@@ -326,6 +326,12 @@ def kept_file(path: Path, dataset: str, interactions: int, **seconds: float) -> 
     return str(path)
 
 
+def test_a_models_own_defaults_are_measured_where_a_pair_has_others() -> None:
+    """BM3 has two layers on tiktok by its pair, and was measured beside the reference with one."""
+    assert epochs._base("BM3", "tiktok", ())["model"]["n_layers"] == 1
+    assert epochs._base("BM3", "tiktok", ("n_layers=3",))["model"]["n_layers"] == 3
+
+
 def test_growth_is_told_by_interaction(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Ten times the interactions: BPR costs ten times as much, GRCN twenty; of MG's epoch and a validation."""
     large = kept_file(tmp_path / "large.json", "large", 10_000, BPR=20)

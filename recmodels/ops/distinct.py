@@ -29,7 +29,7 @@ def distinct_ids(ids: Tensor) -> Distinct:
     drawn = ids.numpy()
     occurs = np.zeros(drawn.max(initial=-1) + 1, dtype=bool)
     occurs[drawn] = True
-    nodes = np.flatnonzero(occurs)  # many times as fast as `unique`, which sorts
+    nodes = np.flatnonzero(occurs)  # a third of the time of `unique`, which sorts
     places = np.empty(len(occurs), dtype=np.int64)
     places[nodes] = np.arange(len(nodes))
     return Distinct(torch.from_numpy(nodes), torch.from_numpy(places[drawn]))

@@ -44,6 +44,8 @@ from tests.benchmarks.table import Growing, number, output_path
 from tuning.records.environment import Environment, GitState
 from tuning.space import load_space
 from tuning.space.catalogue import check_space, known_parameters
+from tuning.space.files import SEARCH_SPACES, read_layer
+from tuning.space.parameter import read_parameters
 
 KINDS = ("plain", "mg")
 INTERVAL = 3  # Mirror Gradient's
@@ -180,8 +182,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def job_of(
     given: argparse.Namespace, option: str, model: str, steps: int | None = None, strategies: Sequence[str] = KINDS
 ) -> Job:
-    """What `add_options` has asked for, checked, with the defaults of the model's search space and of its pair with
-    the data set. `option` named the model."""
+    """What `add_options` has asked for, checked, with the defaults of the model's search space. `option` named the
+    model."""
     given.threads = _cores() if given.threads is None else given.threads
     for name in ("epochs", "threads"):
         if getattr(given, name) < 1:
@@ -195,8 +197,11 @@ def job_of(
 
 
 def _base(model: str, dataset: str, overrides: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """{"train", "model"} -> parameters."""
-    space = load_space(model, "plain", dataset, overrides=overrides, known=known_parameters(model, "plain"))
+    """{"train", "model"} -> parameters. The model's own, not those of a pair: with these the reference was measured."""
+    layer = read_parameters(read_layer(SEARCH_SPACES, "models", model), ("train", "model"))
+    own = [each for each in layer if each.section == "model"]
+    known = known_parameters(model, "plain")
+    space = load_space(model, "plain", dataset, overrides=[*own, *overrides], known=known)
     check_space(space, model, "plain")
     if (base := space.base_defaults()) is None:
         raise UserError(f"{model} on {dataset}: a parameter has no default; expected --set with one value for it")

@@ -4,6 +4,7 @@ import gc
 import time
 import traceback
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -99,6 +100,24 @@ def _note(error: Exception, folder: TrialFolder) -> None:
     else:
         reason = f"{type(error).__name__}: {error}".splitlines()[0]
         folder.write_result(TrialResult("failed", reason))
+
+
+def epoch_row(report: EpochReport, *, time: float, best: float | None, best_epoch: int | None) -> EpochRow:
+    """Return what is kept of an epoch; see `EpochRow` for the rest of the arguments."""
+    return EpochRow(
+        epoch=report.epoch,
+        time=time,
+        loss=report.loss,
+        terms=report.terms,
+        seconds=report.seconds,
+        valid_seconds=report.valid_seconds,
+        valid=report.valid,
+        passes=report.counts.backward,
+        steps=report.counts.steps,
+        skipped=report.counts.skipped,
+        best=best,
+        best_epoch=best_epoch,
+    )
 
 
 def device_here(device: str) -> torch.device:
@@ -224,21 +243,8 @@ class _Run:
         best = best_epoch(self.scores) if self.scores else None
         if best == epoch.epoch:
             self.best_weights = self.state.strategy.weights()
-        row = EpochRow(
-            epoch=epoch.epoch,
-            time=time.time(),
-            loss=epoch.loss,
-            terms=epoch.terms,
-            seconds=epoch.seconds,
-            valid_seconds=epoch.valid_seconds,
-            valid=epoch.valid,
-            passes=epoch.counts.backward,
-            steps=epoch.counts.steps,
-            skipped=epoch.counts.skipped,
-            best=None if best is None else self.scores[best],
-            best_epoch=best,
-            flatness=flatness,
-        )
+        value = None if best is None else self.scores[best]
+        row = replace(epoch_row(epoch, time=time.time(), best=value, best_epoch=best), flatness=flatness)
         self.folder.append_epoch(row)
         return row
 

@@ -71,7 +71,7 @@ class JoinedFeatures(nn.Module):
         like = self.tables[0].table
         joint = like.new_empty(len(items), sum(self.widths))
         for table, columns in zip(self.tables, joint.split(self.widths, dim=1), strict=True):
-            torch.index_select(table.table, 0, items, out=columns)  # half the time of joining rows afterwards
+            torch.index_select(table.table, 0, items, out=columns)  # 0.6 of the time of joining rows afterwards
         return joint
 
     def linear(self, weight: Tensor, bias: Tensor | None = None) -> Tensor:

@@ -18,7 +18,7 @@ from recmodels.errors import TrainingDiverged, UserError
 from recmodels.evaluation import Evaluator
 from recmodels.files import read_lines, write_whole
 from recmodels.training import train
-from tuning.execution.trial import build
+from tuning.execution.trial import build, epoch_row
 from tuning.records import EpochRow, TrialPlan
 from tuning.spec import Params
 
@@ -84,23 +84,7 @@ def trainer(data: RecDataset) -> Trainer:
                 # A trial of a search is tested once, at its end: here nothing may be drawn for it in between.
                 with state.strategy.evaluation_weights(), torch.no_grad(), torch.random.fork_rng(devices=[]):
                     metrics = test(*state.model.embed())
-            yield (
-                EpochRow(
-                    epoch=report.epoch,
-                    time=0.0,
-                    loss=report.loss,
-                    terms=report.terms,
-                    seconds=report.seconds,
-                    valid_seconds=report.valid_seconds,
-                    valid=report.valid,
-                    passes=report.counts.backward,
-                    steps=report.counts.steps,
-                    skipped=report.counts.skipped,
-                    best=best,
-                    best_epoch=best_epoch,
-                ),
-                metrics,
-            )
+            yield epoch_row(report, time=0.0, best=best, best_epoch=best_epoch), metrics
 
     return rows
 
