@@ -13,7 +13,7 @@ from tests.benchmarks.race.simulation import Outcome, Proposer, Simulation
 from tuning.space import Params, Space
 from tuning.spec import Scheduler, SearchSpec
 
-SAMPLERS = ("random", "qmc", "tpe", "gp")
+SAMPLERS = ("random", "qmc", "tpe", "gp", "gp_forecast")
 NO_PRUNING = Scheduler(name="none")
 MOST_TRIALS = 10_000
 """No limit: passes, or the end of the points, end a search."""
@@ -30,7 +30,10 @@ class Method:
         return f"{self.sampler}+pruning" if self.prunes else self.sampler
 
 
-METHODS = tuple(Method(sampler, prunes) for sampler in SAMPLERS for prunes in (False, True))
+# Without stopped trials there is nothing to forecast.
+METHODS = tuple(
+    Method(sampler, prunes) for sampler in SAMPLERS for prunes in (False, True) if prunes or sampler != "gp_forecast"
+)
 
 
 @dataclass(frozen=True)
