@@ -25,15 +25,17 @@ def resume_command(name: str, output_dir: str) -> str:
 
 
 def next_steps(spec: SearchSpec, export: Path | None, *, extend: bool = True) -> list[str]:
-    """Return the next steps after a search: look at its runs in MLflow, replay its winner, and double its trials, if it
-    may be extended.
+    """Return the next steps after a search: look at its runs in MLflow and TensorBoard, replay its winner, and double
+    its trials, if it may be extended.
 
     `export`: the winner's file, None without a winner. The step for an MLflow server is its URL.
     """
     steps = []
-    if uri := spec.tracking.uri:
+    if uri := spec.tracking.mlflow:
         server = uri.startswith(("http://", "https://"))
         steps.append(public(uri) if server else shlex.join(["mlflow", "ui", "--backend-store-uri", public(uri)]))
+    if "tensorboard" in spec.tracking.stores:
+        steps.append(shlex.join(["tensorboard", "--logdir", str(Path(spec.output_dir) / spec.name / "tensorboard")]))
     if export:
         steps.append(replay_command(export, spec.data_dir))
     if extend:

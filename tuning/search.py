@@ -24,7 +24,7 @@ from tuning.reports.resolution import measured_resolution
 from tuning.reports.search_report import summary_markdown
 from tuning.space.catalogue import check_begins, check_space
 from tuning.spec import Scores, SearchSpec
-from tuning.tracking.stores import check_uri
+from tuning.tracking.stores import check_stores, tracking_uris
 from tuning.tracking.tracker import Tracker
 
 if TYPE_CHECKING:  # it loads optuna
@@ -83,12 +83,11 @@ class Search:
             raise UserError("--sampler grid: expected a finite space, but a parameter is continuous (give it a step)")
         if spec.export_format == "mmrec":
             check_mmrec(spec.model, spec.strategy, spec.training.metric)
-        if spec.tracking.uri is not None:
-            check_uri(spec.tracking.uri, "tracking.uri")
+        check_stores(spec, "tracking.stores", "tracking.uri")
         if spec.role == "search":
             check_export_dir(Path(spec.export_dir))
         self.spec = spec.model_copy(update={"sampler": sampler})
-        self.tracker: Tracker | None = None
+        self.trackers: list[Tracker] = []
 
     @classmethod
     def resume(cls, folder: Path, observer: Observer | None = None, **changes: Any) -> "Search":
@@ -114,8 +113,8 @@ class Search:
                 try:
                     complete = self._explore(resources)
                 except BaseException:  # a second Ctrl-C, or Ray itself failed: a resume goes on
-                    if self.tracker:
-                        self.tracker.close(interrupted=True, timeout=5)
+                    for tracker in self.trackers:
+                        tracker.close(interrupted=True, timeout=5)
                     raise
                 return self._finish(interrupted=not complete)
 
@@ -154,9 +153,9 @@ class Search:
                 test = tests.get(best.trial, {})
                 path = export_best(self.spec, best, test, self.folder, self.observer.say, confirmation)
         finally:
-            if self.tracker is None:
+            if not self.trackers:
                 self._track()
-            waiting = self.tracker.close(interrupted) if self.tracker else 0
+            waiting = sum(tracker.close(interrupted) for tracker in self.trackers)
         return Outcome(records, best, path, interrupted, waiting, self.folder.popularity(), tests)
 
     def _best(self, confirmation: Confirmation | None) -> TrialRecord | None:
@@ -166,9 +165,10 @@ class Search:
         return (own.among(best) if own else None) or next(iter(best), None)
 
     def _track(self) -> None:
-        if self.spec.tracking.uri:
-            self.tracker = Tracker(self.folder, self.spec, self.observer.say, self._summary)
-            self.tracker.start()
+        for uri in tracking_uris(self.spec):
+            tracker = Tracker(self.folder, self.spec, self.observer.say, self._summary, uri)
+            self.trackers.append(tracker)
+            tracker.start()
 
     def _summary(self, records: list[TrialRecord], tests: Tests) -> str:
         folder, told = self.folder, measured_resolution(self.folder, records, self.spec.training.metric)

@@ -149,14 +149,21 @@ class Resources(Part):
 
 
 class Tracking(Part):
-    """Records in MLflow."""
+    """Records of the trials, in MLflow and in other stores."""
 
+    stores: tuple[str, ...] = ("mlflow",)
+    """stores of records, with commas: mlflow, tensorboard; none: no records"""
     uri: str | None = "sqlite:///mlflow.db"
     """MLflow store or server; none: no records"""
     experiment: Annotated[str, Field(min_length=1)] = "mirrortune"
     """name of the MLflow experiment"""
     experiment_id: Annotated[str, Field(min_length=1)] | None = None
     """id of an MLflow experiment, which then counts and not the name"""
+
+    @property
+    def mlflow(self) -> str | None:
+        """The URI of the MLflow store; None without records there."""
+        return self.uri if "mlflow" in self.stores else None
 
 
 class KnownPoint(Part):

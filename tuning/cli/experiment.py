@@ -70,7 +70,7 @@ def resume(folder: Path, given: Given, argv: Sequence[str], console: Console) ->
     refuse_changes(given, "when an experiment goes on, start a new one instead", budget=False)
     given = {**given, "output_dir": str(folder.parent)}
     changed = [with_options(going_on(spec, given), given) for spec in experiment.searches]
-    check_records(changed[0], "--tracking-uri" if "tracking_uri" in given else f"{folder}: tracking.uri")
+    check_records(changed[0], given, f"{folder}: tracking.uri")
     return run(experiment.model_copy(update={"searches": changed}), argv, console, resumed_line(changed[0], given))
 
 

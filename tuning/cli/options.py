@@ -93,13 +93,19 @@ class Option:
         if get_origin(field.annotation) is Literal:
             text += f"; one of {', '.join(get_args(field.annotation))}"
         if self.metavar and not field.is_required() and field.default is not None:
-            text += f" ({field.default})"
+            default = ", ".join(field.default) if isinstance(field.default, tuple) else field.default
+            text += f" ({default})"
         return text.replace("%", "%%")
 
 
 def read_uri(text: str) -> str | None:
     """Return a tracking URI; None for `none`."""
     return None if text == "none" else text
+
+
+def read_stores(text: str) -> tuple[str, ...]:
+    """Return the names of tracking stores, with commas; () for `none`."""
+    return () if text == "none" else tuple(name.strip() for name in text.split(","))
 
 
 OPTIONS: dict[str, tuple[Option, ...]] = {
@@ -156,6 +162,7 @@ OPTIONS: dict[str, tuple[Option, ...]] = {
     ),
     "records and results": (
         Option("--output-dir", "DIR", "output_dir", resumable=True),
+        Option("--tracking", "NAMES", "tracking.stores", read=read_stores, resumable=True),
         Option("--tracking-uri", "URI", "tracking.uri", "or MLFLOW_TRACKING_URI", read=read_uri, resumable=True),
         Option("--experiment", "NAME", "tracking.experiment", "or MLFLOW_EXPERIMENT_NAME, MLFLOW_EXPERIMENT_ID"),
         Option("--show-test", place="show_test", resumable=True),

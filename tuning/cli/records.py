@@ -3,12 +3,13 @@
 import os
 from typing import Any
 
+from recmodels.errors import UserError
 from tuning.cli.arguments import Given
 from tuning.cli.options import read_uri
 from tuning.commandlines import public
 from tuning.spec import SearchSpec
 from tuning.tracking.mlflow_store import MlflowStore, check_experiment_id
-from tuning.tracking.stores import check_uri, store_for
+from tuning.tracking.stores import check_stores, store_for, tracking_uris
 from tuning.tracking.uris import sqlite_file, with_password
 
 URI, NAME, ID = "MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME", "MLFLOW_EXPERIMENT_ID"
@@ -20,6 +21,8 @@ def from_environment(given: Given) -> dict[str, Any]:
     Of the two variables for the experiment its name counts, as in MLflow. An empty variable is none.
     """
     fields: dict[str, Any] = {}
+    if "mlflow" not in given.get("tracking", ("mlflow",)):
+        return fields
     if os.environ.get(URI) and "tracking_uri" not in given:
         fields["uri"] = read_uri(public(os.environ[URI]))  # spec.yaml keeps no password that it was not given
     if "experiment" not in given:
@@ -30,15 +33,18 @@ def from_environment(given: Given) -> dict[str, Any]:
     return fields
 
 
-def check_records(spec: SearchSpec, source: str) -> None:
-    """Raise UserError unless the spec's tracking URI is that of a store. `source`: what set it, if not the option."""
-    if spec.tracking.uri is not None:
-        check_uri(spec.tracking.uri, source)
+def check_records(spec: SearchSpec, given: Given, source: str) -> None:
+    """Raise UserError unless the search can have records where its spec says. `source`: what set MLflow's URI, if not
+    the option."""
+    check_stores(spec, "--tracking", "--tracking-uri" if "tracking_uri" in given else source)
+    if given.get("tracking_uri") and spec.tracking.mlflow is None:
+        given_uri = public(given["tracking_uri"])
+        raise UserError(f"--tracking-uri {given_uri}: it is MLflow's, expected mlflow among the names of --tracking")
 
 
 def check_experiment(spec: SearchSpec, given: Given) -> None:
     """Raise UserError if the experiment of MLFLOW_EXPERIMENT_ID is not there, or is not the one named besides."""
-    number, uri = os.environ.get(ID), spec.tracking.uri
+    number, uri = os.environ.get(ID), spec.tracking.mlflow
     if number and uri and "experiment" not in given and store_for(uri) is MlflowStore:
         check_experiment_id(MlflowStore.resolve(with_password(uri)), number, os.environ.get(NAME) or None)
 
@@ -62,7 +68,7 @@ def going_on(spec: SearchSpec, given: Given) -> dict[str, Any]:
 def resumed_line(spec: SearchSpec, given: Given) -> str:
     """Return the line for a search that goes on: it keeps its place, whatever MLflow's variables say now."""
     line, place = _line(spec), spec.tracking
-    file = sqlite_file(place.uri) if place.uri else None
+    file = sqlite_file(place.mlflow) if place.mlflow else None
     if file and not file.exists():
         line += f"; there is no {file}, so a new one is made (--tracking-uri names another)"
     kept = {NAME: place.experiment, ID: place.experiment_id}
@@ -74,8 +80,10 @@ def resumed_line(spec: SearchSpec, given: Given) -> str:
 
 def _line(spec: SearchSpec) -> str:
     place = spec.tracking
-    if place.uri is None:
-        return "records: none"
     number = place.experiment_id
     experiment = f"experiment {place.experiment}" if number is None else f"experiment id {number}"
-    return f"records: {public(place.uri)}, {experiment}"
+    each = [
+        f"{public(uri)}, {experiment}" if uri == place.mlflow else f"{store_for(uri).title} in the search's folder"
+        for uri in tracking_uris(spec)
+    ]
+    return f"records: {'; '.join(each) or 'none'}"

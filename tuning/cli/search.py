@@ -73,7 +73,7 @@ def resume(root: Path, given: Given, argv: Sequence[str], console: Console) -> i
         raise UserError(f"--resume {name}: no such search in {root}{did_you_mean(name, known)}")
     refuse_changes(given, "by --resume, start a new search instead")
     spec = with_options(going_on(folder.spec(), given), {**given, **place})
-    check_records(spec, "--tracking-uri" if "tracking_uri" in given else f"{folder.path / 'spec.yaml'}: tracking.uri")
+    check_records(spec, given, f"{folder.path / 'spec.yaml'}: tracking.uri")
     data = load_data(spec.dataset, dict(spec))
     say(console, resumed_line(spec, given))
     return search(spec, data, argv, console)
@@ -189,7 +189,7 @@ def new_spec(given: Given) -> SearchSpec:
         content["budget"] = {"trials": len(space.points)}
     spec = with_options(content, given)
     check_begins(space, strategy, spec.training.max_epochs)
-    check_records(spec, URI if "uri" in records else "--tracking-uri")
+    check_records(spec, given, URI if "uri" in records else "--tracking-uri")
     return spec
 
 

@@ -20,8 +20,8 @@ FAILURES_BEFORE_NOTICE = 2
 class Tracker:
     """Keeps a tracking store up to date with a search's folder.
 
-    `say` and `summary` are called from its thread. spec.yaml and environment.json
-    must exist before `start`.
+    `say` and `summary` are called from its thread. `uri`: of the store, MLflow's by default. spec.yaml and
+    environment.json must exist before `start`.
     """
 
     def __init__(
@@ -30,11 +30,13 @@ class Tracker:
         spec: SearchSpec,
         say: Callable[[str], None],
         summary: Summary,
+        uri: str | None = None,
     ) -> None:
-        assert spec.tracking.uri is not None  # without one there is no tracker
+        uri = uri or spec.tracking.mlflow
+        assert uri is not None  # without one there is no tracker
         self._folder, self._spec, self._say_line, self._summary = folder, spec, say, summary
-        self._store = store_for(spec.tracking.uri)
-        self._uri = self._store.resolve(with_password(spec.tracking.uri))
+        self._store = store_for(uri)
+        self._uri = self._store.resolve(with_password(uri))
         self.run_ids = RunIds(folder, public(self._uri))
         self._settled: set[str] = set()
         self._upload_error_told = False
