@@ -2,7 +2,6 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -102,7 +101,7 @@ def check(place: Path) -> None:
 
 
 @pytest.fixture
-def breaking(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, int]]:
+def breaking(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
     """The number of the write that fails, `at`, and the writes so far, `done`; one that fails may have been made."""
     counts = {"at": 0, "done": 0, "after": 0}
 
@@ -121,7 +120,7 @@ def breaking(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, int]]:
     monkeypatch.setattr(_Run, "add", wrapped(_Run.add))
     monkeypatch.setattr(_Run, "flush", wrapped(_Run.flush))
     monkeypatch.setattr(tensorboard_store, "write_whole", wrapped(tensorboard_store.write_whole))
-    yield counts
+    return counts
 
 
 @pytest.mark.parametrize("after", [0, 1], ids=["before", "after"])
@@ -129,7 +128,7 @@ def test_a_kill_at_any_write_counts_no_epoch_twice(tmp_path: Path, breaking: dic
     check(a_search_with_an_interruption(tmp_path / "whole"))
     writes = breaking["done"]
     assert writes > 30
-    for at in range(1, writes + 1):
+    for at in range(1 + after, writes + 1, 2):
         breaking |= {"done": 0, "at": at, "after": after}
         check(a_search_with_an_interruption(tmp_path / str(at)))
 
@@ -145,9 +144,7 @@ def test_a_record_that_a_crash_tore_is_written_again(tmp_path: Path, lost: int) 
     content = file.read_bytes()
     file.write_bytes(content[:-lost])
     torn = [step for tag, step in sorted(scalars(place)) if tag == "epoch_seconds"]
-    assert (
-        torn == whole[: len(torn)] != whole or lost < 50
-    )  # the last record is that of the hyper-parameters or epoch 3
+    assert torn == whole[: len(torn)] != whole
     new_delivery(folder, store_of(folder)).sync(None)
     found = scalars(place)
     assert [step for tag, step in sorted(found) if tag == "epoch_seconds"] == [1, 2, 3]
@@ -157,7 +154,7 @@ def test_a_record_that_a_crash_tore_is_written_again(tmp_path: Path, lost: int) 
 def test_a_changed_byte_ends_the_reading(tmp_path: Path) -> None:
     folder = made_folder(tmp_path, trials=1)
     new_delivery(folder, store_of(folder)).sync("finished")
-    (file,) = (folder.path / "tensorboard" / "0000").glob("events*")
+    file = min((folder.path / "tensorboard" / "0000").glob("events*"))
     before, content = len(list(events(file.parent))), bytearray(file.read_bytes())
     content[-20] ^= 1
     file.write_bytes(content)
@@ -246,11 +243,11 @@ def test_each_store_of_a_search_has_its_uri(stores: list[str], uris: list[str]) 
 
 
 def test_a_store_that_is_none(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="^here: there is no store 'tensorbord'; did you mean 'tensorboard'"):
+    with pytest.raises(UserError, match=r"^here: there is no store 'tensorbord'; did you mean 'tensorboard'"):
         check_stores(made_spec(tracking={"stores": ["tensorbord"]}), "here", "there")
     for uri in ("tensorboard:", "tensorbord:x"):
         with pytest.raises(UserError, match=f"^{uri}: expected tensorboard:FOLDER$"):
             TensorBoardStore.resolve(uri)
     (tmp_path / "file").touch()
-    with pytest.raises(UserError, match="is a file, expected a folder$"):
+    with pytest.raises(UserError, match=r"is a file, expected a folder$"):
         TensorBoardStore.resolve(f"tensorboard:{tmp_path / 'file'}")
