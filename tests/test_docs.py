@@ -20,13 +20,13 @@ import pytest
 import run_search
 from recmodels.models import MODELS
 from recmodels.training.strategies import STRATEGIES
+from tuning.cli.commands import COMMANDS
 from tuning.spec import Tracking
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = sorted(path.relative_to(ROOT).as_posix() for path in (*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")))
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 PINNED = dict(line.split("==") for line in (ROOT / "constraints.txt").read_text().splitlines() if "==" in line)
-COMMANDS = ("", "prepare", "inspect", "recommend")
 UNPINNED = {"pre-commit"}
 """Packages that are installed without an exact version, since nothing is computed with them."""
 

@@ -46,6 +46,8 @@ class Parser(argparse.ArgumentParser):
             wrong = text.split("=")[0]
             if wrong in self.renamed:
                 raise UserError(f"{wrong}: is called {self.renamed[wrong]}")
+            if not text.startswith("-"):
+                raise UserError(f"{text}: expected no further argument (run_search.py --help)")
             known = [name for action in self._actions for name in action.option_strings if name.startswith("--")]
             raise UserError(f"{wrong}: no such option{did_you_mean(wrong, known)}")
         return vars(given)

@@ -16,11 +16,12 @@ from rich.logging import RichHandler
 
 from recmodels.errors import UserError, did_you_mean
 from tuning.cli.arguments import Given, flag, name_options
-from tuning.cli.options import parser
-from tuning.spec import SearchSpec
+from tuning.cli.commands import COMMANDS, MODULES, as_typed, read, short_help
 
-COMMANDS = ("inspect", "prepare", "recommend")
-"""The commands beside the search: modules of this package, each with a `main`."""
+DESCRIPTION = (
+    "Search Mirror Gradient's alpha, beta and interval (or any training strategy's knobs) for a model and a data set,\n"
+    "with Optuna, ASHA and Ray; compare the runs in MLflow; export the best configuration."
+)
 MODES = ("resume", "replay", "list_models", "list_datasets", "list_strategies")
 """Options that start no new search."""
 
@@ -39,14 +40,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     logger.setLevel(logging.INFO)
     warnings.filterwarnings("ignore", module=r"(ray|optuna|mlflow)\b")
     try:
-        if argv and argv[0] in COMMANDS:
+        if argv[:1] in (["--help"], ["-h"]):
+            print(short_help(DESCRIPTION))
+            return 0
+        if argv and argv[0] in MODULES:
             import_module(f"tuning.cli.{argv[0]}").main(argv[1:], console)
             return 0
-        if argv and not argv[0].startswith("-"):
+        if argv and argv[0] not in COMMANDS and not argv[0].startswith("-"):
             raise UserError(f"{argv[0]}: no such option or command{did_you_mean(argv[0], COMMANDS)}")
-        return run(parser().parse(argv), argv, console)
+        return run(read(argv), argv, console)
     except UserError as error:
-        print(f"run_search.py: {name_options(str(error))}", file=sys.stderr)
+        print(f"run_search.py: {as_typed(argv, name_options(str(error)))}", file=sys.stderr)
         return 2
     except (MemoryError, RuntimeError) as error:
         from tuning.execution.memory import memory_lack  # it loads torch
@@ -75,9 +79,10 @@ def run(given: Given, argv: Sequence[str], console: Console) -> int:
         return replay.run(given, console)
     if modes and modes != ["resume"]:
         return list_names(modes[0], given)
-    root = Path(given.get("output_dir", SearchSpec.model_fields["output_dir"].default))
     from tuning.cli import experiment, search
+    from tuning.spec import SearchSpec
 
+    root = Path(given.get("output_dir", SearchSpec.model_fields["output_dir"].default))
     if "resume" not in given:
         return experiment.new(given, argv, console)
     folder = root / given["resume"]

@@ -4,6 +4,7 @@ A new option is one row in OPTIONS, and one field of the spec if it is a part of
 """
 
 import argparse
+from argparse import SUPPRESS
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain
@@ -17,18 +18,13 @@ from recmodels.metric import NAMES
 from tuning.cli.arguments import Given, Parser, refuse
 from tuning.spec import SearchSpec, first_fault
 
-DESCRIPTION = (
-    "Search Mirror Gradient's alpha, beta and interval (or any training strategy's knobs) for a model and a data set, "
-    "with Optuna, ASHA and Ray; compare the runs in MLflow; export the best configuration."
-)
+DESCRIPTION = """Search the best configuration for a model and a data set, tune plain training as well, and
+confirm the best of both on fresh seeds. Only --model and --dataset are needed."""
 EPILOG = """examples:
   python run_search.py --model GRCN --dataset demo
   python run_search.py --model GRCN --dataset clothing --data-dir data --trials 40
   python run_search.py --model VBPR --dataset demo --space paper-grid --set reg_weight=1e-3
   python run_search.py --model GRCN --dataset demo --compare mg,sam --controls --trials 8
-  python run_search.py --resume GRCN-demo-mg-20260101-120000 --trials 80
-  python run_search.py --replay best_configs/GRCN-demo-mg.yaml
-  python run_search.py prepare --help     (also: inspect, recommend)
 """
 
 TUNE = """a strategy's name, or strategy: its knobs, the base fixed (default); base: the model's own parameters, trained
@@ -182,16 +178,41 @@ OPTIONS: dict[str, tuple[Option, ...]] = {
 """Heading in --help -> options below it."""
 
 
-def parser() -> Parser:
-    """Return the parser of the options of a search."""
-    made = Parser("", DESCRIPTION, EPILOG, {"--seeds": "--confirm-seeds"})
+def parser(command: str = "") -> Parser:
+    """Return the parser of the options of a search.
+
+    `command`: `resume` and `replay` take the value of the option of this name without the option, and show in --help
+    the options that go with it; the others are read as well, so that a fault can say why they do not.
+    """
+    own = next((each for each in all_options() if each.name == command), None)
+    renamed = {"--seeds": "--confirm-seeds"}
+    if own is None:
+        made = Parser(command, DESCRIPTION, EPILOG, renamed)
+    else:
+        made = Parser(command, f"{own.help[0].upper()}{own.help[1:]}.", renamed=renamed)
+        made.add_argument(own.name, metavar=own.metavar, type=own.read or str, help=HELP_OF_VALUE[own.name])
     for heading, options in OPTIONS.items():
         group = made.add_argument_group(heading)
-        for option in options:
+        for option in (each for each in options if each is not own):
             value: dict[str, Any] = {"metavar": option.metavar, "type": option.read} if option.metavar else {}
             action = "append" if option.repeatable else "store" if option.metavar else "store_true"
-            group.add_argument(option.flag, action=action, help=option.full_help(), **value)
+            text = option.full_help() if goes_with(option, command) else SUPPRESS
+            group.add_argument(option.flag, action=action, help=text, **value)
     return made
+
+
+def goes_with(option: Option, command: str) -> bool:
+    """Return whether an option may be given with a command."""
+    return option.name in WITH_REPLAY if command == "replay" else option.resumable or command != "resume"
+
+
+HELP_OF_VALUE = {
+    "resume": "of the search or the experiment: that of its folder in --output-dir",
+    "replay": "an exported configuration, such as best_configs/GRCN-demo-mg.yaml",
+}
+"""Name of an option that is also a command -> help of its value."""
+WITH_REPLAY = ("data_dir", "cache_dir")
+"""Options that have a meaning with --replay."""
 
 
 def all_options() -> Iterator[Option]:

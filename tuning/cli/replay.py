@@ -6,6 +6,7 @@ from rich.progress import Progress
 from recmodels.data import RecDataset
 from tuning.cli.arguments import Given, refuse
 from tuning.cli.datasets import load_data
+from tuning.cli.options import WITH_REPLAY
 from tuning.execution.trial import fallback
 from tuning.export import Export, read_trainable
 from tuning.export.replay import TOLERANCE, Trained, agree, difference, replay
@@ -25,7 +26,7 @@ def run(given: Given, console: Console) -> int:
 
     Digit by digit, but for the rounding of a metric's sum, or within a tolerance if the winner was trained on a GPU.
     """
-    extra = given.keys() - {"replay", "data_dir", "cache_dir", "output_dir"}
+    extra = given.keys() - {"replay", "output_dir", *WITH_REPLAY}
     refuse(given, sorted(extra), "has no meaning with --replay, whose file says everything")
     export = read_trainable(given["replay"])
     data = load_data(export.dataset, given)

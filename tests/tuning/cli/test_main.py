@@ -69,7 +69,7 @@ def test_lists_names_one_a_line(capsys: Any, here: Path, option: str, names: lis
     assert lines == sorted(lines)
 
 
-@pytest.mark.parametrize(("argument", "code"), [("--help", 0), ("--modle", 2)])
+@pytest.mark.parametrize(("argument", "code"), [("search --help", 0), ("--modle", 2)])
 def test_help_and_a_misspelt_option_need_no_heavy_import(argument: str, code: int) -> None:
     script = f"""
 import json, sys
@@ -77,7 +77,7 @@ import run_search
 from tuning.cli import main
 heavy = ("torch", "ray", "mlflow", "optuna", "numpy", "pandas")
 try:
-    code = run_search.main([{argument!r}])
+    code = run_search.main({argument.split()!r})
 except SystemExit as end:
     code = end.code
 print(json.dumps([code, [name for name in heavy if name in sys.modules]]))
