@@ -220,7 +220,7 @@ class SearchFolder:
         lock = FileLock(self.path / ".lock")
         made = [folder for folder in (self.path, self.path.parent) if not folder.exists()]
         try:
-            lock.acquire(timeout=0)
+            lock.acquire(timeout=0.5)  # `holder.is_held` looks for a moment
         except Timeout:
             raise UserError(f"{self.path}: this search is running in another process") from None
         except OSError as error:

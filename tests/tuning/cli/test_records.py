@@ -62,6 +62,13 @@ def test_mlflows_variables_are_the_defaults_of_the_options(
         ({NAME: "e"}, tracked(experiment="e"), f"records: sqlite:///mlflow.db, experiment e (from {NAME})"),
         ({}, tracked(None), "records: none"),
         ({URI: "none"}, tracked(None), f"records: none (from {URI})"),
+        ({}, tracked(stores=["tensorboard"]), "records: TensorBoard in the search's folder"),
+        ({}, tracked(stores=[]), "records: none"),
+        (
+            {URI: "x"},
+            tracked("http://h", stores=["mlflow", "tensorboard"]),
+            f"records: http://h, experiment mirrortune; TensorBoard in the search's folder (from {URI})",
+        ),
     ],
 )
 def test_the_line_of_a_new_search(
@@ -91,6 +98,31 @@ def test_a_search_that_goes_on_keeps_its_place(here: Path, monkeypatch: pytest.M
         resumed_line(tracked(), {})
         == f"{line}; there is no mlflow.db, so a new one is made (--tracking-uri names another)"
     )
+
+
+@pytest.mark.parametrize(
+    ("names", "stores", "uri"),
+    [
+        ("mlflow", ("mlflow",), "http://h"),
+        ("tensorboard", ("tensorboard",), "sqlite:///mlflow.db"),  # a variable of MLflow means nothing then
+        ("mlflow, tensorboard", ("mlflow", "tensorboard"), "http://h"),
+        ("none", (), "sqlite:///mlflow.db"),
+    ],
+)
+def test_stores_are_named(
+    capsys: Any, monkeypatch: pytest.MonkeyPatch, names: str, stores: tuple[str, ...], uri: str
+) -> None:
+    monkeypatch.setenv(URI, "http://h")
+    spec, _ = resolved(capsys, "--model", "LightGCN", "--tracking", names)
+    assert spec.tracking == Tracking(stores=stores, uri=uri)
+
+
+def test_a_search_that_goes_on_may_be_recorded_elsewhere(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made_folder(here).write_spec(tracked("http://h"))
+    ran: list[SearchSpec] = []
+    monkeypatch.setattr(search, "search", lambda spec, *_: ran.append(spec) or 0)
+    assert run_search.main(["resume", "made", "--tracking", "mlflow,tensorboard"]) == 0
+    assert ran[0].tracking == Tracking(stores=("mlflow", "tensorboard"), uri="http://h")
 
 
 def stopped(*_: Any) -> Outcome:
@@ -126,6 +158,13 @@ def test_a_new_place_has_other_experiments(capsys: Any, here: Path, monkeypatch:
         ({}, ("--tracking-uri", "./mlruns"), "--tracking-uri: ./mlruns: a folder cannot hold the records"),
         ({URI: "sqllite:///x"}, (), f"{URI}: sqllite:///x: MLflow has no store of the kind 'sqllite'; did you"),
         ({ID: "7"}, (), f"{ID} 7: there is no such experiment in sqlite:///"),
+        ({}, ("--tracking", "mlfow"), "--tracking: there is no store 'mlfow'; did you mean 'mlflow'?"),
+        ({}, ("--tracking", "mlflow,"), "--tracking: there is no store ''; known: mlflow, tensorboard"),
+        (
+            {},
+            ("--tracking", "tensorboard", "--tracking-uri", "http://me:secret@h"),
+            "--tracking-uri http://h: it is MLflow's, expected mlflow among the names of --tracking",
+        ),
     ],
 )
 def test_what_is_no_place(

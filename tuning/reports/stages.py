@@ -1,0 +1,69 @@
+"""The searches of an experiment as stages, one after the other: what is still to come, and how long it takes."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+
+from tuning.proposals import planned_trials
+from tuning.records import TrialRecord
+from tuning.reports.time_left import LEAST, TimeLeft
+from tuning.spec import SearchSpec
+
+UNLIKE = 0.6, 1.6
+"""The least and the most that a trial of another strategy is taken to cost, relative to the trials that ended."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One search. `trials`: the most that it trains. `confirms`: it trains the best of the one before on fresh seeds,
+    and stops no trial early."""
+
+    name: str
+    trials: int
+    confirms: bool
+
+
+@dataclass(frozen=True)
+class Place:
+    """The place of a search in an experiment. `number`: from 1, of `of`. `later`: what comes after it."""
+
+    number: int
+    of: int
+    later: tuple[Stage, ...]
+
+    def __str__(self) -> str:
+        return f"search {self.number} of {self.of}"
+
+
+def stages_of(searches: Sequence[SearchSpec], top: int, seeds: int, ending: str) -> list[Stage]:
+    """Return the stages of an experiment: each search and, named by `ending`, its best `top` on `seeds` fresh seeds."""
+    found = []
+    for spec in searches:
+        trials = planned_trials(spec)
+        found.append(Stage(spec.name, trials, confirms=False))
+        if top and seeds:
+            found.append(Stage(spec.name + ending, min(top, trials) * seeds, confirms=True))
+    return found
+
+
+def place_of(name: str, stages: Sequence[Stage]) -> Place:
+    """Return the place of the search of this name, which is one of the stages."""
+    number = [stage.name for stage in stages].index(name) + 1
+    return Place(number, len(stages), tuple(stages[number:]))
+
+
+def time_of(later: Sequence[Stage], ended: Collection[TrialRecord], at_once: int) -> TimeLeft | None:
+    """Return the time for stages that have not begun; None with fewer than LEAST trials that have ended.
+
+    A trial is taken to cost what those of this search did in the mean, one on a fresh seed what those did that were not
+    stopped early; strategies differ, so that the range is wide.
+    """
+    if len(ended) < LEAST:
+        return None
+    usual = fmean(record.seconds for record in ended)
+    full = [record.seconds for record in ended if record.status == "finished"]
+    whole = fmean(full) if full else usual
+    work = sum(
+        stage.trials * (whole if stage.confirms else usual) / max(1, min(at_once, stage.trials)) for stage in later
+    )
+    return TimeLeft(UNLIKE[0] * work, UNLIKE[1] * work) if work else TimeLeft(0.0, 0.0)
