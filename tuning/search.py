@@ -136,6 +136,7 @@ class Search:
         recover(self.folder, study)
         self.folder.confirmation.unlink(missing_ok=True)  # of what was the best before these trials
         self._track()
+        self.observer.placed(resources)
         self.observer.begins(list(self.folder.ledger().values()))
         try:
             return run_trials(self.spec, self.folder, study, self.data, resources, self.observer)

@@ -22,6 +22,7 @@ from tuning.commandlines import next_steps, resume_command
 from tuning.execution.ray_tune.settings import prepare
 from tuning.execution.trial import fallback
 from tuning.experiments import REFERENCE, Confirm, Experiment, StrategyResult, conclude, read_results, run_experiment
+from tuning.experiments.experiment import SEEDS
 from tuning.experiments.experiment_report import confirmed_table, remarks, result_table, verdicts, write_result
 from tuning.experiments.runner import is_done, searches
 from tuning.proposals import planned_trials
@@ -30,6 +31,7 @@ from tuning.reports.live import LiveTable
 from tuning.reports.published import origin_line, published_figures
 from tuning.reports.resolution import expected_resolution, measured_resolution
 from tuning.reports.search_report import best_table
+from tuning.reports.stages import place_of, stages_of, what_comes
 from tuning.reports.tables import say
 from tuning.search import Outcome, Search
 from tuning.space import SECTIONS_OF_TUNE
@@ -80,11 +82,15 @@ def run(experiment: Experiment, argv: Sequence[str], console: Console, records: 
     `records`: the line that says where their records go.
     """
     first = experiment.searches[0]
+    stages = stages_of(experiment.searches, experiment.confirm.top, experiment.confirm.seeds, SEEDS)
+    comes = what_comes(stages, [spec.strategy for spec in experiment.searches])
+    whole = f"{comes}; kept in {experiment.folder.resolve()}, result: result.md there"
+    say(console, f"experiment {experiment.name}: {first.model} on {first.dataset}, {whole}")
     address = prepare(first.resources.ray_address)
     from tuning.execution.ray_tune.cluster import cluster  # imports ray, which reads what `prepare` sets
 
     data = load_data(first.dataset, dict(first))
-    say(console, f"{data}\n{expected_resolution(data, experiment.metric)}\nexperiment {experiment.name}\n{records}")
+    say(console, f"{data}\n{expected_resolution(data, experiment.metric)}\n{records}")
     if first.pair:
         say(console, origin_line(first.pair))
     for spec in experiment.searches:
@@ -93,7 +99,7 @@ def run(experiment: Experiment, argv: Sequence[str], console: Console, records: 
     def run_one(spec: SearchSpec) -> bool:
         say(console, f"\n{spec.name}: {spec.model}, {spec.strategy}{_purpose(spec)}")
         say_start(spec, console)
-        outcome = run_search(spec, data, argv, console)
+        outcome = run_search(spec, data, argv, console, place_of(spec.name, stages))
         if spec.role == "search":
             console.print(best_table(spec, outcome.records, outcome.popularity, outcome.tests))
             if told := measured_resolution(SearchFolder.of(spec), outcome.records, experiment.metric):

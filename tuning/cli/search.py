@@ -33,6 +33,7 @@ from tuning.reports.live import LiveTable
 from tuning.reports.published import origin_line, published_lines
 from tuning.reports.resolution import expected_resolution, measured_resolution
 from tuning.reports.search_report import baseline_gain, below_popularity, best_table
+from tuning.reports.stages import Place, stages_of, what_comes
 from tuning.reports.tables import plain_columns, say, table
 from tuning.search import Outcome, Search
 from tuning.space import SECTIONS_OF_TUNE, Parameter
@@ -51,11 +52,16 @@ def new(given: Given, argv: Sequence[str], console: Console) -> int:
     if folder.exists():
         raise UserError(f"--name {spec.name}: this search exists in {folder.path.parent}; --resume {spec.name} goes on")
     check_experiment(spec, given)
+    comes = what_comes(stages_of([spec], 0, 0, ""), [spec.strategy])
+    say(
+        console,
+        f"search {spec.name}: {comes} of {spec.model}, {spec.strategy}, on {spec.dataset}; kept in {folder.path}",
+    )
     download(given)
     data = load_data(spec.dataset, dict(spec))
     spec = warmed(spec, given, data)
     say(console, f"{data}\n{expected_resolution(data, spec.training.metric)}")
-    say(console, f"search {spec.name}: {spec.model}, {spec.strategy}\n{records_line(spec, given)}")
+    say(console, records_line(spec, given))
     if spec.pair:
         say(console, origin_line(spec.pair))
     say_start(spec, console)
@@ -94,8 +100,13 @@ def interrupted(name: str, output_dir: str, console: Console) -> int:
     return 130
 
 
-def run_search(spec: SearchSpec, data: RecDataset, argv: Sequence[str], console: Console) -> Outcome:
-    """Run the remaining trials of a search, with a live table; SIGTERM ends it as Ctrl-C does."""
+def run_search(
+    spec: SearchSpec, data: RecDataset, argv: Sequence[str], console: Console, place: Place | None = None
+) -> Outcome:
+    """Run the remaining trials of a search, with a live table; SIGTERM ends it as Ctrl-C does.
+
+    `place`: of the search in its experiment.
+    """
     signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGINT))
     every, most = spec.training.flatness_every, spec.training.max_epochs
     if every and every > most:
@@ -103,7 +114,7 @@ def run_search(spec: SearchSpec, data: RecDataset, argv: Sequence[str], console:
     if (rarely := spec.training.eval_every) >= most > 1:
         once = f"--eval-every {rarely} validates a trial of at most {most} epochs (--max-epochs) once, at its end"
         say(console, f"{once}: neither the scheduler nor --patience ends it earlier")
-    live = LiveTable(planned_trials(spec), spec, console=console)
+    live = LiveTable(planned_trials(spec), spec, console=console, place=place)
     outcome = Search(spec, data, live, ["run_search.py", *argv]).run()
     if outcome.winner and outcome.winner.reason and spec.role == "search":
         say(console, f"trial {outcome.winner.trial} is the best, {outcome.winner.reason}")

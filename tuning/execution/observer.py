@@ -1,12 +1,19 @@
 """The events of a running search."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from tuning.records import EpochRow, TrialPlan, TrialRecord
+
+if TYPE_CHECKING:  # which itself imports this module
+    from tuning.execution.ray_tune.placement import TrialResources
 
 
 class Observer:
     """Hears what happens; override the methods of interest. They are called from the thread that runs the search."""
+
+    def placed(self, resources: "TrialResources") -> None:
+        """The trials get these cores and GPUs; told before they begin."""
 
     def begins(self, history: Sequence[TrialRecord]) -> None:
         """Trials run from now on; `history`: the trials that ended in earlier starts of the search."""

@@ -16,11 +16,12 @@ UNLIKE = 0.6, 1.6
 @dataclass(frozen=True)
 class Stage:
     """One search. `trials`: the most that it trains. `confirms`: it trains the best of the one before on fresh seeds,
-    and stops no trial early."""
+    and stops no trial early. `limit`: the most seconds that it runs, None without one."""
 
     name: str
     trials: int
     confirms: bool
+    limit: float | None = None
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ def stages_of(searches: Sequence[SearchSpec], top: int, seeds: int, ending: str)
     found = []
     for spec in searches:
         trials = planned_trials(spec)
-        found.append(Stage(spec.name, trials, confirms=False))
+        found.append(Stage(spec.name, trials, confirms=False, limit=spec.budget.seconds))
         if top and seeds:
             found.append(Stage(spec.name + ending, min(top, trials) * seeds, confirms=True))
     return found
@@ -63,7 +64,20 @@ def time_of(later: Sequence[Stage], ended: Collection[TrialRecord], at_once: int
     usual = fmean(record.seconds for record in ended)
     full = [record.seconds for record in ended if record.status == "finished"]
     whole = fmean(full) if full else usual
-    work = sum(
-        stage.trials * (whole if stage.confirms else usual) / max(1, min(at_once, stage.trials)) for stage in later
-    )
+    work = 0.0
+    for stage in later:
+        seconds = stage.trials * (whole if stage.confirms else usual) / max(1, min(at_once, stage.trials))
+        work += min(seconds, stage.limit or seconds)
     return TimeLeft(UNLIKE[0] * work, UNLIKE[1] * work) if work else TimeLeft(0.0, 0.0)
+
+
+def what_comes(stages: Sequence[Stage], strategies: Sequence[str]) -> str:
+    """Return what is going to be trained, as the first thing that a person reads: `at most 80 trainings in 2 searches
+    (plain, mg), then 30 of the best on fresh seeds`."""
+    searched = [stage for stage in stages if not stage.confirms]
+    again = sum(stage.trials for stage in stages if stage.confirms)
+    trials = sum(stage.trials for stage in searched)
+    text = f"at most {trials} training{'' if trials == 1 else 's'}"
+    if len(searched) > 1:
+        text += f" in {len(searched)} searches ({', '.join(strategies)})"
+    return text + (f", and {again} of the best configurations on fresh seeds" if again else "")

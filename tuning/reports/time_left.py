@@ -58,7 +58,7 @@ def by_budget(done: float, since_start: float, total: float | None, seconds: flo
     if total is None or since_start < total / 100 or not seconds:
         return None
     left = max(0.0, total - done) / since_start * seconds
-    return TimeLeft(max(0.8 * left, 1.0), max(1.2 * left, 1.0))
+    return TimeLeft(max(0.85 * left, 1.0), max(1.15 * left, 1.0))
 
 
 def soonest(*ends: TimeLeft | None) -> TimeLeft | None:

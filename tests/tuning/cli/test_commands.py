@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 import run_search
-from tests.tuning.cli.helpers import refused
+from recmodels.errors import UserError
+from tests.tuning.cli.helpers import BARE, NEW, refused
 from tests.tuning.factories import made_folder
 from tuning.cli import experiment, main, search
 from tuning.cli.commands import COMMANDS, EXAMPLES, MODULES, read
@@ -101,3 +102,21 @@ def test_the_short_help_loads_neither_the_spec_nor_anything_heavy() -> None:
     script = f"import sys, run_search; run_search.main(['--help']); assert not {heavy} & set(sys.modules), sys.modules"
     root = Path(main.__file__).parents[2]
     subprocess.run([sys.executable, "-c", script], cwd=root, check=True, capture_output=True)
+
+
+def test_what_comes_is_said_before_the_data_are_read(capsys: Any, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unreadable(*_: Any) -> None:
+        raise UserError("no data")
+
+    for module in (search, experiment):
+        monkeypatch.setattr(module, "load_data", unreadable)
+    assert run_search.main([*NEW, *BARE, "--name", "s", "--trials", "7"]) == 2
+    line = f"search s: at most 7 trainings of LightGCN, mg, on demo; kept in {here / 'searches' / 's'}\n"
+    assert capsys.readouterr().out == line
+    assert run_search.main([*NEW, "--name", "e", "--trials", "7"]) == 2
+    trainings = "at most 14 trainings in 2 searches (plain, mg), and 30 of the best configurations on fresh seeds"
+    folder = here / "searches" / "e"
+    assert capsys.readouterr().out == (
+        f"experiment e: LightGCN on demo, {trainings}; kept in {folder}, result: result.md there\n"
+    )
+    assert not (here / "searches").exists()

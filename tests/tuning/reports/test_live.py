@@ -15,9 +15,11 @@ from rich.logging import RichHandler
 
 from tests.tuning.factories import made_spec
 from tests.tuning.reports.factories import epoch, plan, record
+from tuning.execution.ray_tune.placement import Node, TrialResources
 from tuning.records.trials import TrialRecord
 from tuning.reports import live
 from tuning.reports.live import LiveTable
+from tuning.reports.stages import place_of, stages_of
 
 KNOBS = {"alpha": 1.0, "beta": 0.25, "interval": {"type": "int", "low": 1, "high": 7}}
 SPEC = made_spec(space={"strategy": KNOBS})
@@ -95,10 +97,11 @@ def test_500_trials_fit_the_terminal(height, running):
     for index in range(500 - running, 500):
         table.running(plan(f"{index:04}", PARAMS), None)
     lines = frame(table)
+    below = 3 if height >= live.LOW else 1
     assert len(lines) < height
     assert max(map(len, lines)) <= 72
-    assert lines[-1].startswith(f"{500 - running}/500 trials, best 0.")
-    assert sum("running" in line for line in lines) == min(running, max(1, height - 4))
+    assert lines[-below].startswith(f"{500 - running}/500 trials, best 0.")
+    assert sum(" running " in line for line in lines[:-below]) == min(running, max(1, height - 3 - below))
 
 
 def test_the_best_and_the_latest_stay_in_sight():
@@ -133,15 +136,16 @@ def test_columns_follow_the_spec_and_unknown_values_are_dashes():
 
 
 def test_counts_epochs_of_this_start_only(monkeypatch):
-    clock = iter([100.0, 100.0 + 3725.0])
-    table = LiveTable(9, SPEC, console=a_console(terminal=False))
+    clock = [100.0]
+    table = LiveTable(109, SPEC, console=a_console(terminal=False))
     history = [ended(f"9{index:03}", "finished", 900, 0.5) for index in range(100)]
-    monkeypatch.setattr(live.time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(live.time, "monotonic", lambda: clock[0])
     with running(table, history):
         for number in range(31, 31 + 7450):  # a trial restored at epoch 30
             train(table, "0001", number, 0.1)
         table.ended(ended("0001", "pruned", 7480, 0.1))
-        assert ", 1:02:05, 2 epochs/s, " in frame(table)[-1]
+        clock[0] += 3725.0
+        assert frame(table)[-2].endswith("; 1:02:05, 2 epochs/s")
 
 
 @pytest.mark.parametrize("terminal", [False, True])
@@ -151,7 +155,8 @@ def test_a_trial_without_a_result_is_one_line_and_leaves_the_table(terminal):
         for name in ("0000", "0001"):
             train(table, name, 1, 0.1)
         table.lost(plan("0000", PARAMS), "out of memory of the GPU")
-        assert [line.split()[0] for line in frame(table)[2:]] == ["0001", "0/3"]
+        assert [line.split()[0] for line in frame(table)[2:-2]] == ["0001", "0/3"]
+        assert frame(table)[-1].startswith("1 running")
     assert "0000 has no result: out of memory of the GPU; --resume tries it again" in written(console)
 
 
@@ -167,8 +172,8 @@ def test_on_a_terminal_lines_and_log_records_stand_above_the_table():
     text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", written(console))
     assert "[b]careful[/b] " + "x" * 120 in text.replace("\r", "")
     last = text.rstrip().splitlines()
-    assert last[-1].startswith("1/2 trials, best 0.2 (0000)")
-    assert last[-2].split()[:2] == ["0000", "finished"]
+    assert last[-3].startswith("1/2 trials, best 0.2 (0000)")
+    assert last[-4].split()[:2] == ["0000", "finished"]
     assert text.index("careful") < text.index("from a log") < text.rindex("1/2 trials")
     assert "0000 finished after" not in text
 
@@ -207,3 +212,97 @@ def test_updates_from_several_threads_are_all_counted():
     for thread in threads:
         thread.join()
     assert frame(table)[-1].startswith("400/400 trials")
+
+
+def test_time_left_is_said_once_three_trials_have_ended(monkeypatch):
+    """Trials of a minute each, on two of the machine's cores at a time."""
+    clock = [0.0]
+    monkeypatch.setattr(live.time, "monotonic", lambda: clock[0])
+    console = a_console(terminal=False)
+    table = LiveTable(9, SPEC, console=console)
+    table.placed(TrialResources(2, 0.0, 2, machine=Node(8, 0)))
+    with running(table):
+        for name in ("0000", "0001", "0002"):
+            train(table, name, 1, 0.1)
+            clock[0] += 60.0
+            table.ended(ended(name, "finished", 1, 0.1, seconds=50.0))  # and 10 s of the worker's start
+        lines = written(console).splitlines()
+        assert [line.rpartition("; ")[2] for line in lines] == [
+            "1/9 trials, best 0.1 (0000)",
+            "2/9 trials, best 0.1 (0000)",
+            "3/9 trials, best 0.1 (0000), about 3 min left",
+        ]
+        for name in ("0003", "0004"):
+            train(table, name, 1, 0.1)
+        clock[0] += 30.0
+        assert frame(table)[-2].startswith("about 2 min left; 0:03:30, ")
+        assert frame(table)[-1].startswith("2 running on 4 of 8 cores, memory ")
+
+
+def test_an_experiment_says_which_search_runs_and_what_is_left_of_all(monkeypatch):
+    clock = [0.0]
+    monkeypatch.setattr(live.time, "monotonic", lambda: clock[0])
+    searches = [made_spec(name=name, role="confirmation", budget={"trials": 10}) for name in ("a", "b")]
+    place = place_of("a", stages_of(searches, 0, 0, ""))
+    table = LiveTable(6, SPEC, console=a_console(terminal=True), place=place)
+    with running(table):
+        assert frame(table)[-2].startswith("search 1 of 2: time left not known yet; ")
+        for name in ("0000", "0001", "0002"):
+            train(table, name, 1, 0.1)
+            clock[0] += 60.0
+            table.ended(ended(name, "finished", 1, 0.1, seconds=60.0))
+        assert frame(table)[-2].startswith("search 1 of 2: about 3 min left, 9 min to 19 min in all searches; ")
+
+
+def test_budgets_end_a_search_before_its_trials_do(monkeypatch):
+    clock = [0.0]
+    monkeypatch.setattr(live.time, "monotonic", lambda: clock[0])
+
+    def left(**budget: Any) -> str:
+        table = LiveTable(99, made_spec(budget={"trials": 99, **budget}), console=a_console(terminal=True))
+        clock[0] = 0.0
+        with running(table, [ended("0000", "finished", 100, 0.1, passes=300)]):
+            for number in range(11, 21):  # goes on from epoch 10
+                clock[0] += 6.0
+                train(table, "0001", number, 0.1)
+            return frame(table)[-2].partition(";")[0]
+
+    assert left() == "time left not known yet"
+    assert left(seconds=3600.0) == "at most 59 min left"
+    assert left(epochs=220) == "about 10 min left"  # 100 of 120 at 6 s
+    assert left(passes=660) == "about 10 min left"  # three an epoch
+    assert left(epochs=220, seconds=90.0) == "about 30 s left"
+
+
+def test_the_growth_of_the_best_is_told():
+    table = LiveTable(9, SPEC, console=a_console(terminal=True))
+    with running(table):
+        for name, value in (("0000", 0.1), ("0001", 0.13), ("0002", 0.12)):
+            table.ended(ended(name, "finished", 9, value))
+            if name == "0000":
+                assert frame(table)[-3] == "1/9 trials, best 0.1 (0000)"
+        assert frame(table)[-3] == "3/9 trials, best 0.13 (0001), +0.03 since 0000, none better for 1 trial"
+        train(table, "0003", 1, 0.2)
+        assert frame(table)[-3] == "3/9 trials, best 0.2 (0003), +0.1 since 0000"
+
+
+def test_the_best_of_some_seeds_is_luck_and_grows_by_it():
+    spec = made_spec(role="confirmation", space={"strategy": KNOBS})
+    table = LiveTable(9, spec, console=a_console(terminal=True))
+    with running(table):
+        for name, value in (("0000", 0.1), ("0001", 0.13)):
+            table.ended(ended(name, "finished", 9, value))
+        assert frame(table)[-3] == "2/9 trials, best 0.13 (0001)"
+
+
+def test_gpus_are_counted_where_there_are_some_and_a_growing_cluster_has_no_size():
+    for resources, text in (
+        (TrialResources(4, 0.25, 8, machine=Node(16, 2)), "2 running on 8 of 16 cores and 0.5 of 2 GPUs"),
+        (TrialResources(4, 1.0, 8, grows=True, machine=Node(16, 2)), "2 running on 8 cores and 2 GPUs"),
+    ):
+        table = LiveTable(9, SPEC, console=a_console(terminal=True))
+        table.placed(resources)
+        with running(table):
+            for name in ("0000", "0001"):
+                train(table, name, 1, 0.1)
+            assert frame(table)[-1].startswith(text)

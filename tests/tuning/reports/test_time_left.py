@@ -6,7 +6,7 @@ import pytest
 
 from tests.tuning.factories import made_spec
 from tests.tuning.reports.factories import record
-from tuning.reports.stages import place_of, stages_of, time_of
+from tuning.reports.stages import place_of, stages_of, time_of, what_comes
 from tuning.reports.time_left import TimeLeft, by_budget, by_trials, soonest, span
 
 
@@ -63,7 +63,7 @@ def test_a_span_is_no_more_exact_than_an_estimate(seconds: float, text: str) -> 
 def test_a_budget_of_epochs_ends_at_the_speed_of_this_start() -> None:
     left = by_budget(done=600, since_start=100, total=1000, seconds=50)
     assert left is not None
-    assert (left.low, left.high) == pytest.approx((160, 240))
+    assert (left.low, left.high) == pytest.approx((170, 230))
     assert by_budget(done=600, since_start=100, total=None, seconds=50) is None
     assert by_budget(done=600, since_start=9, total=1000, seconds=50) is None
 
@@ -103,3 +103,22 @@ def test_the_time_of_later_stages_is_judged_by_trials_of_this_one() -> None:
     assert (left.low, left.high) == pytest.approx((0.6 * 800, 1.6 * 800))  # 4 whole trainings and 10 usual ones, 40 s
     assert time_of(later, ended[:2], at_once=1) is None
     assert time_of((), ended, at_once=1) == TimeLeft(0.0, 0.0)
+
+
+def test_what_comes_is_said_in_one_sentence() -> None:
+    space = {"train": {"lr": {"type": "uniform", "low": 0.1, "high": 1.0}}}
+    searches = [made_spec(name=name, space=space, budget={"trials": 40}) for name in ("e-plain", "e-mg")]
+    names = ["plain", "mg"]
+    assert what_comes(stages_of(searches, 3, 5, "-seeds"), names) == (
+        "at most 80 trainings in 2 searches (plain, mg), and 30 of the best configurations on fresh seeds"
+    )
+    assert what_comes(stages_of(searches[:1], 0, 0, ""), names[:1]) == "at most 40 trainings"
+    assert what_comes(stages_of([made_spec()], 0, 0, ""), names[:1]) == "at most 1 training"
+
+
+def test_a_time_budget_ends_a_later_search() -> None:
+    searches = [made_spec(name=name, role="confirmation", budget={"trials": 10, "seconds": 50}) for name in ("a", "b")]
+    later = place_of("a", stages_of(searches, 0, 0, "")).later
+    left = time_of(later, [record(f"000{number}", 0.1, seconds=10.0) for number in range(3)], at_once=1)
+    assert left is not None
+    assert (left.low, left.high) == pytest.approx((0.6 * 50, 1.6 * 50))

@@ -1,7 +1,7 @@
 """How many trials run at a time, and with what: pure functions of the nodes and of what is wanted. Without Ray."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from recmodels.errors import UserError
 from tuning.spec import Resources
@@ -22,13 +22,15 @@ class Node:
 class TrialResources:
     """The cores and GPUs of one trial, and how many trials run at a time.
 
-    `grows`: they may be of a node that is still to come, as nodes join and leave a cluster.
+    `grows`: they may be of a node that is still to come, as nodes join and leave a cluster. `machine`: what all nodes
+    that were there had together.
     """
 
     cpus: int
     gpus: float
     concurrent: int
     grows: bool = False
+    machine: Node | None = field(default=None, compare=False)
 
     @property
     def device(self) -> str:
@@ -59,9 +61,9 @@ def placement(nodes: Sequence[Node], wanted: Resources, trials: int, grows: bool
     concurrent = wanted.max_concurrent or (room if gpus else min(room, MAX_CPU_TRIALS, trials))
     if not grows:
         concurrent = min(concurrent, room)
-    return TrialResources(
-        wanted.cpus_per_trial or most_cpus(nodes, gpus, min(concurrent, room)), gpus, concurrent, grows
-    )
+    cpus = wanted.cpus_per_trial or most_cpus(nodes, gpus, min(concurrent, room))
+    machine = Node(sum(node.cpus for node in nodes), sum(node.gpus for node in nodes))
+    return TrialResources(cpus, gpus, concurrent, grows, machine)
 
 
 def trials_that_fit(nodes: Iterable[Node], cpus: int, gpus: float) -> int:
