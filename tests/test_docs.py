@@ -20,14 +20,17 @@ import pytest
 import run_search
 from recmodels.models import MODELS
 from recmodels.training.strategies import STRATEGIES
+from tests.tuning.factories import made_spec
 from tuning.cli.commands import COMMANDS
+from tuning.commandlines import next_steps
+from tuning.records import SearchFolder
 from tuning.spec import Tracking
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = sorted(path.relative_to(ROOT).as_posix() for path in (*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")))
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 PINNED = dict(line.split("==") for line in (ROOT / "constraints.txt").read_text().splitlines() if "==" in line)
-UNPINNED = {"pre-commit"}
+UNPINNED = {"optuna-dashboard", "pre-commit", "tensorboard"}
 """Packages that are installed without an exact version, since nothing is computed with them."""
 
 
@@ -91,7 +94,8 @@ SEARCHES = [
 
 def parses_search(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     """The command line's own parser takes everything but an option that is added behind."""
-    if words == ["--help"]:
+    if words[-1] == "--help":
+        assert words[:-1] in ([], *([name] for name in COMMANDS))
         return
     assert run_search.main([*words, "--no-such-option"]) == 2
     assert capsys.readouterr().err.startswith("run_search.py: --no-such-option: no such option")
@@ -144,6 +148,16 @@ def shows_the_records(words: list[str], _: object) -> None:
     assert words == ["ui", "--backend-store-uri", Tracking().uri]
 
 
+def shows_the_events(words: list[str], _: object) -> None:
+    """TensorBoard looks where the command line says that the records are."""
+    spec = made_spec(name="NAME", tracking=Tracking(stores=("tensorboard",)))
+    assert f"tensorboard {shlex.join(words)}" == next_steps(spec, None)[0]
+
+
+def shows_the_study(words: list[str], _: object) -> None:
+    assert words == [str(Path("searches", SearchFolder(Path("NAME")).journal))]
+
+
 def hooks_in(words: list[str], _: object) -> None:
     assert words == ["install"]
     exist([".pre-commit-config.yaml"])
@@ -161,6 +175,8 @@ CHECKS: dict[str, Callable[[list[str], Any], None]] = {
     "make": is_make_target,
     "pip": installs,
     "mlflow": shows_the_records,
+    "tensorboard": shows_the_events,
+    "optuna-dashboard": shows_the_study,
     "pre-commit": hooks_in,
     ".": activates,
 }
