@@ -191,7 +191,7 @@ ADDITIONS = {
                 "from tuning.tracking.store import Store\n",
                 "from tuning.tracking.toy_store import ToyStore\n",
             ),
-            Edit("tuning/tracking/stores.py", "STORES: dict[str, type[Store]] = {", '"toy": ToyStore'),
+            Edit("tuning/tracking/stores.py", "STORES: dict[str, type[Store]] = {", '"toy": ToyStore, '),
         ],
         most=2,
     ),

@@ -162,7 +162,7 @@ class Tracking(Part):
 
     @property
     def mlflow(self) -> str | None:
-        """The URI of the MLflow store; None without records there."""
+        """The URI of the store that `mlflow` among the stores stands for; None without records there."""
         return self.uri if "mlflow" in self.stores else None
 
 
