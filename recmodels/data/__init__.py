@@ -1,7 +1,7 @@
 """Data sets: load them by name, draw batches from them."""
 
 from recmodels.data.dataset import Interactions, RecDataset
-from recmodels.data.load import DEFAULT_DATA_DIR, NotPrepared, known_datasets, load_dataset
+from recmodels.data.load import DEFAULT_DATA_DIR, NotPrepared, is_prepared, known_datasets, load_dataset
 from recmodels.data.sampling import BatchSampler
 
 __all__ = [
@@ -10,6 +10,7 @@ __all__ = [
     "Interactions",
     "NotPrepared",
     "RecDataset",
+    "is_prepared",
     "known_datasets",
     "load_dataset",
 ]

@@ -38,6 +38,20 @@ def load_dataset(name: str, data_dir: Path | None = None, cache_dir: Path | None
     return replace(_load(name, data_dir, cache_dir), cache_dir=cache_dir)
 
 
+def is_prepared(name: str, data_dir: Path | None = None) -> bool:
+    """Return whether `load_dataset` finds a data set of this name; False for a public one that has no folder yet.
+
+    Reads no data. Raises DataError, one line, for a name that nothing has.
+    """
+    if MARK in name and not (data_dir and isdir(data_dir / name)):
+        parse_variant(name)
+        name = clean_name(name)
+    try:
+        return name in GENERATED or isdir(_find_folder(name, data_dir))
+    except NotPrepared:
+        return False
+
+
 def _load(name: str, data_dir: Path | None, cache_dir: Path) -> RecDataset:
     if MARK in name and not (data_dir and isdir(data_dir / name)):
         variant = parse_variant(name)

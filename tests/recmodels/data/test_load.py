@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from recmodels.data import NotPrepared, load, load_dataset
+from recmodels.data import NotPrepared, is_prepared, load, load_dataset
+from recmodels.errors import DataError
 
 
 def test_the_example_of_load_dataset() -> None:
@@ -21,3 +22,16 @@ def test_a_public_set_that_is_not_prepared(tmp_path: Path, monkeypatch: pytest.M
         "data: no data set 'clothing'; make it with recmodels.prepare.prepare_amazon('clothing', ...), or take "
         "generated data of its size: synthetic:clothing"
     )
+
+
+def test_a_name_is_known_without_reading_the_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An empty folder is enough; its content is looked at when it is loaded."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine" / "own").mkdir(parents=True)
+    for name in ("demo", "demo@noise=0.1", "synthetic:tiktok"):
+        assert is_prepared(name)
+    assert not is_prepared("clothing@noise=0.1")
+    assert is_prepared("own", tmp_path / "mine")
+    for name, fault in (("domo", "did you mean 'demo'"), ("demo@noize=0.1", "no corruption 'noize'")):
+        with pytest.raises(DataError, match=fault):
+            is_prepared(name)
