@@ -18,6 +18,7 @@ from tuning.execution.ray_tune.address import Address
 from tuning.execution.ray_tune.extras import no_servers
 from tuning.execution.ray_tune.folder import ray_folder
 from tuning.execution.ray_tune.joining import check_joining
+from tuning.execution.ray_tune.object_store import forget_stored
 from tuning.execution.ray_tune.placement import Node, TrialResources, count, placement
 from tuning.spec import Resources, SearchSpec
 
@@ -46,6 +47,7 @@ def cluster(address: Address, spec: SearchSpec, say: Say) -> Iterator[TrialResou
             signal.signal(signal.SIGTERM, on_sigterm)  # Ray has put its own there, which ends the process at once
         yield trial_resources(address, spec, say)
     finally:
+        forget_stored()
         ray.shutdown()
 
 

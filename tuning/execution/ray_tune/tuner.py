@@ -15,6 +15,7 @@ from recmodels.data.dataset import RecDataset
 from tuning.execution.observer import Observer
 from tuning.execution.ray_tune.budget import OutOfBudget
 from tuning.execution.ray_tune.extras import no_count_of_callbacks
+from tuning.execution.ray_tune.object_store import in_store
 from tuning.execution.ray_tune.placement import TrialResources
 from tuning.execution.ray_tune.pruning import Pruning, scheduler
 from tuning.execution.ray_tune.recorder import Recorder
@@ -44,7 +45,7 @@ def run_trials(
     pruning = Pruning(scheduler(spec), spec.training.max_epochs)
     pruning.remember([folder.trial(name) for name, record in folder.ledger().items() if record.role != "baseline"])
     trainable = tune.with_resources(
-        saved_before_the_next(tune.with_parameters(_ray_trial, data=data, spec=spec, folder=folder)),
+        saved_before_the_next(tune.with_parameters(_ray_trial, data=in_store(data), spec=spec, folder=folder)),
         {"cpu": resources.cpus, "gpu": resources.gpus},
     )
     recorder, budget = Recorder(spec, folder, study, pruning, observer), OutOfBudget(spec, folder)

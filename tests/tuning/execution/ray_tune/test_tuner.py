@@ -44,6 +44,7 @@ def test_only_what_the_user_stopped_is_an_interruption(
             elif end == "no memory":
                 folder.trial(name).write_out_of_memory("out of memory of the GPU")
 
+    monkeypatch.setattr(tuner, "in_store", lambda data: data)
     monkeypatch.setattr(tuner.tune, "with_parameters", lambda function, **_: lambda config: None)
     monkeypatch.setattr(tuner, "Tuner", lambda *_, **__: SimpleNamespace(fit=fit))
     study: Any = Study()

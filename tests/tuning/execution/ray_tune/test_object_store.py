@@ -1,0 +1,26 @@
+"""A data set goes into Ray's object store once, whatever the number of searches, and is forgotten with its Ray."""
+
+import gc
+from dataclasses import replace
+
+import pytest
+import ray
+
+from tests.recmodels.factories import checkerboard
+from tuning.execution.ray_tune import object_store
+from tuning.execution.ray_tune.object_store import forget_stored, in_store
+
+
+def test_equal_data_are_put_once_and_no_longer_than_they_live(monkeypatch: pytest.MonkeyPatch) -> None:
+    put: list[str] = []
+    monkeypatch.setattr(ray, "put", lambda data: put.append(data.name) or f"reference {len(put)}")
+    forget_stored()
+    data, other = checkerboard(), replace(checkerboard(), name="other", fingerprint="another")
+    assert [in_store(data), in_store(replace(data)), in_store(other)] == ["reference 1", "reference 1", "reference 2"]
+    assert put == [data.name, "other"]
+    del data
+    gc.collect()
+    assert len(object_store._stored) == 1
+    forget_stored()
+    assert in_store(other) == "reference 3"
+    forget_stored()
