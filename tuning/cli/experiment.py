@@ -4,24 +4,22 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
-from pydantic import ValidationError
 from rich.console import Console
 
 from recmodels.data.dataset import RecDataset
 from recmodels.errors import UserError
-from recmodels.models import MODELS
-from recmodels.training.strategies.names import CONTROLS, knobs
 from tuning.cli import search
 from tuning.cli.arguments import Given, refuse
 from tuning.cli.datasets import download, load_data
+from tuning.cli.new_experiments import new_experiment, warmed_experiment
 from tuning.cli.options import refuse_changes, with_options
 from tuning.cli.records import check_experiment, check_records, going_on, records_line, resumed_line
-from tuning.cli.search import dry_run, file_name, interrupted, new_spec, run_search, stamped
-from tuning.cli.warm import say_start, sources_of, warmed
+from tuning.cli.search import dry_run, interrupted, run_search
+from tuning.cli.warm import say_start, sources_of
 from tuning.commandlines import next_steps, resume_command
 from tuning.execution.ray_tune.settings import prepare
 from tuning.execution.trial import fallback
-from tuning.experiments import REFERENCE, Confirm, Experiment, StrategyResult, conclude, read_results, run_experiment
+from tuning.experiments import Experiment, StrategyResult, conclude, read_results, run_experiment
 from tuning.experiments.experiment import SEEDS
 from tuning.experiments.experiment_report import confirmed_table, remarks, result_table, verdicts, write_result
 from tuning.experiments.runner import is_done, searches
@@ -34,13 +32,7 @@ from tuning.reports.search_report import best_table
 from tuning.reports.stages import place_of, stages_of, what_comes
 from tuning.reports.tables import say
 from tuning.search import Outcome, Search
-from tuning.space import SECTIONS_OF_TUNE
-from tuning.space.catalogue import known_strategy
-from tuning.space.layers import base_of
-from tuning.spec import SearchSpec, WarmStart, first_fault
-
-CONFIRM = tuple(Confirm.model_fields)
-"""The parts of --confirm-top and --confirm-seeds."""
+from tuning.spec import SearchSpec
 
 
 def new(given: Given, argv: Sequence[str], console: Console) -> int:
@@ -62,7 +54,7 @@ def new(given: Given, argv: Sequence[str], console: Console) -> int:
     check_experiment(experiment.searches[0], given)
     download(given)
     if "warm_start" in given:
-        experiment = _warmed(experiment, given, load_data(given["dataset"], given))
+        experiment = warmed_experiment(experiment, given, load_data(given["dataset"], given))
     return run(experiment, argv, console, records_line(experiment.searches[0], given))
 
 
@@ -70,16 +62,24 @@ def resume(folder: Path, given: Given, argv: Sequence[str], console: Console) ->
     """Resume the experiment in a folder; return the exit code."""
     experiment = Experiment.in_folder(folder)
     refuse_changes(given, "when an experiment goes on, start a new one instead", budget=False)
+    experiment = gone_on(experiment, folder, given)
+    return run(experiment, argv, console, resumed_line(experiment.searches[0], given))
+
+
+def gone_on(experiment: Experiment, folder: Path, given: Given) -> Experiment:
+    """Return the experiment in a folder with what the options change. UserError for a bad value."""
     given = {**given, "output_dir": str(folder.parent)}
     changed = [with_options(going_on(spec, given), given) for spec in experiment.searches]
     check_records(changed[0], given, f"{folder}: tracking.uri")
-    return run(experiment.model_copy(update={"searches": changed}), argv, console, resumed_line(changed[0], given))
+    return experiment.model_copy(update={"searches": changed})
 
 
-def run(experiment: Experiment, argv: Sequence[str], console: Console, records: str) -> int:
+def run(
+    experiment: Experiment, argv: Sequence[str], console: Console, records: str, data: RecDataset | None = None
+) -> int:
     """Run the remaining searches of an experiment and print its result; return the exit code.
 
-    `records`: the line that says where their records go.
+    `records`: the line that says where their records go. `data`: the data set, if it is loaded already.
     """
     first = experiment.searches[0]
     stages = stages_of(experiment.searches, experiment.confirm.top, experiment.confirm.seeds, SEEDS)
@@ -89,7 +89,7 @@ def run(experiment: Experiment, argv: Sequence[str], console: Console, records: 
     address = prepare(first.resources.ray_address)
     from tuning.execution.ray_tune.cluster import cluster  # imports ray, which reads what `prepare` sets
 
-    data = load_data(first.dataset, dict(first))
+    data = data or load_data(first.dataset, dict(first))
     say(console, f"{data}\n{expected_resolution(data, experiment.metric)}\n{records}")
     if first.pair:
         say(console, origin_line(first.pair))
@@ -145,107 +145,11 @@ def end(experiment: Experiment, results: Sequence[StrategyResult], data: RecData
     return 0 if any(result.tested for result in results) else 1
 
 
-def new_experiment(given: Given) -> Experiment | None:
-    """Make the experiment that the options ask for; None if they ask for a search alone. UserError for one that does
-    not fit."""
-    confirm = Confirm.model_validate({part: given[f"confirm_{part}"] for part in CONFIRM if f"confirm_{part}" in given})
-    if "compare" in given:
-        strategies, base = _compared(given), given.get("tune_base")
-        name = given.get("name") or stamped(f"compare-{given.get('model')}-{given.get('dataset')}", 60)
-    else:
-        own = new_spec(given)
-        untuned = "baseline" in given or "points" in given  # what a point does not name is at its default
-        strategies, base = _with_reference(given, own), given.get("tune_base", 0 if untuned else None)
-        if not MODELS[own.model].trains:
-            return None
-        if not confirm.runs and (len(strategies) == 1 or (base == 0 and "baseline" not in given)):
-            return None
-        name = given.get("name") or stamped(f"{own.model}-{own.dataset}-{own.strategy}", 55)
-    name, searches = file_name(name), []
-    for strategy in strategies:
-        spec = _search(given, strategies, strategy, f"{name}-{strategy}", base)
-        searches.append(spec.model_copy(update={"awaits_confirmation": confirm.runs > 0}))
-    on_base = given.get("tune", "strategy") not in ("base", "all") and base != 0 and bool(searches[0].space.dimensions)
-    try:
-        return Experiment(name=name, confirm=confirm, on_base=on_base and len(searches) > 1, searches=searches)
-    except ValidationError as error:
-        raise UserError(f"--name: {first_fault(error).rpartition('name: ')[2]}") from None
-
-
-def _compared(given: Given) -> list[str]:
-    """Return the strategies of --compare, the reference first."""
-    refuse(given, ("strategy", "baseline", "export_format", "points"), "has no meaning with --compare")
-    if given.get("tune", "strategy") not in SECTIONS_OF_TUNE:
-        raise UserError(f"--tune {given['tune']}: expected one of {', '.join(SECTIONS_OF_TUNE)} with --compare")
-    named = [REFERENCE, *given["compare"].split(","), *(CONTROLS if "controls" in given else ())]
-    return list(dict.fromkeys(known_strategy(name.strip(), "--compare") for name in named))
-
-
-def _with_reference(given: Given, own: SearchSpec) -> list[str]:
-    """Return the strategy of a search, behind the reference if it has one."""
-    wanted = [name for name in ("baseline", "tune_base", *(f"confirm_{part}" for part in CONFIRM)) if given.get(name)]
-    if not MODELS[own.model].trains:
-        refuse(given, wanted, f"{own.model} has nothing to train, so there is nothing to confirm or to compare")
-    if base := given.get("tune_base"):
-        if "baseline" in given:
-            raise UserError(f"--baseline: is plain training that is not tuned, but --tune-base {base} tunes it")
-        if "points" in given:
-            raise UserError(f"--points: what a point does not name is at its default, but --tune-base {base} tunes it")
-    alone = own.strategy == REFERENCE or (given.get("tune") == "base" and "baseline" not in given)
-    if alone:
-        why = "the search is one of plain training itself" if own.strategy == REFERENCE else "--tune base searches it"
-        refuse(given, [name for name in wanted if name in ("baseline", "tune_base")], why)
-    return [own.strategy] if alone else [REFERENCE, own.strategy]
-
-
-def _search(given: Given, strategies: Sequence[str], strategy: str, name: str, base: int | None) -> SearchSpec:
-    """Return the search of one of the strategies.
-
-    `base`: trials that tune the reference; None: as many as the others have; 0: it stays at its defaults.
-    """
-    # --set of a strategy's knob goes only to the strategies that have this knob.
-    others = {knob for other in strategies for knob in knobs(other)} - set(knobs(strategy))
-    fits = [text for text in given.get("set", ()) if _parameter(text) not in others]
-    own = {**given, "strategy": strategy, "name": file_name(name), "set": fits}
-    if strategy == REFERENCE and len(strategies) > 1:
-        own.pop("points", None)
-    if strategy != REFERENCE or len(strategies) == 1:
-        return new_spec(own)
-    own |= {"tune": "strategy" if base == 0 else "base"} | ({"trials": base} if base else {})
-    if "space" in given:  # whose knobs are not the reference's
-        own["set"] = [*base_of(own.pop("space")), *fits]
-    spec = new_spec(own)
-    endless = spec.sampler == "grid" and spec.space.grid_size() is None
-    return spec.model_copy(update={"sampler": "auto"}) if endless else spec
-
-
-def _parameter(override: str) -> str:
-    """Return NAME of NAME=VALUE or SECTION.NAME=VALUE."""
-    return override.partition("=")[0].strip().rpartition(".")[2]
-
-
 def _purpose(spec: SearchSpec) -> str:
     if spec.role == "search":
         return ""
     points = max(1, len(spec.confirmed))
     return f", its best {points} on {spec.budget.trials // points} fresh seeds"
-
-
-def _warmed(experiment: Experiment, given: Given, data: RecDataset) -> Experiment:
-    """Return the experiment whose searches take over what --warm-start names.
-
-    Searches on a base that is still to be found take points alone: no value was measured on that base.
-    """
-    strategies = [spec.strategy for spec in experiment.searches]
-    searches: list[SearchSpec] = []
-    for place, spec in enumerate(experiment.searches):
-        spec = warmed(spec, given, data, strategies)
-        if place and experiment.on_base and spec.warm_start.told:
-            points = [known.model_copy(update={"value": None}) for known in spec.warm_start.points]
-            said = (*spec.warm_start.said, f"points alone, as the base is the one that {searches[0].name} finds")
-            spec = spec.model_copy(update={"warm_start": WarmStart(points=tuple(points), said=said)})
-        searches.append(spec)
-    return experiment.model_copy(update={"searches": searches})
 
 
 def _dry_run(experiment: Experiment, given: Given, console: Console) -> int:
