@@ -73,7 +73,7 @@ def table(
 def markdown_table(columns: Sequence[Column[Row]], *groups: Iterable[Row]) -> str:
     """Return the rows as a table in Markdown."""
     cells = ([column.cell(row).replace("|", "\\|") for column in columns] for row in chain(*groups))
-    lines = [[column.heading for column in columns], ["---"] * len(columns), *cells]
+    lines = [[column.heading.replace("|", "\\|") for column in columns], ["---"] * len(columns), *cells]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
