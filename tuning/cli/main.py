@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.logging import RichHandler
 
 from recmodels.errors import UserError, did_you_mean
-from tuning.cli.arguments import Given, flag, name_options
+from tuning.cli.arguments import Given, flag, name_options, refuse
 from tuning.cli.commands import COMMANDS, MODULES, as_typed, read, short_help
 
 DESCRIPTION = (
@@ -29,8 +29,8 @@ MODES = ("resume", "replay", "list_models", "list_datasets", "list_strategies")
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command line and return its exit code.
 
-    0 done, 1 no trial succeeded, a replay differs or memory was lacking, 2 bad input, 130 interrupted, 141 the reader
-    closed the pipe.
+    0 done, 1 no trial succeeded, a pair of an overview failed, a replay differs or memory was lacking, 2 bad input,
+    130 interrupted, 141 the reader closed the pipe.
     """
     argv = list(sys.argv[1:] if argv is None else argv)
     # Without a terminal a table may be wider than 80 columns.
@@ -69,7 +69,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def run(given: Given, argv: Sequence[str], console: Console) -> int:
-    """Start or resume a search or an experiment, replay an export, or list names; return the exit code."""
+    """Start or resume a search, an experiment or an overview, replay an export, or list names; return the exit code."""
     modes = [mode for mode in MODES if mode in given]
     if len(modes) > 1:
         raise UserError(f"{' and '.join(map(flag, modes))}: expected one of them, not several")
@@ -79,13 +79,19 @@ def run(given: Given, argv: Sequence[str], console: Console) -> int:
         return replay.run(given, console)
     if modes and modes != ["resume"]:
         return list_names(modes[0], given)
-    from tuning.cli import experiment, search
+    from tuning.cli import experiment, overview, search
+    from tuning.cli.pairs import is_several
     from tuning.spec import SearchSpec
 
     root = Path(given.get("output_dir", SearchSpec.model_fields["output_dir"].default))
+    folder = root / (given.get("resume") or given.get("name") or "")
+    if overview.Overview.is_in(folder):
+        return overview.go_on(folder, given, argv, console)
+    if "resume" not in given and is_several(given):
+        return overview.new(given, argv, console)
+    refuse(given, overview.OWN, "is for an overview, of several models or data sets")
     if "resume" not in given:
         return experiment.new(given, argv, console)
-    folder = root / given["resume"]
     if experiment.Experiment.is_in(folder):
         return experiment.resume(folder, given, argv, console)
     return search.resume(root, given, argv, console)

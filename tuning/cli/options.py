@@ -25,6 +25,7 @@ EPILOG = """examples:
   python run_search.py --model GRCN --dataset clothing --data-dir data --trials 40
   python run_search.py --model VBPR --dataset demo --space paper-grid --set reg_weight=1e-3
   python run_search.py --model GRCN --dataset demo --compare mg,sam --controls --trials 8
+  python run_search.py --model GRCN,BM3 --dataset demo,synthetic:tiktok --trials 8
 """
 
 TUNE = """a strategy's name, or strategy: its knobs, the base fixed (default); base: the model's own parameters, trained
@@ -54,6 +55,15 @@ def whole(text: str) -> int:
     if not text.isdecimal():
         raise argparse.ArgumentTypeError(f"expected a whole number of at least 0, but got {text!r}")
     return int(text)
+
+
+PAIRS = """models and data sets from a YAML file, each pair with options of its own; as several names with commas in
+--model or --dataset it makes an overview, an experiment for each pair"""
+
+SHARE_BUDGET = """the budget is for all pairs of an overview together, in equal parts for each pair and each of its
+searches"""
+
+TABLE_METRICS = """with commas: the metrics in the table of an overview (the metric that decides, and ndcg)"""
 
 
 @dataclass(frozen=True)
@@ -108,6 +118,7 @@ OPTIONS: dict[str, tuple[Option, ...]] = {
     "what to search": (
         Option("--model", "NAME", "model", "see --list-models"),
         Option("--dataset", "NAME", "dataset", "see --list-datasets"),
+        Option("--pairs", "FILE", help=PAIRS),
         Option("--strategy", "NAME", "strategy", "see --list-strategies"),
         Option("--compare", "NAMES", help="several strategies with commas: the same search for each"),
         Option("--controls", help="with --compare: also plain_lr and plain_repeat"),
@@ -131,6 +142,7 @@ OPTIONS: dict[str, tuple[Option, ...]] = {
         Option("--time-budget", "TIME", "budget.seconds", "or as 15m, 2h, 1d", read=seconds, resumable=True),
         Option("--epoch-budget", "N", "budget.epochs", resumable=True),
         Option("--pass-budget", "N", "budget.passes", resumable=True),
+        Option("--share-budget", help=SHARE_BUDGET),
         Option("--warm-start", "SOURCE", help=WARM_START, repeatable=True),
     ),
     "reference and confirmation": (
@@ -161,6 +173,7 @@ OPTIONS: dict[str, tuple[Option, ...]] = {
         Option("--tracking", "NAMES", "tracking.stores", read=read_stores, resumable=True),
         Option("--tracking-uri", "URI", "tracking.uri", "or MLFLOW_TRACKING_URI", read=read_uri, resumable=True),
         Option("--experiment", "NAME", "tracking.experiment", "or MLFLOW_EXPERIMENT_NAME, MLFLOW_EXPERIMENT_ID"),
+        Option("--table-metrics", "NAMES", help=TABLE_METRICS, resumable=True),
         Option("--show-test", place="show_test", resumable=True),
         Option("--export-dir", "DIR", "export_dir", resumable=True),
         Option("--export-format", "NAME", "export_format", resumable=True),

@@ -74,7 +74,7 @@ def resume(root: Path, given: Given, argv: Sequence[str], console: Console) -> i
     place = {"name": path.name, "output_dir": str(path.parent)}  # the folder may be a copy under another name
     folder = SearchFolder(path.resolve())
     if not folder.exists():
-        kinds = ("spec", "experiment", "comparison")
+        kinds = ("spec", "experiment", "comparison", "overview")
         known = {path.parent.name for kind in kinds for path in root.glob(f"*/{kind}.yaml")}
         raise UserError(f"--resume {name}: no such search in {root}{did_you_mean(name, known)}")
     refuse_changes(given, "by --resume, start a new search instead")
