@@ -18,6 +18,12 @@ def replay_command(path: Path, data_dir: str | None) -> str:
     return shlex.join(["python", "run_search.py", "--replay", str(path), *where])
 
 
+def report_command(name: str, output_dir: str) -> str:
+    """Return the command line that makes the page of a search or an experiment again."""
+    where = [] if output_dir == SearchSpec.model_fields["output_dir"].default else ["--output-dir", output_dir]
+    return shlex.join(["python", "run_search.py", "report", name, *where])
+
+
 def resume_command(name: str, output_dir: str) -> str:
     """Return the command line that resumes a search or an experiment."""
     where = [] if output_dir == SearchSpec.model_fields["output_dir"].default else ["--output-dir", output_dir]

@@ -153,6 +153,7 @@ class Search:
             if best and self.spec.role == "search":  # the best of some seeds is luck
                 test = tests.get(best.trial, {})
                 path = export_best(self.spec, best, test, self.folder, self.observer.say, confirmation)
+            self.observer.concluded(self.folder)
         finally:
             if not self.trackers:
                 self._track()

@@ -241,6 +241,8 @@ class SearchSpec(File):
     """form of the best configuration; mmrec: also in the keys of MMRec"""
     export_anyway: Annotated[bool, Field(exclude=True)] = False  # not kept: a resume has to wish it anew
     """whether this start's best configuration also replaces a better one, or other content of its file"""
+    no_report: Annotated[bool, Field(exclude=True)] = False  # not kept, as it says nothing of the search
+    """whether this start makes no page of its results"""
 
 
 def check_format(found: Any, source: object) -> None:

@@ -9,6 +9,7 @@ COMMANDS: Mapping[str, str] = {
     "search": "search the best configuration for a model and a data set, and confirm it beside plain training",
     "resume": "go on with a search or an experiment that was interrupted, or give a search more trials",
     "status": "how a search goes or went: trials, best so far, time left, next step; without a name: all of them",
+    "report": "one HTML page of a search or an experiment, to look at and to pass on",
     "replay": "train an exported configuration again and compare its metrics",
     "recommend": "write every user's best items, from an exported configuration",
     "inspect": "describe a data set before a search spends hours on it",
@@ -16,7 +17,7 @@ COMMANDS: Mapping[str, str] = {
     "list": "the names of models, data sets or strategies",
 }
 """Name -> what it does, in the order of the short help."""
-MODULES = ("status", "recommend", "inspect", "prepare")
+MODULES = ("status", "report", "recommend", "inspect", "prepare")
 """The commands with a module of this package, which has a `main`; the others are forms of a search's options."""
 LISTS = ("models", "datasets", "strategies")
 

@@ -14,6 +14,7 @@ from tuning.cli.datasets import download, load_data
 from tuning.cli.new_experiments import new_experiment, warmed_experiment
 from tuning.cli.options import refuse_changes, with_options
 from tuning.cli.records import check_experiment, check_records, going_on, records_line, resumed_line
+from tuning.cli.report import LiveTableAndReport, say_report, write_report
 from tuning.cli.search import dry_run, interrupted, run_search
 from tuning.cli.warm import say_start, sources_of
 from tuning.commandlines import next_steps, resume_command
@@ -25,7 +26,6 @@ from tuning.experiments.experiment_report import confirmed_table, remarks, resul
 from tuning.experiments.runner import is_done, searches
 from tuning.proposals import planned_trials
 from tuning.records import SearchFolder
-from tuning.reports.live import LiveTable
 from tuning.reports.published import origin_line, published_figures
 from tuning.reports.resolution import expected_resolution, measured_resolution
 from tuning.reports.search_report import best_table
@@ -139,6 +139,7 @@ def show(experiment: Experiment, results: Sequence[StrategyResult], console: Con
 def end(experiment: Experiment, results: Sequence[StrategyResult], data: RecDataset, console: Console) -> int:
     """Export what was chosen, and print the next steps and the verdicts; return the exit code."""
     outcomes = conclude(experiment, results, partial(_end, data, console))
+    write_report(experiment.folder, experiment.searches[0], partial(say, console))
     _say_next(experiment, results, outcomes, console)
     for sentence in verdicts(experiment, results):
         say(console, sentence)
@@ -170,7 +171,7 @@ def _dry_run(experiment: Experiment, given: Given, console: Console) -> int:
 
 
 def _end(data: RecDataset, console: Console, spec: SearchSpec) -> Outcome:
-    return Search(spec, data, LiveTable(planned_trials(spec), spec, console=console)).conclude()
+    return Search(spec, data, LiveTableAndReport(planned_trials(spec), spec, console=console)).conclude()
 
 
 def _say_next(
@@ -190,3 +191,4 @@ def _say_next(
     for strategy, path in exports:
         say(console, f"best configuration of {strategy}: {path}")
     say(console, f"result: {experiment.folder / 'result.md'}")
+    say_report(SearchFolder(experiment.folder).report, experiment.searches[0], console)

@@ -175,6 +175,7 @@ OPTIONS: dict[str, tuple[Option, ...]] = {
         Option("--experiment", "NAME", "tracking.experiment", "or MLFLOW_EXPERIMENT_NAME, MLFLOW_EXPERIMENT_ID"),
         Option("--table-metrics", "NAMES", help=TABLE_METRICS, resumable=True),
         Option("--show-test", place="show_test", resumable=True),
+        Option("--no-report", place="no_report", help="report.html", resumable=True),
         Option("--export-dir", "DIR", "export_dir", resumable=True),
         Option("--export-format", "NAME", "export_format", resumable=True),
         Option("--export-anyway", place="export_anyway", resumable=True),

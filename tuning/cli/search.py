@@ -25,11 +25,11 @@ from tuning.cli.records import (
     records_line,
     resumed_line,
 )
+from tuning.cli.report import LiveTableAndReport, say_report
 from tuning.cli.warm import say_start, show_first, sources_of, warmed
 from tuning.commandlines import next_steps, resume_command
 from tuning.proposals import planned_trials
 from tuning.records import SearchFolder, baseline
-from tuning.reports.live import LiveTable
 from tuning.reports.published import origin_line, published_lines
 from tuning.reports.resolution import expected_resolution, measured_resolution
 from tuning.reports.search_report import baseline_gain, below_popularity, best_table
@@ -114,7 +114,7 @@ def run_search(
     if (rarely := spec.training.eval_every) >= most > 1:
         once = f"--eval-every {rarely} validates a trial of at most {most} epochs (--max-epochs) once, at its end"
         say(console, f"{once}: neither the scheduler nor --patience ends it earlier")
-    live = LiveTable(planned_trials(spec), spec, console=console, place=place)
+    live = LiveTableAndReport(planned_trials(spec), spec, console=console, place=place)
     outcome = Search(spec, data, live, ["run_search.py", *argv]).run()
     if outcome.winner and outcome.winner.reason and spec.role == "search":
         say(console, f"trial {outcome.winner.trial} is the best, {outcome.winner.reason}")
@@ -150,6 +150,7 @@ def show(spec: SearchSpec, outcome: Outcome, console: Console) -> int:
         say(console, "no trial has a result" + (f"; the first failed with: {failed}" if failed else rarely))
         return code or 1
     say(console, "\n  ".join(["next:", *next_steps(spec, outcome.export)]) + f"\nbest configuration: {outcome.export}")
+    say_report(SearchFolder.of(spec).report, spec, console)
     return code
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from tuning.records import EpochRow, TrialPlan, TrialRecord
+from tuning.records import EpochRow, SearchFolder, TrialPlan, TrialRecord
 
 if TYPE_CHECKING:  # which itself imports this module
     from tuning.execution.ray_tune.placement import TrialResources
@@ -29,6 +29,9 @@ class Observer:
 
     def ends(self) -> None:
         """No trial runs any more."""
+
+    def concluded(self, folder: SearchFolder) -> None:
+        """The result of the search is known and exported; the tracking store gets the rest of the folder after this."""
 
     def say(self, text: str) -> None:
         """Something a person should know, in one line."""

@@ -16,7 +16,7 @@ from recmodels.training.strategies import is_reconstruction
 from tuning.experiments.choice import Choice
 from tuning.experiments.confirmed import Configuration
 from tuning.experiments.experiment import REFERENCE, Experiment
-from tuning.experiments.results import StrategyResult
+from tuning.experiments.results import RESULT, StrategyResult
 from tuning.experiments.verdict import decision, verdict
 from tuning.records import SearchFolder
 from tuning.reports.published import published_figures, published_lines, published_name
@@ -181,7 +181,7 @@ def write_result(experiment: Experiment, results: Sequence[StrategyResult], popu
         "published": [asdict(each) for each in published],
         "strategies": [asdict(result) | _conclusion(experiment, results, result) for result in results],
     }
-    write_whole(experiment.folder / "result.json", json.dumps(content, indent=1))
+    write_whole(experiment.folder / RESULT, json.dumps(content, indent=1))
 
 
 def _other_row(name: str, metric: str, valid: Mapping[str, float], test: Mapping[str, float]) -> ResultRow:

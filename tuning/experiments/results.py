@@ -6,8 +6,10 @@ from typing import Literal
 
 import numpy as np
 import torch
+from pydantic import TypeAdapter, ValidationError
 
 from recmodels.data import RecDataset
+from recmodels.errors import UserError
 from recmodels.evaluation import Evaluator
 from recmodels.evaluation.paired_tests import Pair, PairedTest, pair_by_key, paired_tests
 from recmodels.training.checkpoint import load_weights
@@ -15,10 +17,15 @@ from tuning.execution.trial import trained_model
 from tuning.experiments.confirmed import Confirmed, confirmed
 from tuning.experiments.experiment import Experiment
 from tuning.experiments.runner import as_it_runs
-from tuning.records import SearchFolder, TrialRecord
-from tuning.records.sealed import open_test
+from tuning.export.model import Export
+from tuning.records import Confirmation, SearchFolder, Tests, TrialRecord
+from tuning.records.folder import read_json
+from tuning.records.sealed import open_test, opened
 from tuning.reports.tables import shown
-from tuning.spec import SearchSpec
+from tuning.spec import SearchSpec, first_fault
+
+RESULT = "result.json"
+"""The file of an experiment's result, for programs."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +68,33 @@ class StrategyResult:
     def valid(self) -> list[float]:
         """Return the deciding metric of each tested run on validation, seeds ascending."""
         return [record.value for record in self.tested if record.value is not None]
+
+
+def visible_tests(folder: SearchFolder, spec: SearchSpec) -> Tests:
+    """Return the test metrics of a search that may be seen by now: of the winner that it exported, and of the others
+    that `opened` names. None of them as long as a confirmation is still to choose the winner."""
+    confirmation = Confirmation.in_file(folder.confirmation)
+    records = folder.ledger()
+    chosen, measured = confirmation.trial if confirmation else None, {}
+    if folder.best.exists() and (confirmation or not spec.awaits_confirmation):
+        export = Export.read(folder.best)
+        winners = [record for record in folder.contenders() if record.params == export.parameters]
+        if winner := next((each for each in winners if chosen in (None, each.trial)), None):
+            chosen, measured = winner.trial, {winner.trial: export.metrics.test}
+    return {**measured, **{name: test for name, test in opened(folder, spec, records.values(), chosen).items() if test}}
+
+
+def saved_results(experiment: Experiment) -> list[StrategyResult] | None:
+    """Return the results of an experiment as its result.json has them; None before there is one. UserError if it is
+    damaged."""
+    path = experiment.folder / RESULT
+    if not path.exists():
+        return None
+    try:
+        return TypeAdapter(list[StrategyResult]).validate_python(read_json(path)["strategies"])
+    except (KeyError, TypeError, ValidationError) as error:
+        fault = first_fault(error) if isinstance(error, ValidationError) else "no strategies"
+        raise UserError(f"{path}: not the result of an experiment ({fault})") from None
 
 
 def read_results(experiment: Experiment, data: RecDataset) -> list[StrategyResult]:

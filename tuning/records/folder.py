@@ -7,6 +7,7 @@ study.journal       Optuna's journal
 ledger.jsonl        one line per trial that ended, append-only
 tracking.jsonl      the ids of the search's runs in MLflow, append-only
 best.yaml           the exported winner
+report.html         the search as a page to look at, if one was made
 confirmation.yaml   the trial that was chosen on fresh seeds, with its figures there, if there was a choice
 trials/0003/        trial.json, epochs.jsonl, last.pt, best-0012.safetensors, users.npy, test.json,
                     result.json; or out_of_memory.txt
@@ -126,6 +127,11 @@ class SearchFolder:
     @property
     def confirmation(self) -> Path:
         return self.path / "confirmation.yaml"
+
+    @property
+    def report(self) -> Path:
+        """The page for people, of which there may be none."""
+        return self.path / "report.html"
 
     @property
     def scratch(self) -> Path:
