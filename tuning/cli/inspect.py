@@ -1,9 +1,7 @@
 """`run_search.py inspect NAME`: describe a data set before a search spends hours on it."""
 
 import json
-import logging
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any
 
 from rich.console import Console
@@ -15,6 +13,7 @@ from recmodels.data.published import FOLDER_NAMES, PUBLISHED, difference
 from recmodels.evaluation import popularity_scores
 from tuning.cli.arguments import Parser
 from tuning.cli.datasets import load_data
+from tuning.reports.data_warnings import collected_warnings
 from tuning.reports.tables import plain_columns, say, table
 from tuning.spec import Training
 
@@ -42,24 +41,6 @@ def parser() -> Parser:
     parser.add_directories()
     parser.add_argument("--json", action="store_true", help="print JSON")
     return parser
-
-
-@contextmanager
-def collected_warnings() -> Iterator[list[str]]:
-    """Yield a list that gets the loaders' warnings, which are not printed: they are a part of the report."""
-    found: list[str] = []
-
-    def collect(record: logging.LogRecord) -> bool:
-        if record.levelno >= logging.WARNING:
-            found.append(record.getMessage())
-        return False  # prints nothing
-
-    logger = logging.getLogger("mirrortune.data")
-    logger.addFilter(collect)
-    try:
-        yield found
-    finally:
-        logger.removeFilter(collect)
 
 
 def gather(data: RecDataset) -> Facts:

@@ -25,6 +25,8 @@ DESCRIPTION = (
 )
 KINDS = ("spec", "experiment", "comparison", "overview")
 """Files, one of which a folder with a page has."""
+LOCK = ".lock"
+"""The file that who runs a search or an experiment holds."""
 INTERVAL = 30.0
 """Seconds between two looks of --watch."""
 
@@ -78,7 +80,7 @@ def main(argv: Sequence[str], console: Console) -> None:
         else:
             from tuning.pages import write_page
 
-            write_page(path, output)
+            write_page(path, output, running=is_held(path / LOCK))
     except OSError as error:
         raise UserError(f"--output {output}: cannot be written ({error.strerror or error})") from None
     say(console, f"report: {output}")
@@ -114,9 +116,9 @@ def watch(path: Path, output: Path, interval: float, console: Console) -> None:
 
     seen = None
     try:
-        while is_held(path / ".lock"):
+        while is_held(path / LOCK):
             if (found := traces(path)) != seen:
-                write_page(path, output, renewed=interval)
+                write_page(path, output, running=True, renewed=interval)
                 if seen is None:
                     say(console, f"report: {output}, renewed every {interval:g} s; Ctrl-C ends that, not the search")
                 seen = found

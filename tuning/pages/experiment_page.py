@@ -27,7 +27,6 @@ from tuning.records import SearchFolder, TrialRecord
 from tuning.reports.published import published_figures
 from tuning.reports.tables import Column, plain_columns, shown
 
-FILE = "report.html"
 FEW = 4
 """Strategies up to which all learning curves are drawn at first."""
 
@@ -169,7 +168,9 @@ def _over(seeds: int) -> str:
 def _strategies(folder: ExperimentFolder) -> Section:
     experiment, results, title = folder.experiment, folder.results, "Strategies side by side"
     popularity = next((found.popularity for found in folder.searches.values() if found.popularity), None)
-    links = tuple((found.spec.name, f"../{found.spec.name}/{FILE}") for found in folder.searches.values())
+    links = tuple(
+        (found.spec.name, f"../{found.spec.name}/{found.folder.report.name}") for found in folder.searches.values()
+    )
     pages = Links("The search of each strategy has a page of its own beside this file:", links)
     if results is None:
         return Section(

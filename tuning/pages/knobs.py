@@ -37,7 +37,8 @@ def knob_map(records: Sequence[TrialRecord], x: Knob, y: Knob, metric: str, best
     """
     figure = empty_figure(escape(x.name), escape(y.name))
     for knob, axis in ((x, figure.layout.xaxis), (y, figure.layout.yaxis)):
-        axis.type = "log" if knob.log else "linear"
+        if knob.log:
+            axis.type, axis.dtick, axis.exponentformat = "log", "D2", "power"
     colorbar = {"title": {"text": metric}, "thickness": 12, "outlinewidth": 0}
     figure.update_layout(coloraxis={"colorscale": SCALE, "colorbar": colorbar})
     for status, own in _by_status(records).items():
@@ -62,25 +63,35 @@ def by_value(records: Sequence[TrialRecord], knob: Knob, metric: str) -> go.Figu
     figure, groups = empty_figure(escape(knob.name), f"{metric} on validation"), _by_status(records)
     scored = [record for own in groups.values() for record in own]
     values = sorted({knob.of(record) for record in scored}, key=lambda value: (isinstance(value, str), value))
+    beside = {record.trial: (0.618 * number) % 1 * 0.3 - 0.15 for number, record in enumerate(scored)}
     for status, own in groups.items():
-        look = {"symbol": _SYMBOLS[status], "size": 9, "color": series(0).color, "opacity": 0.8}
-        _add_points(figure, status, own, lambda record: label(knob.of(record)), lambda record: record.value, look)
-    tops: dict[str, float] = {}
+        look = {"symbol": _SYMBOLS[status], "size": 8, "color": series(0).color, "opacity": 0.8}
+        _add_points(
+            figure,
+            status,
+            own,
+            lambda each: values.index(knob.of(each)) + beside[each.trial],
+            lambda each: each.value,
+            look,
+        )
+    tops: dict[int, float] = {}
     for record in groups.get("finished", ()):
-        tops[label(knob.of(record))] = max(record.value or 0.0, tops.get(label(knob.of(record)), 0.0))
-    best = [(name, tops[name]) for name in map(label, values) if name in tops]
+        place, value = values.index(knob.of(record)), record.value or 0.0
+        tops[place] = max(value, tops.get(place, value))
+    places = sorted(tops)
     figure.add_scatter(
-        x=[name for name, _ in best],
-        y=[top for _, top in best],
+        x=places,
+        y=[tops[place] for place in places],
         name="best that finished",
         mode="lines+markers+text",
-        text=[shown(top) for _, top in best],
+        text=[shown(tops[place]) for place in places],
         textposition="top center",
         hoverinfo="skip",
-        marker={"symbol": "line-ew", "size": 22, "line": {"width": 2, "color": WINNER}},
+        marker={"symbol": "line-ew", "size": 30, "line": {"width": 2, "color": WINNER}},
         line={"color": WINNER, "dash": "dot", "width": 1.5},
     )
-    figure.update_xaxes(type="category", categoryorder="array", categoryarray=[label(value) for value in values])
+    ticks = {"tickvals": list(range(len(values))), "ticktext": [label(value) for value in values]}
+    figure.update_xaxes(range=[-0.5, len(values) - 0.5], showgrid=False, zeroline=False, **ticks)
     return figure
 
 

@@ -7,8 +7,9 @@ from recmodels.data import load_dataset
 from recmodels.data.inspection import inspect_data
 from recmodels.errors import UserError
 from tuning.commandlines import next_steps, public, report_command, resume_command
-from tuning.pages.content import Content, Listing, Section, Table, Text
+from tuning.pages.content import Content, Listing, Notes, Section, Table, Text
 from tuning.records import Environment
+from tuning.reports.data_warnings import collected_warnings
 from tuning.reports.tables import plain_columns
 from tuning.spec import SearchSpec
 
@@ -88,7 +89,8 @@ def commands_section(
 def _facts(spec: SearchSpec, fingerprint: str) -> list[Content]:
     folders = (Path(path) if path else None for path in (spec.data_dir, spec.cache_dir))
     try:
-        loaded = load_dataset(spec.dataset, *folders)
+        with collected_warnings() as warnings:
+            loaded = load_dataset(spec.dataset, *folders)
     except UserError as error:
         return [Text(f"More is not known, as the data set is not here now ({error}).")]
     if loaded.fingerprint != fingerprint:
@@ -118,7 +120,7 @@ def _facts(spec: SearchSpec, fingerprint: str) -> list[Content]:
             for name, each in features.items()
         ]
         parts.append(Table.of("Features", header, lines))
-    return parts
+    return parts + ([Notes(tuple(warnings))] if warnings else [])
 
 
 def _public_yaml(spec: SearchSpec) -> str:

@@ -13,8 +13,6 @@ from tuning.pages.html import html_of
 from tuning.pages.search_page import search_page
 from tuning.records import SearchFolder
 
-FILE = "report.html"
-
 
 def is_search(path: Path) -> bool:
     """Return whether a folder has a search."""
@@ -29,18 +27,20 @@ PAGES: tuple[tuple[Callable[[Path], bool], Callable[[Path, bool], Page]], ...] =
 
 
 def page_of(path: Path, running: bool = False) -> Page:
-    """Return the page of a search or an experiment. UserError if the folder has neither, or a damaged file."""
+    """Return the page of a search or an experiment. UserError if the folder has neither, or a damaged file.
+
+    `running`: whether it runs now, which the folder's records do not say.
+    """
     for recognises, page in PAGES:
         if recognises(path):
             return page(path, running)
     raise UserError(f"{path}: expected the folder of a search or an experiment")
 
 
-def write_page(path: Path, output: Path | None = None, renewed: float | None = None) -> Path:
-    """Write the page of a folder, whole, as report.html in it, or as `output`; return its file.
+def write_page(path: Path, output: Path | None = None, *, running: bool = False, renewed: float | None = None) -> None:
+    """Write the page of a folder, whole, as report.html in it, or as `output`. UserError as of `page_of`.
 
-    `renewed`: it runs, and the page loads itself again after so many seconds. UserError as of `page_of`.
+    `renewed`: seconds after which the page loads itself again, if it does.
     """
-    file = output or path / FILE
-    write_whole(file, html_of(replace(page_of(path, renewed is not None), renewed=renewed)))
-    return file
+    page = page_of(path, running)
+    write_whole(output or SearchFolder(path).report, html_of(replace(page, renewed=renewed)))

@@ -20,7 +20,7 @@ from tuning.pages.trials import Curve
 from tuning.records import TrialRecord
 from tuning.reports.tables import shown
 
-POINTS = 20_000
+POINTS = 15_000
 """Points of curves in one figure: more make a page slow and no line clearer."""
 
 
@@ -61,7 +61,10 @@ def best_so_far(lines: Sequence[Line], metric: str) -> tuple[go.Figure, tuple[Vi
             name=escape(line.name),
             mode="lines+markers",
             line={"color": line.look.color, "dash": line.look.dash, "shape": "hv", "width": 2},
-            marker={"symbol": line.look.symbol, "size": 6},
+            marker={
+                "symbol": line.look.symbol,
+                "size": [9 if best == record.value else 4 for *_, best, record in points],
+            },
             text=[f"trial {record.trial}: {shown(record.value)}" for *_, record in points],
             hovertemplate="%{y:.4g} at %{x:,}<br>%{text}",
         )

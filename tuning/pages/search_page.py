@@ -4,6 +4,7 @@ from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
 
+from tuning.experiments import REFERENCE
 from tuning.pages import search_sections as sections
 from tuning.pages.content import Page, Section, Text, Tile
 from tuning.pages.look import series
@@ -87,20 +88,26 @@ def _verdict(found: SearchTrials, running: bool) -> tuple[str, tuple[str, ...]]:
         )
     else:
         verdict = (
-            f"Best {metric} on validation: {shown(best.value)}, of trial {best.trial}; "
-            "no verdict on whether that is better than plain training."
+            f"Best {metric} on validation: {shown(best.value)}, of trial {best.trial}; no verdict yet, on one seed."
         )
-        evidence.append(
-            "A verdict needs two more things: plain training, tuned as well, to compare with, and both on fresh seeds, "
-            "since the best of many trials on one seed flatters itself. A search has both unless it is started with "
-            "--tune-base 0 and --confirm-top 0."
-        )
+        evidence.append(_lacks(spec))
     told = measured_resolution(found.folder, found.records, metric)
     gain = baseline_gain(best, found.plain, metric, found.tests)
     scores = {"valid": best.valid, "test": found.tests.get(best.trial, {})} if best else {}
     evidence += filter(None, (gain, below_popularity(scores, found.popularity, metric), told))
     evidence += [f"Warm start: {line}" for line in spec.warm_start.said]
     return verdict, tuple(evidence)
+
+
+def _lacks(spec: SearchSpec) -> str:
+    """Return what a search alone lacks for a verdict."""
+    if spec.awaits_confirmation:
+        return "Its best configurations are still to be trained on fresh seeds; the verdict comes with that."
+    reference = "" if spec.strategy == REFERENCE else f"{REFERENCE} training, tuned as well, to compare with, and "
+    return (
+        f"A verdict needs {reference}fresh seeds, since the best of many trials on one seed flatters itself. Searches "
+        "have both by default: --tune-base 0 and --confirm-top 0 leave them out."
+    )
 
 
 def _tiles(found: SearchTrials) -> tuple[Tile, ...]:

@@ -71,7 +71,7 @@ def best_against_cost(lines: Sequence[Line], metric: str) -> Section:
         return Section("cost", "Best so far against cost", (Text(NO_SCORE),))
     plot, views = best_so_far(drawn, metric)
     caption = (
-        "Each point is a trial that ended. The line is the best score until then: where it is flat, more trials "
+        "Each point is a trial that ended, a large one the best until then. Where the line is flat, more trials "
         "brought nothing. A pass is one forward and backward pass over a batch, the cost in which strategies compare."
     )
     figure = Figure("cost", f"Best {metric} on validation so far, against cost", caption, plot, views)

@@ -67,13 +67,16 @@ def parallel_figure(study: Study, metric: str) -> go.Figure:
     """Return each finished trial as a line through its score and its values, coloured by score."""
     figure = plot_parallel_coordinate(study, target_name=metric)
     figure.update_layout(title=None)
-    figure.for_each_annotation(lambda tick: tick.update(text=escape(tick.text), font={"color": "var(--soft)"}))
+    figure.for_each_annotation(
+        lambda tick: tick.update(text=escape(tick.text), font={"color": "var(--ink)"}, bgcolor="var(--card)")
+    )
     figure.for_each_shape(lambda axis: axis.update(line={"color": "var(--line)"}))
     figure.layout.xaxis.ticktext = [escape(text) for text in figure.layout.xaxis.ticktext]
     for trace in figure.data:
         if trace.mode == "lines":
             trace.line.color = sample_colorscale(SCALE, [trace.y[0]])[0]
-            trace.line.width, trace.opacity = 1.5, 0.7
+            trace.line.width, trace.opacity = 1.5, 0.8 if len(figure.data) < 100 else 0.4
         elif trace.marker.colorscale is not None:
             trace.marker.colorscale, trace.marker.reversescale = SCALE, False
+    figure.data = sorted(figure.data, key=lambda trace: trace.y[0] or 0.0)  # the best above the others
     return figure
