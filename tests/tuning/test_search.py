@@ -120,6 +120,22 @@ def test_a_search_says_that_a_better_export_stays(tmp_path: Path, monkeypatch: A
     assert line.startswith("best_configs/BPR-demo-mg.yaml: kept recall@20 0.01402 of the search better")
 
 
+def test_who_watches_hears_of_the_result_before_the_tracking_store_is_closed(tmp_path: Path, monkeypatch: Any) -> None:
+    """So that a page that is made of it is delivered as well."""
+    heard: list[str] = []
+
+    class Listener(Observer):
+        def concluded(self, folder: SearchFolder) -> None:
+            heard.append(f"{folder.name} with {folder.best.name}: {folder.best.exists()}")
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(Search, "_track", lambda search: heard.append("tracked"))
+    folder, data = made_folder(tmp_path, trials=1, **COMPLETE), checkerboard()
+    folder.write_environment(replace(ENVIRONMENT, data=DataFacts.of(data)))
+    Search(folder.spec(), data, Listener()).run()
+    assert heard == ["made with best.yaml: True", "tracked"]
+
+
 def test_the_winner_is_the_one_that_a_confirmation_chose(tmp_path: Path, monkeypatch: Any) -> None:
     """Until then it is exported by its value, without a test metric; more trials would void the choice."""
     monkeypatch.chdir(tmp_path)

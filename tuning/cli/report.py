@@ -125,7 +125,7 @@ def watch(path: Path, output: Path, interval: float, console: Console) -> None:
             time.sleep(interval)
     except KeyboardInterrupt:
         pass
-    write_page(path, output)  # the last one no longer loads itself again
+    write_page(path, output, running=is_held(path / LOCK))  # the last one no longer loads itself again
 
 
 def traces(path: Path) -> frozenset[tuple[str, int, int]]:

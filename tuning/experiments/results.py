@@ -1,5 +1,6 @@
 """The result of an experiment, read from the folders of its searches: each strategy beside the reference."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
@@ -71,17 +72,19 @@ class StrategyResult:
 
 
 def visible_tests(folder: SearchFolder, spec: SearchSpec) -> Tests:
-    """Return the test metrics of a search that may be seen by now: of the winner that it exported, and of the others
-    that `opened` names. None of them as long as a confirmation is still to choose the winner."""
+    """Return the test metrics of a search that may be seen by now: of the winner, once it is confirmed, or exported
+    where no confirmation is awaited, and of the others that `opened` names."""
     confirmation = Confirmation.in_file(folder.confirmation)
-    records = folder.ledger()
-    chosen, measured = confirmation.trial if confirmation else None, {}
+    chosen = confirmation.trial if confirmation else None
+    tests: dict[str, Mapping[str, float]] = {}
     if folder.best.exists() and (confirmation or not spec.awaits_confirmation):
         export = Export.read(folder.best)
-        winners = [record for record in folder.contenders() if record.params == export.parameters]
-        if winner := next((each for each in winners if chosen in (None, each.trial)), None):
-            chosen, measured = winner.trial, {winner.trial: export.metrics.test}
-    return {**measured, **{name: test for name, test in opened(folder, spec, records.values(), chosen).items() if test}}
+        exported = [record.trial for record in folder.contenders() if record.params == export.parameters]
+        if found := next((name for name in exported if chosen in (None, name)), None):
+            chosen, tests = found, {found: export.metrics.test}  # one that was cut short has them nowhere else
+    for name, test in opened(folder, spec, folder.ledger().values(), chosen).items():
+        tests |= {name: test} if test else {}
+    return tests
 
 
 def saved_results(experiment: Experiment) -> list[StrategyResult] | None:

@@ -3,6 +3,7 @@
 from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import get_args
 
 from tuning.experiments import REFERENCE
 from tuning.pages import search_sections as sections
@@ -12,6 +13,7 @@ from tuning.pages.origins import commands_section, data_section, spec_section, v
 from tuning.pages.scores import Line
 from tuning.pages.trials import SearchTrials
 from tuning.proposals import planned_trials
+from tuning.records import Status
 from tuning.reports.resolution import measured_resolution
 from tuning.reports.search_report import baseline_gain, below_popularity
 from tuning.reports.tables import shown
@@ -66,7 +68,7 @@ def made_at() -> str:
 def progress(spec: SearchSpec, found: SearchTrials | None) -> str:
     """Return how far a search has come, in a few words."""
     counts = Counter(record.status for record in found.tried) if found else Counter()
-    ended = ", ".join(f"{number} {status}" for status, number in sorted(counts.items()))
+    ended = ", ".join(f"{counts[status]} {status}" for status in get_args(Status) if counts[status])
     return f"{counts.total()} of {planned_trials(spec)} trials ended{f' ({ended})' if ended else ''}"
 
 

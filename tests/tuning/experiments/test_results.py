@@ -1,5 +1,6 @@
 """Winners are compared on fresh seeds, paired by user and by seed."""
 
+from pathlib import Path
 from statistics import fmean
 
 import pytest
@@ -8,9 +9,12 @@ from rich.console import Console
 from tests.recmodels.factories import checkerboard
 from tests.recmodels.pretended_gpu import Pretended
 from tests.tuning.experiments.factories import Driver, made_experiment
+from tests.tuning.factories import made_confirmation, made_folder
 from tuning.cli.experiment import show
-from tuning.experiments.results import TestedRuns, read_results
+from tuning.experiments.experiment_report import write_result
+from tuning.experiments.results import TestedRuns, read_results, saved_results, visible_tests
 from tuning.experiments.runner import run_experiment
+from tuning.export.winner import export_best
 
 pytestmark = pytest.mark.usefixtures("here")
 
@@ -80,3 +84,29 @@ def test_scores_by_user_come_from_the_device_of_the_trial(model: str, capsys: py
     show(asked, read_results(asked, data), Console(width=200))
     warning = "warning: trained on a GPU, and torch can use none here"
     assert capsys.readouterr().out.count(warning) == 1
+
+
+def test_the_results_that_were_saved_are_the_results() -> None:
+    data, asked = checkerboard(), made_experiment()
+    assert saved_results(asked) is None
+    assert run_experiment(asked, Driver(data))
+    results = read_results(asked, data)
+    write_result(asked, results, None)
+    assert saved_results(asked) == results
+
+
+def test_the_test_metrics_of_a_search_are_seen_when_its_winner_is_exported(tmp_path: Path) -> None:
+    def seen() -> dict[str, float]:
+        return {name: test["recall@20"] for name, test in visible_tests(folder, folder.spec()).items()}
+
+    folder = made_folder(tmp_path, trials=3, strategy="mg", space={"strategy": {"beta": 0.2}})
+    assert seen() == {}  # it may be running
+    export_best(folder.spec(), folder.contenders()[0], {"recall@20": 0.5}, folder, print)
+    assert list(seen()) == ["0002"]
+    spec = folder.spec()
+    folder.write_spec(spec.model_copy(update={"awaits_confirmation": True}))
+    assert seen() == {}
+    folder.confirmation.write_text(made_confirmation("0001").to_yaml())
+    assert list(seen()) == ["0001"]
+    folder.write_spec(spec.model_copy(update={"show_test": True}))
+    assert sorted(seen()) == ["0000", "0001", "0002"]
