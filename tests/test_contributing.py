@@ -242,9 +242,9 @@ def test_a_search_uses_all_additions(sources: Path) -> None:
     assert row[:3] == ["0000", "4", "finished"]
     told = [json.loads(line) for line in (sources / "told.jsonl").read_text().splitlines()]
     search = next(line["created"] for line in told if "created" in line)
-    assert [line["parent"] for line in told if line.get("created") in ("0000", "0001")] == [search, search]
+    assert [line["parent"] for line in told if line.get("created", "").endswith((" 0000", " 0001"))] == [search, search]
     assert {line["ended"]: line["state"] for line in told if "ended" in line} == dict.fromkeys(
-        (search, "0000", "0001"), "FINISHED"
+        (search, "Toy-demo-toy 0000", "Toy-demo-toy 0001"), "FINISHED"
     )
     assert "valid/recall_at_20" in {point for line in told for point in line.get("points", ())}
 

@@ -1,10 +1,19 @@
 """Command lines to copy: resume a search, replay its winner, look at its runs."""
 
+import json
 import re
 import shlex
+from collections.abc import Iterable
 from pathlib import Path
+from urllib.parse import quote
 
+from tuning.records import TrialRecord
+from tuning.records.run_ids import RunIds
+from tuning.records.selection import contenders
 from tuning.spec import SearchSpec
+
+COMPARED = 10
+"""Number of best trials whose comparison is one of the next steps."""
 
 
 def public(uri: str) -> str:
@@ -30,18 +39,40 @@ def resume_command(name: str, output_dir: str) -> str:
     return shlex.join(["python", "run_search.py", "--resume", name, *where])
 
 
-def next_steps(spec: SearchSpec, export: Path | None, *, extend: bool = True) -> list[str]:
-    """Return the next steps after a search: look at its runs in MLflow and TensorBoard, replay its winner, and double
-    its trials, if it may be extended.
-
-    `export`: the winner's file, None without a winner. The step for an MLflow server is its URL.
-    """
+def look_commands(spec: SearchSpec, runs: RunIds | None = None, records: Iterable[TrialRecord] = ()) -> list[str]:
+    """Return what shows a search in its stores: the command that starts MLflow's pages, and the one that opens the
+    comparison of the best of the `records`, if they have `runs` there, then TensorBoard's. The step for an MLflow
+    server is its URL."""
     steps = []
     if uri := spec.tracking.mlflow:
         server = uri.startswith(("http://", "https://"))
         steps.append(public(uri) if server else shlex.join(["mlflow", "ui", "--backend-store-uri", public(uri)]))
+        ids = runs.ids if runs else {}
+        best = [ids[record.trial] for record in contenders(records) if record.trial in ids][:COMPARED]
+        if runs and len(best) > 1:
+            base = public(uri).rstrip("/") if server else "http://127.0.0.1:5000"  # where `mlflow ui` listens
+            compared, experiments = (quote(json.dumps(each, separators=(",", ":"))) for each in (best, [runs.experiment]))
+            address = f"{base}/#/compare-runs?runs={compared}&experiments={experiments}"
+            steps.append(shlex.join(["python", "-m", "webbrowser", address]))
     if "tensorboard" in spec.tracking.stores:
         steps.append(shlex.join(["tensorboard", "--logdir", str(Path(spec.output_dir) / spec.name / "tensorboard")]))
+    return steps
+
+
+def next_steps(
+    spec: SearchSpec,
+    export: Path | None,
+    runs: RunIds | None = None,
+    records: Iterable[TrialRecord] = (),
+    *,
+    extend: bool = True,
+) -> list[str]:
+    """Return the next steps after a search: look at it, as `look_commands` says, replay its winner, and double its
+    trials, if it may be extended.
+
+    `export`: the winner's file, None without a winner.
+    """
+    steps = look_commands(spec, runs, records)
     if export:
         steps.append(replay_command(export, spec.data_dir))
     if extend:

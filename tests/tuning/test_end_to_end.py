@@ -66,14 +66,15 @@ def states(folder: SearchFolder) -> list[str]:
 
 
 def runs(where: Path) -> dict[str, mlflow.entities.Run]:
-    """MLflow run name -> run."""
+    """Trial -> its run in MLflow; the search's has its name."""
     return runs_at(f"sqlite:///{where / 'mlflow.db'}")
 
 
 def runs_at(uri: str) -> dict[str, mlflow.entities.Run]:
     found = every_run(uri)
-    assert len(found) == len({run.info.run_name for run in found})
-    return {run.info.run_name: run for run in found}
+    named = {run.data.tags.get("mirrortune.trial", run.info.run_name): run for run in found}
+    assert len(found) == len(named)
+    return named
 
 
 def every_run(uri: str) -> list[mlflow.entities.Run]:
@@ -104,7 +105,7 @@ def test_a_killed_search_goes_on_where_it_was(tmp_path: Path) -> None:
     assert {run.info.status for run in recorded.values()} == {"FINISHED"}
     for record in folder.ledger().values():
         assert [row.epoch for row in folder.trial(record.trial).epochs()] == list(range(1, record.epochs + 1))
-        assert recorded[record.trial].data.metrics["best"] == record.value
+        assert recorded[record.trial].data.metrics["best/valid/recall_at_20"] == record.value
     assert "best configuration: best_configs/LightGCN-demo-mg.yaml" in output
 
     # A finished search is extended under the same name, and its winner replays to the same metrics.

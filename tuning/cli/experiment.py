@@ -13,7 +13,7 @@ from tuning.cli.arguments import Given, refuse
 from tuning.cli.datasets import download, load_data
 from tuning.cli.new_experiments import new_experiment, warmed_experiment
 from tuning.cli.options import refuse_changes, with_options
-from tuning.cli.records import check_experiment, check_records, going_on, records_line, resumed_line
+from tuning.cli.records import check_experiment, check_records, going_on, known_runs, records_line, resumed_line
 from tuning.cli.report import LiveTableAndReport, say_report, write_report
 from tuning.cli.search import dry_run, interrupted, run_search
 from tuning.cli.warm import say_start, sources_of
@@ -183,7 +183,9 @@ def _say_next(
         path = outcomes[result.strategy].export if result.strategy in outcomes else SearchFolder.of(spec).best
         if path and path.exists():
             exports.append((result.strategy, path))
-    steps = next_steps(experiment.searches[-1], exports[-1][1] if exports else None, extend=False)
+    last = experiment.searches[-1]
+    records = SearchFolder.of(last).ledger().values()
+    steps = next_steps(last, exports[-1][1] if exports else None, known_runs(last), records, extend=False)
     if lost := [spec for spec in searches(experiment) if not is_done(experiment, spec)]:
         steps.append(resume_command(experiment.name, lost[0].output_dir))
         say(console, f"out of memory, without a result: trials of {', '.join(spec.name for spec in lost)}")

@@ -7,9 +7,12 @@ from recmodels.errors import UserError
 from tuning.cli.arguments import Given
 from tuning.cli.options import read_uri
 from tuning.commandlines import public
+from tuning.records import SearchFolder
+from tuning.records.run_ids import RunIds
 from tuning.spec import SearchSpec
 from tuning.tracking.mlflow_store import MlflowStore, check_experiment_id
 from tuning.tracking.stores import check_stores, store_for, tracking_uris
+from tuning.tracking.tracker import run_ids
 from tuning.tracking.uris import sqlite_file, with_password
 
 URI, NAME, ID = "MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME", "MLFLOW_EXPERIMENT_ID"
@@ -47,6 +50,11 @@ def check_experiment(spec: SearchSpec, given: Given) -> None:
     number, uri = os.environ.get(ID), spec.tracking.mlflow
     if number and uri and "experiment" not in given and store_for(uri) is MlflowStore:
         check_experiment_id(MlflowStore.resolve(with_password(uri)), number, os.environ.get(NAME) or None)
+
+
+def known_runs(spec: SearchSpec) -> RunIds | None:
+    """Return the ids of a search's runs in MLflow; None if it has no records there."""
+    return run_ids(SearchFolder.of(spec), spec.tracking.mlflow) if spec.tracking.mlflow else None
 
 
 def records_line(spec: SearchSpec, given: Given) -> str:

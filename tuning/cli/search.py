@@ -22,6 +22,7 @@ from tuning.cli.records import (
     check_records,
     from_environment,
     going_on,
+    known_runs,
     records_line,
     resumed_line,
 )
@@ -149,7 +150,8 @@ def show(spec: SearchSpec, outcome: Outcome, console: Console) -> int:
         )
         say(console, "no trial has a result" + (f"; the first failed with: {failed}" if failed else rarely))
         return code or 1
-    say(console, "\n  ".join(["next:", *next_steps(spec, outcome.export)]) + f"\nbest configuration: {outcome.export}")
+    steps = next_steps(spec, outcome.export, known_runs(spec), outcome.records)
+    say(console, "\n  ".join(["next:", *steps]) + f"\nbest configuration: {outcome.export}")
     say_report(SearchFolder.of(spec).report, spec, console)
     return code
 

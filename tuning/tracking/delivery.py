@@ -4,19 +4,18 @@ A delivery is thrown away after any failure. The next one asks the store which r
 there, so that a crash, a lost reply or a restored trial neither loses nor doubles a record.
 """
 
-import hashlib
-import json
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
 from typing import Literal
 
-from recmodels.files import append_line, read_lines
 from tuning.records import Confirmation, SearchFolder, Status, Tests, TrialFolder, TrialPlan, TrialRecord, winner
+from tuning.records.run_ids import RunIds
 from tuning.records.sealed import opened
+from tuning.records.trials import EpochRow
 from tuning.spec import SearchSpec
 from tuning.tracking import points
 from tuning.tracking.points import Point
@@ -26,6 +25,9 @@ STATES: dict[Status, RunState] = {"finished": "FINISHED", "pruned": "FINISHED", 
 KILLED: RunState = "KILLED"
 OPENED = "test_metrics"
 """The tag of a trial's run that has its test metrics."""
+LAYOUT, ARRANGED = "mirrortune.layout", "2"
+"""The tag of the runs whose metrics are arranged, and its value; runs of older versions keep the names that they have.
+"""
 
 Ending = Literal["finished", "interrupted"]
 Signature = tuple[int, int, int] | None
@@ -33,25 +35,10 @@ Summary = Callable[[list[TrialRecord], Tests], str]
 """Makes the search's page, in Markdown, of the ledger's records and the test metrics that may be seen."""
 
 
-class RunIds:
-    """The run ids of a search at one address, kept in its tracking.jsonl."""
-
-    def __init__(self, folder: SearchFolder, address: str) -> None:
-        rows = read_lines(folder.tracking)
-        self.search_id: str = rows[0]["search_id"] if rows else _search_id(folder)
-        self.ids: dict[str, str] = {row["run"]: row["run_id"] for row in rows if row["uri"] == address}
-        self._path, self._address = folder.tracking, address
-
-    def remember(self, name: str, run_id: str, experiment: str) -> None:
-        if self.ids.get(name) != run_id:
-            row = {"run": name, "run_id": run_id, "uri": self._address, "experiment_id": experiment}
-            append_line(self._path, {**row, "search_id": self.search_id})
-            self.ids[name] = run_id
-
-
 @dataclass
 class _OpenRun:
     id: str
+    arranged: bool
     delivered: set[int]
     """Epochs that the store has."""
     seen: Signature = None
@@ -119,29 +106,40 @@ class Delivery:
 
     def _files(self) -> list[Path]:
         folder = self._folder
-        return [folder.path / "spec.yaml", folder.path / "environment.json", folder.best, folder.confirmation]
+        own = (folder.best, folder.confirmation, folder.report)
+        return [folder.path / "spec.yaml", folder.path / "environment.json", *own]
 
     def _open(self, plan: TrialPlan | None, ending: Ending | None) -> _OpenRun:
         """Create the run of a trial, or without a plan that of the search, or take up the one that is there."""
         if plan:
-            name, title, start, parent = plan.trial, plan.trial, plan.time, self._runs[SEARCH].id
+            name, start, parent = plan.trial, plan.time, self._runs[SEARCH].id
+            title = points.trial_title(self._spec, plan)
             tags = {"mirrortune.role": "trial" if plan.role == "search" else plan.role, "mirrortune.trial": name}
             params = points.trial_params(plan)
         else:
             name, title, parent = SEARCH, self._spec.name, None
             start = min([time.time(), *(plan.time for plan in self._folder.plans())])
             tags, params = {"mirrortune.role": SEARCH}, points.search_params(self._spec)
-        tags |= {**points.identity(self._spec, self._folder.environment()), "status": "running"}
+        environment = self._folder.environment()
+        tags |= {**points.identity(self._spec, environment), "status": "running"}
         tags["mirrortune.search_id"] = self._run_ids.search_id
         found = self._found.get(name)
+        if not found:
+            tags[LAYOUT] = ARRANGED
         run = found or self._store.create(title, start, tags, parent)
         self._run_ids.remember(name, run.id, self._store.experiment)
         # A store takes no second value for a parameter; a search that goes on with more trials has one.
         tags |= {f"resumed.{key}": value for key, value in params.items() if run.params.get(key, value) != value}
         self._store.log(run.id, [], tags, {key: value for key, value in params.items() if key not in run.params})
+        if environment:
+            self._store.uses(run.id, environment.data, f"{self._spec.data_dir or 'data'}/{self._spec.dataset}")
         if found and run.state != "RUNNING" and ending is None:
             self._store.reopen(run.id)
-        return _OpenRun(run.id, self._store.epochs(run.id) if found else set())
+        delivered = self._store.epochs(run.id) if found else set()
+        return _OpenRun(run.id, not found or LAYOUT in found.tags, delivered)
+
+    def _arranged(self, new: Iterable[Point], arranged: bool) -> list[Point]:
+        return points.arranged(new, self._spec.training.metric) if arranged else list(new)
 
     def _sync_trial(self, trial: TrialFolder, record: TrialRecord | None, ending: Ending | None) -> None:
         plan = trial.plan()
@@ -151,29 +149,32 @@ class Delivery:
         seen = _signature(trial.path / "epochs.jsonl")
         if seen == run.seen and record is None and ending is None:
             return
-        rows = trial.epochs()
-        bad = points.non_finite(map(points.epoch_values, rows))
-        new = [point for row in rows if row.epoch not in run.delivered for point in points.epoch_points(row)]
+        rows, metric = trial.epochs(), self._spec.training.metric
+        if not any(row.evaluated for row in rows) and record is None and ending is None:
+            return  # the metric that decides is to be the first one of the run
+        bad = points.non_finite(points.epoch_values(row, metric) for row in rows)
+        new = self._arranged(points.epoch_points(rows, metric, run.delivered), run.arranged)
         self._store.log(run.id, new, {"non_finite": ", ".join(bad)} if bad else {}, {})
         run.delivered |= {row.epoch for row in rows}
         run.seen = seen
         if record or ending:
-            self._end_trial(run.id, record, rows[-1].time if rows else plan.time)
+            self._end_trial(run, record, rows)
+            self._store.end(run.id, STATES[record.status] if record else KILLED, rows[-1].time if rows else plan.time)
             self.settled.add(trial.name)
 
-    def _end_trial(self, run_id: str, record: TrialRecord | None, end: float) -> None:
+    def _end_trial(self, run: _OpenRun, record: TrialRecord | None, rows: list[EpochRow]) -> None:
         """`record` None: the trial was cut short and may go on one day."""
         new: list[Point] = []
-        tags, state = {"status": "interrupted"}, KILLED
+        tags = {"status": "interrupted"}
         if record:
-            new = points.finite_points(points.best_values(record), seconds=end, step=record.best_epoch or 0)
-            tags, state = {"status": record.status, "reason": record.reason or ""}, STATES[record.status]
-        self._store.log(run_id, new, tags, {})
-        self._store.end(run_id, state, end)
+            new = points.ending_points(record, rows, self._spec.training.metric, told=run.arranged)
+            new = self._arranged(new, run.arranged)
+            tags = {"status": record.status, "reason": record.reason or ""}
+        self._store.log(run.id, new, tags, {})
 
     def _sync_search(self, records: list[TrialRecord], ending: Ending | None) -> None:
-        run_id = self._runs[SEARCH].id
-        new: list[Point] = []
+        run = self._runs[SEARCH]
+        run_id, new = run.id, list[Point]()
         tags: dict[str, str] = {}
         confirmation = Confirmation.in_file(self._folder.confirmation)
         own = confirmation if self._spec.role == "search" else None
@@ -181,12 +182,13 @@ class Delivery:
         chosen = best and ending and (confirmation or not self._spec.awaits_confirmation)
         self._open_tests(records, best.trial if best and chosen else None)
         if best and self._spec.role == "search":  # the best of some seeds is luck
-            values = points.best_values(best)
+            values = points.best_values(best) | points.knob_values(self._spec, best)
             if ending:
                 values |= points.test_values(self._tests.get(best.trial, {}), "best/test")
             # The same winner makes the same points each time, and MLflow keeps equal points once.
             end = self._folder.trial(best.trial).epochs()[-1].time
-            new = points.finite_points(values, seconds=end, step=records.index(best) + 1)
+            step = len(records) + 1 if own else records.index(best) + 1  # what is chosen comes after every trial
+            new = points.finite_points(values, seconds=end, step=step)
             tags["winner"] = best.trial
         if own:
             end = self._folder.trial(own.trial).epochs()[-1].time
@@ -194,7 +196,7 @@ class Delivery:
             tags |= points.confirmed_tags(own)
         if ending:
             tags["status"] = ending
-        self._store.log(run_id, new, tags, {})
+        self._store.log(run_id, self._arranged(new, run.arranged), tags, {})
         self._store.describe(run_id, self._summary(records, self._tests))
         if ending:
             self._store.end(run_id, "FINISHED" if ending == "finished" else KILLED, time.time())
@@ -218,6 +220,7 @@ class Delivery:
             end = self._folder.trial(record.trial).epochs()[-1].time
             values = points.test_values(metrics, "test")
             new = points.finite_points(values, seconds=end, step=record.best_epoch or 0)
+            new = self._arranged(new, not found or LAYOUT in found.tags)
             with self._own_refusals():
                 self._store.log(run_id, new, {OPENED: "shown"}, {})
 
@@ -239,13 +242,6 @@ class Delivery:
 
 def _ended(run: StoredRun, record: TrialRecord) -> bool:
     return run.state == STATES[record.status] and run.tags.get("status") == record.status
-
-
-def _search_id(folder: SearchFolder) -> str:
-    """Tells this search from others of its name, and comes out the same if tracking.jsonl is lost."""
-    environment = folder.environment()
-    first = asdict(environment.starts[0]) if environment else str(folder.path.resolve())
-    return hashlib.sha256(json.dumps([folder.name, first], sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _signature(path: Path) -> Signature:

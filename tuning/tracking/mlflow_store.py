@@ -1,9 +1,11 @@
 """MLflow as a tracking store; the only file that imports mlflow, when a store is made."""
 
+import json
 import logging
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +13,8 @@ from filelock import FileLock
 
 from recmodels.errors import UserError
 from tuning.commandlines import public
+from tuning.records.environment import DataFacts
+from tuning.spec import Tracking
 from tuning.tracking.moved import follow_move
 from tuning.tracking.points import LAST_POINT_OF_EPOCH, Point, cut, milliseconds
 from tuning.tracking.store import SEARCH, RunState, Store, StoredRun
@@ -22,6 +26,12 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("mirrortune")
 
+KIND, MODEL_TRAINING = "mlflow.experimentKind", "custom_model_development"
+"""The tag of an experiment by which MLflow's pages choose their view, and its value; without it they guess."""
+OURS = str(Tracking.model_fields["experiment"].default)
+"""The name of an experiment that can be nobody else's."""
+DIGEST_LIMIT = 36  # characters of a data set's digest, MLflow 3.17
+OWN_TAGS = {"git_commit": "mlflow.source.git.commit", "source": "mlflow.source.name", "user": "mlflow.user"}
 NOTE_LIMIT = 8000  # characters of a tag, MLflow 3.17
 SETTINGS = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
@@ -54,12 +64,14 @@ class MlflowStore(Store):
 
     def _experiment_id(self, name: str, uri: str, database: Path | None) -> str:
         if found := self._client.get_experiment_by_name(name):
+            if name == OURS and KIND not in found.tags:
+                self._client.set_experiment_tag(found.experiment_id, KIND, MODEL_TRAINING)
             return found.experiment_id
         # MLflow would put the artifacts into the current directory, and its path into a URL as it is; a server knows
         # where it wants them.
         folder = database.parent if database else Path.cwd()
         location = _artifacts(folder).as_uri() if scheme(uri) in DATABASES else None
-        return self._client.create_experiment(name, location)
+        return self._client.create_experiment(name, location, tags={KIND: MODEL_TRAINING})
 
     def find(self, search_id: str, known: Mapping[str, str]) -> dict[str, StoredRun]:
         """A search's runs by trial. Where a lost reply led to two, the known or else the older one stays."""
@@ -91,6 +103,16 @@ class MlflowStore(Store):
         return _stored(
             self._client.create_run(self.experiment, start_time=milliseconds(start), tags=own, run_name=title)
         )
+
+    def uses(self, run_id: str, data: DataFacts, place: str) -> None:
+        """Say it in the column Dataset, with the sizes as the profile. Repeated, MLflow keeps it once."""
+        from mlflow.entities import Dataset, DatasetInput, InputTag
+
+        sizes = {name: value for name, value in asdict(data).items() if isinstance(value, int)}
+        source, digest = json.dumps({"uri": place}), data.fingerprint[:DIGEST_LIMIT]
+        entity = Dataset(data.name, digest, "local", source, profile=json.dumps(sizes))
+        tags = [InputTag("mlflow.data.context", "train, valid, test")]
+        self._client.log_inputs(run_id, [DatasetInput(entity, tags)])
 
     def reopen(self, run_id: str) -> None:
         self._client.update_run(run_id, status="RUNNING")
@@ -213,5 +235,6 @@ def _artifacts(folder: Path) -> Path:
 
 
 def _own_tags(tags: Mapping[str, str]) -> dict[str, str]:
-    """MLflow shows the commit in its pages if the tag has MLflow's name."""
-    return {"mlflow.source.git.commit" if name == "git_commit" else name: value for name, value in tags.items()}
+    """MLflow shows some tags in columns of their own if they have MLflow's names."""
+    own = {OWN_TAGS.get(name, name): value for name, value in tags.items()}
+    return own | ({"mlflow.source.type": "LOCAL"} if "source" in tags else {})

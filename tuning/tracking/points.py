@@ -3,16 +3,21 @@
 MLflow takes no '@' in a name, so recall@20 is called recall_at_20. None, NaN and infinity make no point.
 """
 
+import getpass
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import accumulate
 from typing import Any, NamedTuple
 
 from tuning.records import Confirmation, Environment, EpochRow, TrialPlan, TrialRecord
+from tuning.space.distributions import Fixed
 from tuning.spec import SearchSpec
 
 LAST_POINT_OF_EPOCH = "epoch_seconds"
 """The last point of an epoch: a store that has it has the whole epoch."""
 TEXT_LIMIT = 6000  # characters of a parameter in MLflow 3.17; longer texts are cut
+BEHIND = "various/"
+"""The beginning of the names of points that few people look at: stores list metrics by name, and it comes last."""
 VERSIONS = ("torch", "ray", "optuna", "mlflow", "mirrortune")
 """Packages whose versions are tags."""
 
@@ -39,16 +44,22 @@ def non_finite(values: Iterable[Values]) -> list[str]:
     return sorted({name for each in values for name, v in each.items() if v is None or not math.isfinite(v)})
 
 
-def epoch_points(row: EpochRow) -> list[Point]:
-    """Return the points of one epoch, LAST_POINT_OF_EPOCH last."""
-    return finite_points(epoch_values(row), seconds=row.time, step=row.epoch)
+def epoch_points(rows: Sequence[EpochRow], metric: str, delivered: Collection[int] = ()) -> Iterator[Point]:
+    """Yield the points of the epochs that are not delivered yet, LAST_POINT_OF_EPOCH as the last one of each.
+
+    `rows`: of all epochs of a trial, from the first one on. `metric`: the one that decides.
+    """
+    for row, passes in zip(rows, accumulate(row.passes for row in rows), strict=True):
+        if row.epoch not in delivered:
+            values = {"total_passes": float(passes)} | epoch_values(row, metric)
+            yield from finite_points(values, seconds=row.time, step=row.epoch)
 
 
-def epoch_values(row: EpochRow) -> Values:
+def epoch_values(row: EpochRow, metric: str) -> Values:
     """Return the metrics of one epoch by name; those of validation where it was measured."""
     return {
+        **(_named("best/valid", {metric: row.best}) if row.evaluated else {}),
         **_named("valid", row.valid),
-        **({"best": row.best} if row.evaluated else {}),
         "loss": row.loss,
         **_named("terms", row.terms),
         **_named("flatness", row.flatness),
@@ -58,10 +69,51 @@ def epoch_values(row: EpochRow) -> Values:
     }
 
 
+def arranged(points: Iterable[Point], metric: str) -> list[Point]:
+    """Return the points with those of the deciding metric first, and the names of what few people look at behind
+    BEHIND: other metrics, terms of the loss, and counts.
+
+    What a store is told first it may show first: MLflow's page that compares runs takes the first metric.
+    """
+    decides = {f"best/valid/{_name(metric)}": 0, f"valid/{_name(metric)}": 1}
+    ordered = sorted(points, key=lambda point: decides.get(point.name, len(decides)))
+    return [point._replace(name=BEHIND + point.name) if _is_behind(point.name, metric) else point for point in ordered]
+
+
+def _is_behind(name: str, metric: str) -> bool:
+    group, _, last = name.rpartition("/")
+    if group in ("valid", "best/valid", "test", "best/test"):
+        return last != _name(metric)
+    return group == "terms" or name in ("passes", "steps", "skipped", "valid_seconds")
+
+
 def best_values(record: TrialRecord) -> Values:
     """Return a trial's validation metrics at its best epoch, and that epoch."""
     epoch = {} if record.best_epoch is None else {"best/epoch": float(record.best_epoch)}
     return {**_named("best/valid", record.valid), **epoch}
+
+
+def ending_points(record: TrialRecord, rows: Sequence[EpochRow], metric: str, told: bool) -> list[Point]:
+    """Return the points of a trial's end: the metrics of its best epoch.
+
+    `told`: whether the store has the deciding metric's best value from the epochs; else it is the best epoch's point.
+    """
+    decides, step = _named("best/valid", {metric: record.value}), record.best_epoch or 0
+    best = [] if told else [row.time for row in rows if row.epoch == record.best_epoch]
+    own = [point for time in best for point in finite_points(decides, seconds=time, step=step)]
+    rest = {name: value for name, value in best_values(record).items() if name not in decides}
+    return own + (finite_points(rest, seconds=rows[-1].time, step=step) if rows else [])
+
+
+def knob_values(spec: SearchSpec, record: TrialRecord) -> Values:
+    """Return the values that make a winner: the numbers among its strategy's knobs and among what was searched."""
+    searched = {each.name for each in spec.space.parameters if not isinstance(each.distribution, Fixed)}
+    return {
+        f"best/{name}": float(value)
+        for section, values in record.params.items()
+        for name, value in values.items()
+        if (section == "strategy" or name in searched) and type(value) in (int, float)
+    }
 
 
 def test_values(metrics: Mapping[str, float], prefix: str) -> Values:
@@ -86,6 +138,12 @@ def confirmed_tags(confirmation: Confirmation) -> dict[str, str]:
     """Return what was decided about a chosen configuration, as tags of its search's run."""
     names = ("experiment", "trial", "choice", "reference", "compared", "verdict")
     return _texts({f"confirmed.{name}": getattr(confirmation, name) for name in names})
+
+
+def trial_title(spec: SearchSpec, plan: TrialPlan) -> str:
+    """Return the name of a trial's run, which says what was trained: `GRCN-tiktok-mg 0003`."""
+    title = f"{spec.model}-{spec.dataset}-{plan.strategy} {plan.trial}"
+    return f"{title}, seed {plan.seed}" if plan.role == "confirmation" else title
 
 
 def trial_params(plan: TrialPlan) -> dict[str, str]:
@@ -125,7 +183,9 @@ def identity(spec: SearchSpec, environment: Environment | None) -> dict[str, str
         "strategy": spec.strategy,
         "reconstruction": "true" if is_reconstruction(spec.strategy) else None,
     }
+    tags["user"] = _user()
     if environment:
+        tags["source"] = (environment.starts[-1].argv or ["mirrortune"])[0]
         tags |= {"data_fingerprint": environment.data.fingerprint}
         if git := environment.git:
             tags |= {"git_commit": git.commit, "git_dirty": git.dirty}
@@ -141,9 +201,20 @@ def milliseconds(seconds: float) -> int:
     return int(seconds * 1000)
 
 
+def _user() -> str | None:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError, ImportError):  # a container may run under a number that has no name
+        return None
+
+
 def _texts(values: Mapping[str, Any]) -> dict[str, str]:
     return {name: cut(str(value), TEXT_LIMIT) for name, value in values.items() if value is not None}
 
 
 def _named(prefix: str, metrics: Mapping[str, float | None]) -> Values:
-    return {f"{prefix}/{name.replace('@', '_at_')}": value for name, value in metrics.items()}
+    return {f"{prefix}/{_name(name)}": value for name, value in metrics.items()}
+
+
+def _name(metric: str) -> str:
+    return metric.replace("@", "_at_")

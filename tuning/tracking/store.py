@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar, Literal, NamedTuple, Protocol
 
+from tuning.records.environment import DataFacts
 from tuning.tracking.points import Point
 
 SEARCH = "search"
@@ -44,6 +45,9 @@ class Store(Protocol):
 
     def create(self, title: str, start: float, tags: Mapping[str, str], parent: str | None) -> StoredRun:
         """Make a run below `parent` that started at `start` (unix s)."""
+
+    def uses(self, run_id: str, data: DataFacts, place: str) -> None:
+        """Say which data a run uses, found at `place`. Does nothing in a store that keeps no such record."""
 
     def reopen(self, run_id: str) -> None:
         """Let an ended run go on."""

@@ -5,8 +5,9 @@ from threading import Event, Thread
 
 from tuning.commandlines import public
 from tuning.records import SearchFolder
+from tuning.records.run_ids import RunIds
 from tuning.spec import SearchSpec
-from tuning.tracking.delivery import Delivery, Ending, RunIds, Summary
+from tuning.tracking.delivery import Delivery, Ending, Summary
 from tuning.tracking.points import cut
 from tuning.tracking.store import SEARCH
 from tuning.tracking.stores import store_for
@@ -15,6 +16,11 @@ from tuning.tracking.uris import with_password
 PERIOD, LONGEST_PAUSE = 2.0, 15.0  # seconds
 FAILURES_BEFORE_NOTICE = 2
 """Failures in a row before the user is told; a lock that another search holds for a moment is not worth a line."""
+
+
+def run_ids(folder: SearchFolder, uri: str) -> RunIds:
+    """Return the ids of a search's runs in the store of a URI. UserError if it is no store's."""
+    return RunIds(folder, public(store_for(uri).resolve(with_password(uri))))
 
 
 class Tracker:
@@ -37,7 +43,7 @@ class Tracker:
         self._folder, self._spec, self._say_line, self._summary = folder, spec, say, summary
         self._store = store_for(uri)
         self._uri = self._store.resolve(with_password(uri))
-        self.run_ids = RunIds(folder, public(self._uri))
+        self.run_ids = run_ids(folder, uri)
         self._settled: set[str] = set()
         self._upload_error_told = False
         self._error: Exception | None = None

@@ -9,19 +9,30 @@ from typing import Any
 
 import pytest
 
-from tests.tuning.factories import end_trial, made_folder, made_row, made_spec, made_trial
+from tests.tuning.factories import (
+    ENVIRONMENT,
+    end_trial,
+    made_confirmation,
+    made_folder,
+    made_plan,
+    made_row,
+    made_spec,
+    made_trial,
+)
 from tuning.records import TrialRecord
+from tuning.records.environment import DataFacts
 from tuning.records.folder import SearchFolder
-from tuning.tracking.delivery import Delivery, Ending, RunIds
+from tuning.records.run_ids import RunIds
+from tuning.tracking.delivery import LAYOUT, Delivery, Ending
 from tuning.tracking.points import Point
-from tuning.tracking.store import SEARCH, StoredRun
+from tuning.tracking.store import SEARCH, Store, StoredRun
 
 
 class RefusalError(Exception):
     pass
 
 
-class FakeStore:
+class FakeStore(Store):
     """Equal points are kept once, a parameter keeps its value; `breaks`: number of the call that fails."""
 
     title = "Fake"
@@ -64,7 +75,7 @@ class FakeStore:
             run_id = f"id{len(self.runs)}"
             self.runs[run_id] = {
                 "title": title, "state": "RUNNING", "tags": dict(tags), "params": {}, "points": set(), "files": set(),
-                "parent": parent, "page": "",
+                "parent": parent, "page": "", "data": set(), "metrics": [],
             }  # fmt: skip
             return self._view(run_id)
 
@@ -82,12 +93,16 @@ class FakeStore:
             if run["tags"].get("mirrortune.trial") in self.refuses:
                 raise RefusalError("no")
             assert all(run["params"].get(key, value) == value for key, value in params.items())
+            run["metrics"] += [name for name in dict.fromkeys(p.name for p in points) if name not in run["metrics"]]
             run["points"] |= set(points)
             run["tags"] |= tags
             run["params"] |= params
             self.sent += len(points)
 
         self._call(work)
+
+    def uses(self, run_id: str, data: DataFacts, place: str) -> None:
+        self._call(lambda: self.runs[run_id]["data"].add((data, place)))
 
     def describe(self, run_id: str, markdown: str) -> None:
         self._call(lambda: self.runs[run_id].update(page=markdown))
@@ -159,6 +174,12 @@ def check(store: FakeStore) -> None:
     }  # fmt: skip
     assert steps(runs["0000"], "valid/recall_at_20") == [1, 2]
     assert steps(runs["0001"], "valid/recall_at_20") == [1, 2, 3, 4]
+    assert steps(runs["0000"], "best/valid/recall_at_20") == [1, 2]
+    assert steps(runs["0001"], "best/valid/recall_at_20") == [1, 2, 3, 4]
+    assert steps(runs["0001"], "various/best/valid/ndcg_at_20") == [4]
+    for run in runs.values():
+        at = [(point.name, point.step) for point in run["points"]]
+        assert len(at) == len(set(at))  # nothing is there twice
     assert steps(runs["0000"], "test/recall_at_20") == [2]  # the winner's, at the end
     assert steps(runs["0001"], "test/recall_at_20") == []
     assert [runs[name]["parent"] for name in (SEARCH, "0000", "0001")] == [None, *[next(iter(store.runs))] * 2]
@@ -186,7 +207,114 @@ def test_a_second_delivery_of_an_ended_search_sends_no_epoch_again(tmp_path):
     before, store.sent = store.named(), 0
     new_delivery(folder, store).sync("finished")
     assert store.named() == before
-    assert store.sent == 41  # the winner's 20 validation and 20 test metrics and its epoch, on the search's run
+    # The winner's 20 validation and 20 test metrics, its epoch, alpha, beta and interval, on the search's run.
+    assert store.sent == 44
+
+
+def test_a_run_s_name_says_what_it_is(tmp_path):
+    folder, store = made_folder(tmp_path, trials=1, baseline=True, model="GRCN", dataset="tiktok"), FakeStore()
+    new_delivery(folder, store).sync("finished")
+    titles = {run["title"] for run in store.runs.values()}
+    assert titles == {"made", "GRCN-tiktok-mg 0000", "GRCN-tiktok-plain baseline"}
+    again = made_folder(tmp_path / "again", trials=0, name="made-seeds", role="confirmation")
+    again.trial("0000").write_plan(made_plan(role="confirmation", seed=1000))
+    new_delivery(again, store).sync("finished")
+    assert "BPR-demo-mg 0000, seed 1000" in {run["title"] for run in store.runs.values()}
+
+
+def test_every_run_says_which_data_it_uses(tmp_path):
+    folder, store = made_folder(tmp_path, trials=1, data_dir="my data"), FakeStore()
+    for _ in range(2):
+        new_delivery(folder, store).sync("finished")
+    expected = {(ENVIRONMENT.data, "my data/demo")}
+    assert [(run["title"], run["data"]) for run in store.runs.values()] == [
+        ("made", expected), ("BPR-demo-mg 0000", expected)
+    ]  # fmt: skip
+
+
+def test_the_metric_that_decides_is_the_first_one_and_waited_for(tmp_path):
+    """MLflow's page that compares runs takes the first metric of the first run."""
+    folder, store = made_folder(tmp_path, trials=0, training={"metric": "ndcg@10", "eval_every": 2}), FakeStore()
+    made_trial(folder, "0000", epochs=0)
+    delivery = new_delivery(folder, store)
+    folder.trial("0000").append_epoch(made_row("0000", 1, valid={}, best=None, best_epoch=None))
+    delivery.sync(None)
+    assert store.named()["0000"]["metrics"] == []
+    folder.trial("0000").append_epoch(made_row("0000", 2))
+    delivery.sync(None)
+    end_trial(folder, "0000")
+    delivery.sync("finished")
+    for name in (SEARCH, "0000"):
+        assert store.named()[name]["metrics"][0] == "best/valid/ndcg_at_10"
+    assert store.named()["0000"]["metrics"][1] == "valid/ndcg_at_10"
+    assert steps(store.named()["0000"], "loss") == [1, 2]
+
+
+def test_of_forty_names_few_stand_before_the_rest(tmp_path):
+    folder, store = made_folder(tmp_path, trials=2), FakeStore()
+    new_delivery(folder, store).sync("finished")
+    front = {
+        name: [metric for metric in sorted(run["metrics"]) if not metric.startswith("various/")]
+        for name, run in store.named().items()
+    }
+    assert front["0000"] == [
+        "best/epoch", "best/valid/recall_at_20", "epoch_seconds", "loss", "total_passes", "valid/recall_at_20"
+    ]  # fmt: skip
+    assert front[SEARCH] == [
+        "best/alpha", "best/beta", "best/epoch", "best/interval", "best/test/recall_at_20", "best/valid/recall_at_20"
+    ]  # fmt: skip
+    for run in store.named().values():
+        assert {metric for metric in run["metrics"] if metric > "various"} <= {
+            metric for metric in run["metrics"] if metric.startswith("various/")
+        }
+
+
+def test_passes_are_an_axis_of_the_curves(tmp_path):
+    folder, store = made_folder(tmp_path, trials=1, epochs=3), FakeStore()
+    new_delivery(folder, store).sync("finished")
+    points = store.named()["0000"]["points"]
+    assert {p.step: p.value for p in points if p.name == "total_passes"} == {1: 3, 2: 6, 3: 9}
+
+
+def test_a_run_of_an_older_version_keeps_the_names_of_its_metrics(tmp_path):
+    """Its curves go on under the names that they have, and nothing is there twice."""
+    folder, store = made_folder(tmp_path, trials=0), FakeStore()
+    made_trial(folder, "0000", epochs=2)
+    new_delivery(folder, store).sync("interrupted")
+    for run in store.runs.values():
+        del run["tags"][LAYOUT]
+        names = {f"various/{name}": name for name in ("valid/ndcg_at_20", "steps")} | {
+            "best/valid/recall_at_20": "best"
+        }
+        run["points"] = {point._replace(name=names.get(point.name, point.name)) for point in run["points"]}
+    delivery = new_delivery(folder, store)
+    folder.trial("0000").append_epoch(made_row("0000", 3))
+    delivery.sync(None)
+    end_trial(folder, "0000")
+    delivery.sync("finished")
+    run = store.named()["0000"]
+    assert steps(run, "valid/ndcg_at_20") == steps(run, "steps") == [1, 2, 3]
+    assert steps(run, "best/valid/recall_at_20") == steps(run, "best/valid/ndcg_at_20") == [3]
+    assert steps(run, "test/ndcg_at_20") == [3]
+    assert "best/valid/ndcg_at_20" in {point.name for point in store.named()[SEARCH]["points"]}
+
+
+def test_the_values_of_a_choice_on_fresh_seeds_are_the_last_ones_of_its_search(tmp_path):
+    """A store shows the point with the largest step, whichever trial was the best before the choice."""
+    folder, store = made_folder(tmp_path, trials=3, awaits_confirmation=True), FakeStore()
+    new_delivery(folder, store).sync("finished")
+    folder.confirmation.write_text(made_confirmation("0000").to_yaml())
+    for _ in range(2):
+        new_delivery(folder, store).sync("finished")
+    found = [p for p in store.named()[SEARCH]["points"] if p.name == "best/valid/recall_at_20"]
+    assert [(p.step, round(p.value, 5)) for p in sorted(found, key=lambda p: p.step)] == [(3, 0.03402), (4, 0.01402)]
+
+
+def test_a_page_for_people_is_kept_with_the_search(tmp_path):
+    folder, store = made_folder(tmp_path, trials=1), FakeStore()
+    folder.report.write_text("<p>made</p>")
+    new_delivery(folder, store).sync("finished")
+    assert "report.html" in store.named()[SEARCH]["files"]
 
 
 def with_test_metrics(store: FakeStore) -> set[str]:
@@ -227,7 +355,7 @@ def test_a_resume_may_open_the_rest_of_trials_that_ended_long_ago(tmp_path):
     delivery.sync("finished")
     before, store.sent = store.named(), 0
     new_delivery(folder, store).sync("finished")
-    assert (store.named(), store.sent) == (before, 41)  # on the search's run, of its winner
+    assert (store.named(), store.sent) == (before, 44)  # on the search's run, of its winner
 
 
 def test_a_pruned_winner_s_test_metrics_arrive_when_it_has_been_evaluated(tmp_path):

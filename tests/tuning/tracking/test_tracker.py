@@ -1,5 +1,7 @@
 """The tracker against MLflow itself: on SQLite, on a server that is killed, and on one that never answers."""
 
+import getpass
+import json
 import shutil
 import socket
 import subprocess
@@ -20,7 +22,7 @@ from tests.tuning.factories import end_trial, made_confirmation, made_folder, ma
 from tests.tuning.tracking.mlflow_server import Server, free_port, until
 from tests.tuning.tracking.test_delivery import FakeStore
 from tuning.records.folder import SearchFolder
-from tuning.tracking.mlflow_store import MlflowStore, check_experiment_id
+from tuning.tracking.mlflow_store import KIND, MlflowStore, check_experiment_id
 from tuning.tracking.stores import STORES
 from tuning.tracking.tracker import Tracker
 from tuning.tracking.uris import sqlite_url
@@ -62,11 +64,12 @@ def client(uri: str) -> Any:
 
 
 def runs(uri: str) -> dict[str, Any]:
-    """The runs in MLflow by name; fails if one is there twice."""
+    """The runs in MLflow by trial, and the search's by its name; fails if one is there twice."""
     store = client(uri)
     found = store.search_runs([store.get_experiment_by_name("mirrortune").experiment_id])
-    assert len({run.info.run_name for run in found}) == len(found)
-    return {run.info.run_name: run for run in found}
+    named = {run.data.tags.get("mirrortune.trial", run.info.run_name): run for run in found}
+    assert len(named) == len(found)
+    return named
 
 
 def steps(uri: str, name: str, metric: str) -> list[int]:
@@ -106,9 +109,20 @@ def test_a_search_and_its_trials(tmp_path, uri):
         (3, 0.02302, 1_700_000_103_000),
         (4, 0.02402, 1_700_000_104_000),
     ]
-    assert {"loss", "epoch_seconds", "valid_seconds", "best", "valid/ndcg_at_50"} <= set(trial.data.metrics)
+    assert {"loss", "epoch_seconds", "total_passes", "various/valid_seconds", "various/valid/ndcg_at_50"} <= set(
+        trial.data.metrics
+    )
     assert trial.data.metrics["best/epoch"] == 4
     assert trial.data.metrics["test/recall_at_20"] == pytest.approx(-0.07598)
+    (data,) = trial.inputs.dataset_inputs
+    assert (data.dataset.name, data.dataset.digest) == ("demo", "f1n9e2")
+    assert json.loads(data.dataset.profile) == {
+        "users": 1000, "items": 700, "train": 14000, "valid": 2000, "test": 2000
+    }  # fmt: skip
+    tags = ("mlflow.user", "mlflow.source.name", "mlflow.source.type", "mlflow.source.git.commit")
+    assert [trial.data.tags[tag] for tag in tags] == [getpass.getuser(), "run_search.py", "LOCAL", "c0ffee"]
+    assert trial.info.run_name == "BPR-demo-mg 0001"
+    assert [search.data.metrics[f"best/{knob}"] for knob in ("alpha", "beta", "interval")] == [1.0, 0.25, 3.0]
     assert (trial.info.start_time, trial.info.end_time) == (1_700_000_100_000, 1_700_000_104_000)
     for sealed in ("0000", "0002", "baseline"):
         assert not [name for name in found[sealed].data.metrics if "test" in name]
@@ -173,7 +187,7 @@ def test_of_two_runs_that_a_lost_reply_left_one_stays(tmp_path, uri):
     folder = made_folder(tmp_path, trials=1, uri=uri)
     deliver(folder)
     twice = runs(uri)["0000"]
-    client(uri).create_run(twice.info.experiment_id, start_time=1, tags=twice.data.tags, run_name="0000")
+    client(uri).create_run(twice.info.experiment_id, start_time=1, tags=twice.data.tags)
     deliver(folder)
     assert runs(uri)["0000"].info.run_id == twice.info.run_id
 
@@ -248,12 +262,39 @@ def test_a_moved_folder_is_not_made_again_where_it_was(tmp_path, monkeypatch, em
     assert line == f"MLflow: {new}/mlflow.db was moved from {old}; its runs' files belong in {new}/mlartifacts now"
 
 
+def test_the_experiment_opens_in_the_view_of_trained_models(tmp_path, uri):
+    """What a user chose stays, and so does an experiment that the user has made."""
+    deliver(made_folder(tmp_path, trials=1, uri=uri))
+    store = client(uri)
+    ours = store.get_experiment_by_name("mirrortune")
+    assert ours.tags[KIND] == "custom_model_development"
+    store.set_experiment_tag(ours.experiment_id, KIND, "genai_development")
+    deliver(made_folder(tmp_path / "again", trials=1, uri=uri))
+    assert store.get_experiment(ours.experiment_id).tags[KIND] == "genai_development"
+
+
+def test_an_experiment_of_an_older_version_gets_its_view(tmp_path, uri):
+    store = client(uri)
+    ours, other = (store.create_experiment(name, (tmp_path / "files").as_uri()) for name in ("mirrortune", "mine"))
+    for name in ("mirrortune", "mine"):
+        MlflowStore(uri, name)
+    assert store.get_experiment(ours).tags[KIND] == "custom_model_development"
+    assert KIND not in store.get_experiment(other).tags
+
+
+def test_mlflow_gives_the_metric_that_decides_first(tmp_path, uri):
+    """Its page that compares runs takes the first one."""
+    deliver(made_folder(tmp_path, trials=1, uri=uri))
+    assert next(iter(runs(uri)["0000"].data.metrics)) == "best/valid/recall_at_20"
+
+
 def test_an_experiment_may_be_given_by_its_id(tmp_path, uri):
     number = client(uri).create_experiment("mine", (tmp_path / "files").as_uri())
     folder = made_folder(tmp_path, trials=1)
     folder.write_spec(made_spec(tracking={"uri": uri, "experiment_id": number}))
     deliver(folder)
-    assert {run.info.run_name for run in client(uri).search_runs([number])} == {"made", "0000"}
+    assert {run.info.run_name for run in client(uri).search_runs([number])} == {"made", "BPR-demo-mg 0000"}
+    assert KIND not in client(uri).get_experiment(number).tags
     assert client(uri).get_experiment_by_name("mirrortune") is None
 
 
