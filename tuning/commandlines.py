@@ -5,6 +5,7 @@ import re
 import shlex
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 from tuning.records import TrialRecord
@@ -14,6 +15,11 @@ from tuning.spec import SearchSpec
 
 COMPARED = 10
 """Number of best trials whose comparison is one of the next steps."""
+
+
+MODEL_TRAINING = "workflowType=machine_learning"
+"""What an address of MLflow's pages ends with, so that they open in the view of trained models: MLflow 3.17 has the one
+for agents by default, whatever an experiment's tags say."""
 
 
 def public(uri: str) -> str:
@@ -39,6 +45,10 @@ def resume_command(name: str, output_dir: str) -> str:
     return shlex.join(["python", "run_search.py", "--resume", name, *where])
 
 
+def _in_address(ids: list[Any]) -> str:
+    return quote(json.dumps(ids, separators=(",", ":")))
+
+
 def look_commands(spec: SearchSpec, runs: RunIds | None = None, records: Iterable[TrialRecord] = ()) -> list[str]:
     """Return what shows a search in its stores: the command that starts MLflow's pages, and the one that opens the
     comparison of the best of the `records`, if they have `runs` there, then TensorBoard's. The step for an MLflow
@@ -51,8 +61,8 @@ def look_commands(spec: SearchSpec, runs: RunIds | None = None, records: Iterabl
         best = [ids[record.trial] for record in contenders(records) if record.trial in ids][:COMPARED]
         if runs and len(best) > 1:
             base = public(uri).rstrip("/") if server else "http://127.0.0.1:5000"  # where `mlflow ui` listens
-            compared, experiments = (quote(json.dumps(each, separators=(",", ":"))) for each in (best, [runs.experiment]))
-            address = f"{base}/#/compare-runs?runs={compared}&experiments={experiments}"
+            compared, experiments = (_in_address(each) for each in (best, [runs.experiment]))
+            address = f"{base}/#/compare-runs?runs={compared}&experiments={experiments}&{MODEL_TRAINING}"
             steps.append(shlex.join(["python", "-m", "webbrowser", address]))
     if "tensorboard" in spec.tracking.stores:
         steps.append(shlex.join(["tensorboard", "--logdir", str(Path(spec.output_dir) / spec.name / "tensorboard")]))

@@ -70,21 +70,26 @@ def epoch_values(row: EpochRow, metric: str) -> Values:
 
 
 def arranged(points: Iterable[Point], metric: str) -> list[Point]:
-    """Return the points with those of the deciding metric first, and the names of what few people look at behind
-    BEHIND: other metrics, terms of the loss, and counts.
+    """Return the points of the deciding metric first, and last those of what few people look at, with BEHIND in front
+    of their names: other metrics, terms of the loss, and counts. LAST_POINT_OF_EPOCH comes after all others.
 
-    What a store is told first it may show first: MLflow's page that compares runs takes the first metric.
+    What a store is told first it may show first: MLflow lists a run's metrics in that order, and its page that compares
+    runs takes the first one.
     """
-    decides = {f"best/valid/{_name(metric)}": 0, f"valid/{_name(metric)}": 1}
-    ordered = sorted(points, key=lambda point: decides.get(point.name, len(decides)))
-    return [point._replace(name=BEHIND + point.name) if _is_behind(point.name, metric) else point for point in ordered]
+    first = {f"best/valid/{_name(metric)}": 0, f"valid/{_name(metric)}": 1, LAST_POINT_OF_EPOCH: 4}
+
+    def place(point: Point) -> int:
+        return 3 if point.name.startswith(BEHIND) else first.get(point.name, 2)
+
+    named = [point._replace(name=BEHIND + point.name) if _is_behind(point.name, metric) else point for point in points]
+    return sorted(named, key=place)
 
 
 def _is_behind(name: str, metric: str) -> bool:
     group, _, last = name.rpartition("/")
     if group in ("valid", "best/valid", "test", "best/test"):
         return last != _name(metric)
-    return group == "terms" or name in ("passes", "steps", "skipped", "valid_seconds")
+    return group == "terms" or name in ("passes", "steps", "skipped", "valid_seconds", "best/epoch")
 
 
 def best_values(record: TrialRecord) -> Values:

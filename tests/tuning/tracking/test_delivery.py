@@ -185,7 +185,7 @@ def check(store: FakeStore) -> None:
     assert [runs[name]["parent"] for name in (SEARCH, "0000", "0001")] == [None, *[next(iter(store.runs))] * 2]
     assert runs[SEARCH]["page"] == "# made"
     assert runs["0001"]["params"]["beta"] == "0.25"
-    assert (runs[SEARCH]["tags"]["winner"], steps(runs[SEARCH], "best/epoch")) == ("0000", [1])
+    assert (runs[SEARCH]["tags"]["winner"], steps(runs[SEARCH], "various/best/epoch")) == ("0000", [1])
     assert runs[SEARCH]["files"] == {"spec.yaml", "environment.json"}
 
 
@@ -258,10 +258,10 @@ def test_of_forty_names_few_stand_before_the_rest(tmp_path):
         for name, run in store.named().items()
     }
     assert front["0000"] == [
-        "best/epoch", "best/valid/recall_at_20", "epoch_seconds", "loss", "total_passes", "valid/recall_at_20"
+        "best/valid/recall_at_20", "epoch_seconds", "loss", "total_passes", "valid/recall_at_20"
     ]  # fmt: skip
     assert front[SEARCH] == [
-        "best/alpha", "best/beta", "best/epoch", "best/interval", "best/test/recall_at_20", "best/valid/recall_at_20"
+        "best/alpha", "best/beta", "best/interval", "best/test/recall_at_20", "best/valid/recall_at_20"
     ]  # fmt: skip
     for run in store.named().values():
         assert {metric for metric in run["metrics"] if metric > "various"} <= {

@@ -112,7 +112,7 @@ def test_a_search_and_its_trials(tmp_path, uri):
     assert {"loss", "epoch_seconds", "total_passes", "various/valid_seconds", "various/valid/ndcg_at_50"} <= set(
         trial.data.metrics
     )
-    assert trial.data.metrics["best/epoch"] == 4
+    assert trial.data.metrics["various/best/epoch"] == 4
     assert trial.data.metrics["test/recall_at_20"] == pytest.approx(-0.07598)
     (data,) = trial.inputs.dataset_inputs
     assert (data.dataset.name, data.dataset.digest) == ("demo", "f1n9e2")
@@ -180,7 +180,7 @@ def test_delivering_again_changes_nothing(tmp_path, uri):
     assert sorted(folder.tracking.read_text().splitlines()) == sorted(ids.splitlines())
     assert steps(uri, "0001", "valid/recall_at_20") == [1, 2, 3, 4]
     assert steps(uri, "0001", "test/recall_at_20") == [4]
-    assert steps(uri, "made", "best/epoch") == [2]
+    assert steps(uri, "made", "various/best/epoch") == [2]
 
 
 def test_of_two_runs_that_a_lost_reply_left_one_stays(tmp_path, uri):
