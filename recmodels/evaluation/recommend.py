@@ -1,4 +1,4 @@
-"""Every user's best items from final embeddings, written to a table in the original ids of the data."""
+"""Every user's best items from final embeddings, in the original ids of the data, as tables."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,20 +10,22 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from recmodels.data.dataset import Interactions, Ints, RecDataset
+from recmodels.data.dataset import Interactions, Ints, Splits
 from recmodels.data.ids import IdMaps
 from recmodels.evaluation.counting import block_size, entries_of
 from recmodels.files import replacing
 
+LEFT_OUT = ("train", "all", "none")
+"""What can be left out of a user's recommendations: the items of training, of all splits, or nothing."""
 
-def known_items(data: RecDataset, which: str) -> Interactions | None:
-    """Return the items of each user that are not recommended: those of training ("train"), of all splits ("all"), or
-    None ("none")."""
+
+def known_items(splits: Splits, which: str) -> Interactions | None:
+    """Return the items of each user that are not recommended; `which`: one of LEFT_OUT."""
     if which == "none":
         return None
-    splits = (data.train, data.valid, data.test) if which == "all" else (data.train,)
-    users, items = (np.concatenate([getattr(split, kind) for split in splits]) for kind in ("users", "items"))
-    return Interactions.from_pairs(users, items, data.n_users)
+    chosen = splits if which == "all" else splits[:1]
+    users, items = (np.concatenate([getattr(split, kind) for split in chosen]) for kind in ("users", "items"))
+    return Interactions.from_pairs(users, items, len(splits[0].indptr) - 1)
 
 
 @torch.no_grad()
@@ -33,11 +35,12 @@ def best_items(
     """Yield the `top` items of the `chosen` users (n,), or fewer if a user knows the rest, in blocks that bound the
     memory.
 
-    `embedded`: final users (U, D) and items (I, D); their inner products are the scores. The columns of a block: user
-    and item in the original ids, rank from 1, score. Users are in their order, each with the best item first; of equal
-    scores the item whose id is first in the order of texts.
+    `embedded`: final users (U, D) and items (I, D); their inner products are the scores, summed in double precision, so
+    that their digits do not depend on how many users are chosen. The columns of a block: user and item in the original
+    ids, rank from 1, score. Users are in their order, each with the best item first; of equal scores the item whose id
+    is first in the order of texts.
     """
-    users, items = embedded
+    users, items = (each.double() for each in embedded)
     # Items in the order of their ids, so that what is first among equal scores does not depend on their numbers.
     by_id = np.argsort(np.array(ids.items, dtype=object), kind="stable")
     items = items.index_select(0, torch.from_numpy(by_id).to(items.device))
@@ -66,7 +69,7 @@ def top_items(
     Of items with equal scores the one with the smaller number is first. Items that are `seen` have a score of minus
     infinity, and so come last.
     """
-    scores = users.index_select(0, torch.from_numpy(block).to(users.device)) @ items.t()
+    scores = (users.index_select(0, torch.from_numpy(block).to(users.device)) @ items.t()).float()
     if seen is not None:
         rows, columns = (torch.from_numpy(entry).to(scores.device) for entry in entries_of(seen, block))
         scores[rows, columns] = -torch.inf

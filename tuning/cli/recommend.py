@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from rich.console import Console
 
@@ -14,7 +13,8 @@ from recmodels.data import RecDataset
 from recmodels.data.formats.item_rows import read_id_list
 from recmodels.errors import UserError
 from recmodels.evaluation import evaluate
-from recmodels.evaluation.recommend import SUFFIXES, best_items, known_items, write_table
+from recmodels.evaluation.recommend import LEFT_OUT, SUFFIXES, write_table
+from recmodels.evaluation.trained_ranking import TrainedRanking
 from recmodels.models import Recommender
 from tuning.cli.arguments import Given, Parser
 from tuning.cli.datasets import load_data
@@ -42,8 +42,7 @@ def main(argv: Sequence[str], console: Console) -> None:
     if line := fallback(export.device):
         log.warning(line)
     model = trained(export, data, given.get("weights"), console)
-    with torch.no_grad():
-        frames = best_items(model.embed(), users, given["top"], known_items(data, given["leave_out"]), data.ids)
+    frames = TrainedRanking.of(model, data).best(users, given["top"], given["leave_out"])
     path = Path(given.get("output") or f"{Path(given['export']).stem}-top{given['top']}.csv")
     try:
         n_rows = write_table(path, frames)
@@ -59,8 +58,7 @@ def parser() -> Parser:
     parser.add_argument("--top", metavar="N", type=int, default=20, help="items for each user (20)")
     parser.add_argument("--users", metavar="FILE", type=Path, help="ids, one a line (default: all users)")
     parser.add_argument("--output", metavar="FILE", help=".csv or .parquet (default: EXPORT-topN.csv)")
-    kinds = ("train", "all", "none")
-    parser.add_argument("--leave-out", metavar="ITEMS", choices=kinds, default=kinds[0], help=LEAVE_OUT)
+    parser.add_argument("--leave-out", metavar="ITEMS", choices=LEFT_OUT, default=LEFT_OUT[0], help=LEAVE_OUT)
     parser.add_argument("--weights", metavar="FILE", type=Path, help="best-....safetensors of the trial: no training")
     parser.add_directories()
     return parser

@@ -221,11 +221,21 @@ def test_ranks_in_blocks_as_the_evaluator_does(monkeypatch: pytest.MonkeyPatch) 
     torch.manual_seed(0)
     final = torch.randn(data.n_users, 8), torch.randn(data.n_items, 8)
     monkeypatch.setattr("recmodels.evaluation.counting.BLOCK_SCORES", 70 * data.n_items)
-    blocks = list(best_items(final, np.arange(data.n_users), 7, known_items(data, "train"), data.ids))
+    blocks = list(best_items(final, np.arange(data.n_users), 7, known_items(data.splits, "train"), data.ids))
     assert len(blocks) == 15
     items = pd.concat(blocks)["item"].astype(int).to_numpy().reshape(-1, 7)
     _, expected = top_items(*final, np.arange(data.n_users), 7, data.train)
     np.testing.assert_array_equal(items, expected)
+
+
+def test_the_digits_of_a_score_do_not_depend_on_how_many_users_are_asked_for() -> None:
+    """A product of two matrices in float32 does not give a row the digits that it gives the row alone."""
+    data = load_dataset("demo")
+    torch.manual_seed(0)
+    final = torch.randn(data.n_users, 64), torch.randn(data.n_items, 64)
+    together = pd.concat(best_items(final, np.arange(50), 20, None, data.ids), ignore_index=True)
+    alone = [frame for user in range(50) for frame in best_items(final, np.array([user]), 20, None, data.ids)]
+    pd.testing.assert_frame_equal(pd.concat(alone, ignore_index=True), together, check_exact=True)
 
 
 def test_from_a_table_of_string_ids_to_recommendations(
