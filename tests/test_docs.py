@@ -22,7 +22,7 @@ from recmodels.models import MODELS
 from recmodels.training.strategies import STRATEGIES
 from tests.tuning.factories import made_spec
 from tuning.cli.commands import COMMANDS
-from tuning.commandlines import next_steps
+from tuning.commandlines import next_steps, serve_command
 from tuning.records import SearchFolder
 from tuning.spec import Tracking
 
@@ -158,6 +158,10 @@ def shows_the_study(words: list[str], _: object) -> None:
     assert words == [str(Path("searches", SearchFolder(Path("NAME")).journal))]
 
 
+def serves_a_model(words: list[str], _: object) -> None:
+    assert shlex.join(["env", *words]) == serve_command(str(Tracking().uri), words[words.index("-m") + 1])
+
+
 def hooks_in(words: list[str], _: object) -> None:
     assert words == ["install"]
     exist([".pre-commit-config.yaml"])
@@ -177,6 +181,7 @@ CHECKS: dict[str, Callable[[list[str], Any], None]] = {
     "mlflow": shows_the_records,
     "tensorboard": shows_the_events,
     "optuna-dashboard": shows_the_study,
+    "env": serves_a_model,
     "pre-commit": hooks_in,
     ".": activates,
 }

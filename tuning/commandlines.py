@@ -27,6 +27,13 @@ def public(uri: str) -> str:
     return re.sub(r"(?i)((?:pass|pwd|token|secret)\w*=)[^&]*", r"\1...", re.sub("://[^/?#]*@", "://", uri))
 
 
+def serve_command(uri: str, model: str) -> str:
+    """Return the command line that serves a model of an MLflow store on this machine. `model`: models:/NAME/VERSION."""
+    store = shlex.quote(f"MLFLOW_TRACKING_URI={public(uri)}")
+    serve = ["mlflow", "models", "serve", "-m", model, "--env-manager", "local", "--port", "5001"]
+    return f"env {store} {shlex.join(serve)}"  # `mlflow ui` has port 5000
+
+
 def replay_command(path: Path, data_dir: str | None) -> str:
     """Return the command line that trains an exported winner again."""
     where = ["--data-dir", data_dir] if data_dir else []

@@ -159,6 +159,8 @@ class Tracking(Part):
     """name of the MLflow experiment"""
     experiment_id: Annotated[str, Field(min_length=1)] | None = None
     """id of an MLflow experiment, which then counts and not the name"""
+    registered_as: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 _-]{0,99}$")] | None = None
+    """name under which MLflow keeps the winner as a model that can be served; none without it"""
 
     @property
     def mlflow(self) -> str | None:

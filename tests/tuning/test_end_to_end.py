@@ -167,7 +167,7 @@ def test_a_killed_experiment_goes_on_where_it_was(tmp_path: Path) -> None:
     """Killed in the search of the base, and again in its confirmation."""
     searches = tmp_path / "searches"
     options = ("--confirm-top", "2", "--confirm-seeds", "2", "--trials", "2", "--max-epochs", "2", "--name", "c")
-    process = started(tmp_path, *MODEL, *options)
+    process = started(tmp_path, *MODEL, *options, "--register", "demo")
     before: dict[str, str] = {}
     for stage in ("c-plain", "c-plain-seeds"):
         ledger = searches / stage / "ledger.jsonl"
@@ -206,6 +206,9 @@ def test_a_killed_experiment_goes_on_where_it_was(tmp_path: Path) -> None:
     assert search.data.tags["confirmed.verdict"] == verdict
     assert search.data.metrics["confirmed/test/recall_at_20/mean"] == export.confirmation.test.mean
     assert sum("test/recall_at_20" in run.data.metrics for run in recorded) == 1 + 4 + 1 + 4  # chosen and confirmed
+    (model,) = MlflowClient(f"sqlite:///{tmp_path / 'mlflow.db'}").search_model_versions("name = 'demo'")
+    assert model.run_id in {run.info.run_id for run in recorded if run.info.run_name in ("c-plain", "c-mg")}
+    assert "is models:/demo/1; it is served by:" in output
 
 
 def test_popularity_is_a_search_of_one_trial_that_replays(tmp_path: Path) -> None:

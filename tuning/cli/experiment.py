@@ -14,6 +14,7 @@ from tuning.cli.datasets import download, load_data
 from tuning.cli.new_experiments import new_experiment, warmed_experiment
 from tuning.cli.options import refuse_changes, with_options
 from tuning.cli.records import check_experiment, check_records, going_on, known_runs, records_line, resumed_line
+from tuning.cli.register import register_best
 from tuning.cli.report import LiveTableAndReport, say_report, write_report
 from tuning.cli.search import dry_run, interrupted, run_search
 from tuning.cli.warm import say_start, sources_of
@@ -137,13 +138,15 @@ def show(experiment: Experiment, results: Sequence[StrategyResult], console: Con
 
 
 def end(experiment: Experiment, results: Sequence[StrategyResult], data: RecDataset, console: Console) -> int:
-    """Export what was chosen, and print the next steps and the verdicts; return the exit code."""
+    """Export what was chosen, register it if that is wanted, and print the next steps and the verdicts; return the exit
+    code."""
     outcomes = conclude(experiment, results, partial(_end, data, console))
     write_report(experiment.folder, experiment.searches[0], partial(say, console))
     _say_next(experiment, results, outcomes, console)
+    registered = register_best(experiment, results, data, console)
     for sentence in verdicts(experiment, results):
         say(console, sentence)
-    return 0 if any(result.tested for result in results) else 1
+    return 0 if registered and any(result.tested for result in results) else 1
 
 
 def _purpose(spec: SearchSpec) -> str:

@@ -174,6 +174,7 @@ OPTIONS: dict[str, tuple[Option, ...]] = {
         Option("--tracking-uri", "URI", "tracking.uri", "or MLFLOW_TRACKING_URI", read=read_uri, resumable=True),
         Option("--experiment", "NAME", "tracking.experiment", "or MLFLOW_EXPERIMENT_NAME, MLFLOW_EXPERIMENT_ID"),
         Option("--table-metrics", "NAMES", help=TABLE_METRICS, resumable=True),
+        Option("--register", "NAME", "tracking.registered_as", resumable=True),
         Option("--show-test", place="show_test", resumable=True),
         Option("--no-report", place="no_report", help="report.html", resumable=True),
         Option("--export-dir", "DIR", "export_dir", resumable=True),

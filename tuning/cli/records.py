@@ -11,6 +11,7 @@ from tuning.records import SearchFolder
 from tuning.records.run_ids import RunIds
 from tuning.spec import SearchSpec
 from tuning.tracking.mlflow_store import MlflowStore, check_experiment_id
+from tuning.tracking.registration import check_register
 from tuning.tracking.stores import check_stores, store_for, tracking_uris
 from tuning.tracking.tracker import run_ids
 from tuning.tracking.uris import sqlite_file, with_password
@@ -37,12 +38,13 @@ def from_environment(given: Given) -> dict[str, Any]:
 
 
 def check_records(spec: SearchSpec, given: Given, source: str) -> None:
-    """Raise UserError unless the search can have records where its spec says. `source`: what set MLflow's URI, if not
-    the option."""
+    """Raise UserError unless the search can have records where its spec says, and a store that keeps models if one is
+    to be registered. `source`: what set MLflow's URI, if not the option."""
     check_stores(spec, "--tracking", "--tracking-uri" if "tracking_uri" in given else source)
     if given.get("tracking_uri") and spec.tracking.mlflow is None:
         given_uri = public(given["tracking_uri"])
         raise UserError(f"--tracking-uri {given_uri}: it is MLflow's, expected mlflow among the names of --tracking")
+    check_register(spec)
 
 
 def check_experiment(spec: SearchSpec, given: Given) -> None:

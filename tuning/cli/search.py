@@ -26,6 +26,7 @@ from tuning.cli.records import (
     records_line,
     resumed_line,
 )
+from tuning.cli.register import register_winner
 from tuning.cli.report import LiveTableAndReport, say_report
 from tuning.cli.warm import say_start, show_first, sources_of, warmed
 from tuning.commandlines import next_steps, resume_command
@@ -92,7 +93,8 @@ def search(spec: SearchSpec, data: RecDataset, argv: Sequence[str], console: Con
         outcome = run_search(spec, data, argv, console)
     except KeyboardInterrupt:
         return interrupted(spec.name, spec.output_dir, console) if SearchFolder.of(spec).exists() else 130
-    return show(spec, outcome, console)
+    code = show(spec, outcome, console)
+    return code or int(not register_winner(spec, outcome.winner, data, console))
 
 
 def interrupted(name: str, output_dir: str, console: Console) -> int:

@@ -49,6 +49,7 @@ class MlflowStore(Store):
     """One experiment of an MLflow store. Raises what MLflow raises."""
 
     title = "MLflow"
+    keeps_models = True
 
     resolve = staticmethod(resolved)
 
@@ -141,6 +142,11 @@ class MlflowStore(Store):
 
     def upload(self, run_id: str, path: Path) -> None:
         self._client.log_artifact(run_id, str(path))
+
+    def register(self, run_id: str, name: str, files: Path, digest: str) -> str:
+        from tuning.tracking.mlflow_registry import register
+
+        return register(self._client, self.experiment, run_id, name, files, digest)
 
     def refused(self, error: Exception) -> bool:
         """MLflow answered and does not take it, or the fault is on our side; False: it gave no proper answer."""

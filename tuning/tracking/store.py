@@ -33,6 +33,9 @@ class Store(Protocol):
     experiment: str
     """The store's id of the experiment."""
 
+    keeps_models: ClassVar[bool] = False
+    """Whether `register` does something."""
+
     def __init__(self, uri: str, experiment: str, experiment_id: str | None = None) -> None:
         """Connect. `experiment`: its name. `experiment_id`: the store's id of it, if that was given instead."""
 
@@ -66,6 +69,14 @@ class Store(Protocol):
 
     def upload(self, run_id: str, path: Path) -> None:
         """Keep a file with a run."""
+
+    def register(self, run_id: str, name: str, files: Path, digest: str) -> str:
+        """Keep the winner of a search as a model called `name`, with the search's run; return how it is called there.
+
+        `files`: the folder that `write_winner` wrote. `digest`: of what makes the winner; a model of this name that
+        has it is kept as it is. Only called if the store `keeps_models`.
+        """
+        raise NotImplementedError
 
     def refused(self, error: Exception) -> bool:
         """Return True if the store answered with `error` and will again, False if it could not be reached."""

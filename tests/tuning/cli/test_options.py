@@ -94,6 +94,7 @@ def test_every_option_reaches_the_spec(capsys: Any) -> None:
         "--tracking": "mlflow, tensorboard",
         "--tracking-uri": "sqlite:///x.db",
         "--experiment": "e",
+        "--register": "songs",
         "--export-dir": "x",
         "--export-format": "mmrec",
     }
@@ -126,6 +127,7 @@ def test_every_option_reaches_the_spec(capsys: Any) -> None:
             "uri": "sqlite:///x.db",
             "experiment": "e",
             "experiment_id": None,
+            "registered_as": "songs",
         },
         "baseline": False,
         "role": "search",
