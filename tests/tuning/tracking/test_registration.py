@@ -25,7 +25,7 @@ from recmodels.errors import UserError
 from recmodels.prepare.user_table import prepare_own
 from tests.tuning.cli.helpers import refused
 from tests.tuning.factories import ENVIRONMENT, made_plan, made_spec
-from tests.tuning.tracking.mlflow_server import free_port, until
+from tests.tuning.tracking.mlflow_server import Server, free_port, until
 from tuning.execution.trial import run_trial
 from tuning.records import SearchFolder, TrialRecord
 from tuning.records.environment import DataFacts
@@ -50,12 +50,12 @@ def prepared(numbers: bool) -> RecDataset:
     return load_dataset("own", Path("data"))
 
 
-def ended_search(data: RecDataset, **changes: Any) -> tuple[SearchSpec, TrialRecord]:
+def ended_search(data: RecDataset, uri: str = "sqlite:///mlflow.db") -> tuple[SearchSpec, TrialRecord]:
     """A search with one trial, without Ray, whose records are in MLflow."""
     training = {"max_epochs": 3, "metric": "recall@5"}
-    tracking = {"uri": "sqlite:///mlflow.db", "registered_as": "songs"}
+    tracking = {"uri": uri, "registered_as": "songs"}
     space = search_space("BPR", "plain", "own", overrides=SMALL)
-    spec = made_spec(space=space, dataset="own", strategy="plain", training=training, tracking=tracking, **changes)
+    spec = made_spec(space=space, dataset="own", strategy="plain", training=training, tracking=tracking)
     folder = SearchFolder.of(spec)
     folder.write_spec(spec)
     folder.write_environment(replace(ENVIRONMENT, data=DataFacts.of(data)))
@@ -212,16 +212,21 @@ def test_what_cannot_be_registered_is_one_line(capsys: pytest.CaptureFixture[str
 
 @pytest.mark.usefixtures("here")
 def test_a_served_winner_answers_the_same_top_20_as_recommend(tmp_path: Path) -> None:
-    data = prepared(numbers=False)
-    spec, winner = ended_search(data)
-    port = free_port()
-    command = [sys.executable, "-m", "mlflow", "models", "serve", "-m", register(spec, winner, data)]
-    command += ["--env-manager", "local", "--host", "127.0.0.1", "--port", str(port)]
-    clean = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    with (tmp_path / "serve.log").open("w") as log:
-        server = subprocess.Popen(command, stdout=log, stderr=log, env=clean, start_new_session=True)
+    """Registered with an MLflow server, and served from it."""
+    data, records, port = prepared(numbers=False), Server(tmp_path), free_port()
+    served: subprocess.Popen[bytes] | None = None
     try:
-        until(lambda: healthy(f"http://127.0.0.1:{port}/health"))
+        records.start()
+        spec, winner = ended_search(data, records.uri)
+        command = [sys.executable, "-m", "mlflow", "models", "serve", "-m", register(spec, winner, data)]
+        command += ["--env-manager", "local", "--host", "127.0.0.1", "--port", str(port)]
+        clean = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+        clean["MLFLOW_TRACKING_URI"] = records.uri
+        clean["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # where MLflow seeks uvicorn
+        with (tmp_path / "serve.log").open("w") as log:
+            served = subprocess.Popen(command, stdout=log, stderr=log, env=clean, start_new_session=True)
+        until(lambda: served.poll() is not None or healthy(f"http://127.0.0.1:{port}/health"))
+        assert served.poll() is None, (tmp_path / "serve.log").read_text()
         expected = recommended(spec, winner)
         users = expected["user"].unique().tolist()
         answer = asked(port, {"dataframe_split": {"columns": ["user"], "data": [[user] for user in users]}})
@@ -232,8 +237,10 @@ def test_a_served_winner_answers_the_same_top_20_as_recommend(tmp_path: Path) ->
         assert refusal.value.code == 400
         assert "no user 'nobody', expected ids such as 'user 00'" in refusal.value.read().decode()
     finally:
-        os.killpg(server.pid, signal.SIGKILL)
-        server.wait()
+        records.kill()
+        if served:
+            os.killpg(served.pid, signal.SIGKILL)
+            served.wait()
 
 
 def healthy(url: str) -> bool:
