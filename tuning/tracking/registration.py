@@ -22,7 +22,7 @@ def check_register(spec: SearchSpec) -> None:
     """Raise UserError if the winner is to be registered where no model can be kept."""
     name, uri = spec.tracking.registered_as, spec.tracking.mlflow
     if name and uri is None:
-        raise UserError(f"--register {name}: the search has no MLflow store to keep a model (--tracking, --tracking-uri)")
+        raise UserError(f"--register {name}: the search has no records in MLflow, which would keep the model")
     if name and uri and not store_for(uri).keeps_models:
         raise UserError(f"--register {name}: {store_for(uri).title} keeps no models, expected an MLflow store")
 

@@ -51,6 +51,7 @@ class Store(Protocol):
 
     def uses(self, run_id: str, data: DataFacts, place: str) -> None:
         """Say which data a run uses, found at `place`. Does nothing in a store that keeps no such record."""
+        return None
 
     def reopen(self, run_id: str) -> None:
         """Let an ended run go on."""
@@ -76,7 +77,7 @@ class Store(Protocol):
         `files`: the folder that `write_winner` wrote. `digest`: of what makes the winner; a model of this name that
         has it is kept as it is. Only called if the store `keeps_models`.
         """
-        raise NotImplementedError
+        raise TypeError(f"{self.title} keeps no models")
 
     def refused(self, error: Exception) -> bool:
         """Return True if the store answered with `error` and will again, False if it could not be reached."""
