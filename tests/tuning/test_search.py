@@ -1,5 +1,6 @@
 """A start of a search, before and after its trials run."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -21,6 +22,7 @@ from tests.tuning.factories import (
     made_trial,
 )
 from tuning.execution.observer import Observer
+from tuning.execution.ray_tune.placement import TrialResources
 from tuning.execution.trial import run_trial
 from tuning.export import Export
 from tuning.export.replay import replay
@@ -29,6 +31,8 @@ from tuning.records.folder import SearchFolder
 from tuning.records.sealed import open_test
 from tuning.records.trials import BASELINE, EpochRow, TrialPlan, TrialRecord, TrialResult, record_of
 from tuning.search import Search, recover
+from tuning.spec import Tracking
+from tuning.tracking.tracker import Tracker
 
 FINISHED = TrialResult("finished", "all 4 epochs")
 
@@ -210,6 +214,44 @@ class Told(Observer):
 
     def say(self, text: str) -> None:
         self.lines.append(text)
+
+
+def test_an_observer_is_told_what_the_trials_get_before_they_begin(tmp_path: Path, monkeypatch: Any) -> None:
+    events: list[Any] = []
+
+    class Noted(Observer):
+        def placed(self, resources: TrialResources) -> None:
+            events.append(resources)
+
+        def begins(self, history: Sequence[TrialRecord]) -> None:
+            events.append(len(history))
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("tuning.execution.ray_tune.tuner.run_trials", lambda *_: True)
+    folder, data = made_folder(tmp_path, trials=1, **COMPLETE), checkerboard()
+    folder.write_environment(replace(ENVIRONMENT, data=DataFacts.of(data)))
+    assert Search(folder.spec(), data, Noted())._explore(TrialResources(2, 0.0, 1))
+    assert events == [TrialResources(2, 0.0, 1), 1]
+
+
+def test_each_store_has_the_records_of_a_search(tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.chdir(tmp_path)
+    folder, data = made_folder(tmp_path, trials=1, **COMPLETE), checkerboard()
+    folder.write_environment(replace(ENVIRONMENT, data=DataFacts.of(data)))
+    told: list[str] = []
+
+    class Noting(Tracker):
+        def __init__(self, *arguments: Any) -> None:
+            super().__init__(*arguments)
+            told.append(arguments[-1])
+
+    monkeypatch.setattr("tuning.search.Tracker", Noting)
+    monkeypatch.setattr(Noting, "start", lambda self: None)
+    monkeypatch.setattr(Noting, "close", lambda self, interrupted: 2)
+    tracking = Tracking(stores=("mlflow", "tensorboard"))
+    outcome = Search(folder.spec().model_copy(update={"tracking": tracking}), data).conclude()
+    assert told == ["sqlite:///mlflow.db", f"tensorboard:{folder.path / 'tensorboard'}"]
+    assert outcome.waiting == 4
 
 
 def test_a_trial_that_the_budget_cut_short_replays_although_its_last_epoch_was_not_evaluated(

@@ -100,7 +100,7 @@ def run(
     def run_one(spec: SearchSpec) -> bool:
         say(console, f"\n{spec.name}: {spec.model}, {spec.strategy}{_purpose(spec)}")
         say_start(spec, console)
-        outcome = run_search(spec, data, argv, console, place_of(spec.name, stages))
+        outcome = run_search(spec, data, argv, console, place_of(spec.name, stages, experiment.folder.parent))
         if spec.role == "search":
             console.print(best_table(spec, outcome.records, outcome.popularity, outcome.tests))
             if told := measured_resolution(SearchFolder.of(spec), outcome.records, experiment.metric):

@@ -8,7 +8,7 @@ from tuning.reports.columns import TrialRow
 from tuning.reports.machine import memory
 from tuning.reports.stages import Place, time_of
 from tuning.reports.tables import shown
-from tuning.reports.time_left import TimeLeft, by_budget, by_trials, soonest
+from tuning.reports.time_left import LEAST, TimeLeft, by_budget, by_trials, soonest
 from tuning.spec import Budget
 
 
@@ -86,7 +86,7 @@ class Progress:
         left = self._total - len(self._ended) - len(self._lost)
         running = [now - begun for begun in self._begun.values()]
         return soonest(
-            by_trials(list(self._took.values()), left, running, self._at_once()),
+            by_trials(self._evidence(), left, running, self._at_once()),
             by_budget(self._done["epochs"], self._now_done["epochs"], budget.epochs, since),
             by_budget(self._done["passes"], self._now_done["passes"], budget.passes, since),
             TimeLeft(0.0, max(budget.seconds - since, 1.0)) if budget.seconds else None,
@@ -119,6 +119,11 @@ class Progress:
     def _of(self, used: float, unit: str) -> str:
         machine = self._resources.machine if self._resources and not self._resources.grows else None
         return f"{used:g}" + (f" of {getattr(machine, unit):g}" if machine else "")
+
+    def _evidence(self) -> list[float]:
+        """Return the seconds of trials like those that are left; of another search as long as this one has too few."""
+        took = list(self._took.values())
+        return took if len(took) >= LEAST or self._place is None else [*self._place.known, *took]
 
     def _at_once(self) -> int:
         if self._resources and not self._resources.grows:

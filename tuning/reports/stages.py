@@ -2,10 +2,11 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from statistics import fmean
 
 from tuning.proposals import planned_trials
-from tuning.records import TrialRecord
+from tuning.records import SearchFolder, TrialRecord
 from tuning.reports.time_left import LEAST, TimeLeft
 from tuning.spec import SearchSpec
 
@@ -26,11 +27,15 @@ class Stage:
 
 @dataclass(frozen=True)
 class Place:
-    """The place of a search in an experiment. `number`: from 1, of `of`. `later`: what comes after it."""
+    """The place of a search in an experiment. `number`: from 1, of `of`. `later`: what comes after it.
+
+    `known`: of a confirmation the seconds that trials of the search before took which were not stopped early.
+    """
 
     number: int
     of: int
     later: tuple[Stage, ...]
+    known: tuple[float, ...] = ()
 
     def __str__(self) -> str:
         return f"search {self.number} of {self.of}"
@@ -47,10 +52,14 @@ def stages_of(searches: Sequence[SearchSpec], top: int, seeds: int, ending: str)
     return found
 
 
-def place_of(name: str, stages: Sequence[Stage]) -> Place:
-    """Return the place of the search of this name, which is one of the stages."""
-    number = [stage.name for stage in stages].index(name) + 1
-    return Place(number, len(stages), tuple(stages[number:]))
+def place_of(name: str, stages: Sequence[Stage], root: Path) -> Place:
+    """Return the place of the search of this name, which is one of the stages. `root`: the folder of their folders."""
+    index = [stage.name for stage in stages].index(name)
+    known: tuple[float, ...] = ()
+    if stages[index].confirms:
+        before = SearchFolder(root / stages[index - 1].name).ledger().values()
+        known = tuple(record.seconds for record in before if record.status == "finished")
+    return Place(index + 1, len(stages), tuple(stages[index + 1 :]), known)
 
 
 def time_of(later: Sequence[Stage], ended: Collection[TrialRecord], at_once: int) -> TimeLeft | None:

@@ -7,13 +7,14 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from io import StringIO
+from pathlib import Path
 from typing import Any
 
 import pytest
 from rich.console import Console
 from rich.logging import RichHandler
 
-from tests.tuning.factories import made_spec
+from tests.tuning.factories import end_trial, made_folder, made_spec, made_trial
 from tests.tuning.reports.factories import epoch, plan, record
 from tuning.execution.ray_tune.placement import Node, TrialResources
 from tuning.records.trials import TrialRecord
@@ -243,7 +244,7 @@ def test_an_experiment_says_which_search_runs_and_what_is_left_of_all(monkeypatc
     clock = [0.0]
     monkeypatch.setattr(live.time, "monotonic", lambda: clock[0])
     searches = [made_spec(name=name, role="confirmation", budget={"trials": 10}) for name in ("a", "b")]
-    place = place_of("a", stages_of(searches, 0, 0, ""))
+    place = place_of("a", stages_of(searches, 0, 0, ""), Path())
     table = LiveTable(6, SPEC, console=a_console(terminal=True), place=place)
     with running(table):
         assert frame(table)[-2].startswith("search 1 of 2: time left not known yet; ")
@@ -252,6 +253,25 @@ def test_an_experiment_says_which_search_runs_and_what_is_left_of_all(monkeypatc
             clock[0] += 60.0
             table.ended(ended(name, "finished", 1, 0.1, seconds=60.0))
         assert frame(table)[-2].startswith("search 1 of 2: about 3 min left, 9 min to 19 min in all searches; ")
+
+
+def test_a_confirmation_is_judged_at_first_by_the_search_that_it_confirms(tmp_path, monkeypatch):
+    """By its whole trainings, of 4 s each: those that were stopped early say nothing."""
+    clock = [0.0]
+    monkeypatch.setattr(live.time, "monotonic", lambda: clock[0])
+    folder = made_folder(tmp_path, trials=3, epochs=4)
+    made_trial(folder, "0003", epochs=1)
+    end_trial(folder, "0003", "pruned")
+    place = place_of("made-seeds", stages_of([made_spec()], 3, 5, "-seeds"), tmp_path / "searches")
+    assert place.known == (4.0, 4.0, 4.0)
+    table = LiveTable(15, SPEC, console=a_console(terminal=True), place=place)
+    with running(table):
+        assert frame(table)[-2].startswith("search 2 of 2: about 1 min left; ")
+        for name in ("0000", "0001", "0002"):
+            train(table, name, 1, 0.1)
+            clock[0] += 60.0
+            table.ended(ended(name, "finished", 1, 0.1, seconds=60.0))
+        assert frame(table)[-2].startswith("search 2 of 2: about 12 min left; ")
 
 
 def test_budgets_end_a_search_before_its_trials_do(monkeypatch):

@@ -1,6 +1,7 @@
 """Time left: nothing before there is evidence, then a range that holds what comes."""
 
 import random
+from pathlib import Path
 
 import pytest
 
@@ -85,14 +86,14 @@ def test_an_experiment_has_its_searches_and_confirmations_as_stages() -> None:
         ("e-plain", False), ("e-plain-seeds", True), ("e-mg", False), ("e-mg-seeds", True)
     ]  # fmt: skip
     assert [stage.trials for stage in stages] == [10, 15, 2, 10]
-    place = place_of("e-plain-seeds", stages)
+    place = place_of("e-plain-seeds", stages, Path())
     assert (str(place), [stage.name for stage in place.later]) == ("search 2 of 4", ["e-mg", "e-mg-seeds"])
     assert [stage.name for stage in stages_of(searches, 0, 5, "-seeds")] == ["e-plain", "e-mg"]
 
 
 def test_the_time_of_later_stages_is_judged_by_trials_of_this_one() -> None:
     searches = [made_spec(name=name, role="confirmation", budget={"trials": 10}) for name in ("a", "b")]
-    later = place_of("a", stages_of(searches, 1, 2, "-seeds")).later
+    later = place_of("a", stages_of(searches, 1, 2, "-seeds"), Path()).later
     assert [stage.trials for stage in later] == [2, 10, 2]
     ended = [
         record("0000", 0.1, "finished", seconds=100.0),
@@ -118,7 +119,7 @@ def test_what_comes_is_said_in_one_sentence() -> None:
 
 def test_a_time_budget_ends_a_later_search() -> None:
     searches = [made_spec(name=name, role="confirmation", budget={"trials": 10, "seconds": 50}) for name in ("a", "b")]
-    later = place_of("a", stages_of(searches, 0, 0, "")).later
+    later = place_of("a", stages_of(searches, 0, 0, ""), Path()).later
     left = time_of(later, [record(f"000{number}", 0.1, seconds=10.0) for number in range(3)], at_once=1)
     assert left is not None
     assert (left.low, left.high) == pytest.approx((0.6 * 50, 1.6 * 50))
