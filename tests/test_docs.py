@@ -218,7 +218,7 @@ def test_a_wrong_command_would_be_found(capsys: pytest.CaptureFixture[str]) -> N
 def test_a_search_of_the_documents_can_start(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     """Its model, strategies and parameters exist; the data need not."""
     assert run_search.main([*words, *(["--dry-run"] if "--dry-run" not in words else [])]) == 0
-    assert "model: " in capsys.readouterr().out
+    assert re.search("^model: |^overview .*: .* pairs", capsys.readouterr().out, re.MULTILINE)
 
 
 def test_the_readme_shows_the_search_of_make_demo() -> None:
@@ -340,6 +340,12 @@ def test_a_space_of_the_documents_can_be_searched(block: Block, tmp_path: Path) 
     (tmp_path / "mine.yaml").write_text(block.text)
     words = ["--model", "LightGCN", "--dataset", "demo", "--space", "mine.yaml", "--dry-run"]
     assert run_search.main(words) == 0
+
+
+@pytest.mark.parametrize("block", [block for block in BLOCKS if block.language == "yml"], ids=str)
+def test_the_pairs_of_the_documents_can_start(block: Block, tmp_path: Path) -> None:
+    (tmp_path / "pairs.yaml").write_text(block.text)
+    assert run_search.main(["--pairs", "pairs.yaml", "--dry-run"]) == 0
 
 
 WITH_EXAMPLES = sorted(

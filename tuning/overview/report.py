@@ -39,7 +39,7 @@ def terminal_table(made: OverviewTable) -> "Table":
 def markdown(made: OverviewTable) -> str:
     """Return the table with its remarks as a page of Markdown."""
     found = grid(made)
-    lines = "\n".join(f"- {remark}" for remark in remarks(made))
+    lines = "\n".join(f"- {remark}" for remark in remarks(made)).replace(STAR, f"\\{STAR}")  # it would begin a list
     rows = markdown_table(_columns(found, " "), *map(_named_once, found.groups))
     return f"## {made.name}\n\n{rows}\n\n{lines}\n"
 

@@ -134,6 +134,7 @@ def test_the_markdown_has_a_cell_for_each_column(table: OverviewTable) -> None:
         [" popularity ", "  "],
     ]
     assert "- [1] BPR on demo: ValueError" in markdown(table)
+    assert "\n- \\* better or worse than plain" in markdown(table)
 
 
 def test_the_terminal_shows_the_same_rows(table: OverviewTable) -> None:
