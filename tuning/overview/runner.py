@@ -3,6 +3,7 @@
 A pair that fails is noted with its reason, and the others go on; the next start tries it again.
 """
 
+import gc
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
@@ -49,7 +50,8 @@ def run_overview(
                 reason = _reason(overview, pair, error)
             _note(overview, pair.name, reason)
             told(pair)
-        del data  # before the next one is loaded
+        del data
+        gc.collect()  # a search and its tracker refer to each other, and may be hundreds of MB
     return True
 
 

@@ -1,6 +1,5 @@
 """The pairs of an overview run by data set; one that fails stops no other, and a start goes on where the last ended."""
 
-import gc
 import weakref
 from dataclasses import replace
 from typing import Any
@@ -30,7 +29,6 @@ class Runner:
         self.loaded, self.ran, self.alive = list[str](), list[str](), list[weakref.ref[RecDataset]]()
 
     def load(self, pair: PlannedPair) -> RecDataset:
-        gc.collect()
         assert not [each() for each in self.alive if each()]
         self.loaded.append(pair.dataset)
         if pair.dataset == self.missing:
@@ -42,6 +40,8 @@ class Runner:
     def __call__(self, pair: PlannedPair, data: RecDataset) -> bool:
         assert data.name == pair.dataset
         self.ran.append(pair.name)
+        cycle: list[Any] = [data]
+        cycle.append(cycle)  # as a search and its tracker refer to each other
         failure = self.fails.get(pair.name)
         if isinstance(failure, BaseException):
             raise type(failure)(*failure.args)  # a new one, which nobody keeps with its traceback
