@@ -118,7 +118,7 @@ def _verdict(folder: ExperimentFolder, running: bool) -> tuple[str, tuple[str, .
         state = "it is running" if running else "it has not come to its end; the first of the commands below goes on"
         return f"No verdict yet: {state}.", tuple(begun)
     said = verdicts(experiment, results)
-    if len(said) < 2 or experiment.reference is None:
+    if experiment.reference is None:
         return " ".join(said), ()
     by_decision: dict[str, list[str]] = {}
     for result in results[1:]:

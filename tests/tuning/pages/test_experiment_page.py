@@ -23,8 +23,8 @@ def test_the_sentence_of_the_experiment_comes_first(experiment: Path) -> None:
     page, asked = page_of(experiment), Experiment.in_folder(experiment)
     results = saved_results(asked)
     assert results is not None
-    assert [page.verdict] == verdicts(asked, results)
-    assert "better than plain" in page.verdict
+    assert page.verdict == "mg: better than plain."
+    assert list(page.evidence) == verdicts(asked, results)
     assert page.tiles[1].value == "+12.3 %"  # 0.091 against 0.081
     assert tuple(each.name for each in page.sections) == ("strategies", *ORDER)
     assert figures(page) == ["cost", "map", "values", "parallel", "importance", "curves", "seeds"]
