@@ -98,7 +98,7 @@ def test_mlflow_shows_what_a_search_is(pages: Pages) -> None:
     pages.keep("trial")
 
     pages.open(pages.run("0004", "/model-metrics"))
-    pages.finds("best/valid (1)", "Model metrics")
+    pages.finds("Model metrics", "best/valid", "recall_at_20")
     pages.keep("curves")
 
     pages.open(pages.run("search"))
