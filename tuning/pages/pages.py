@@ -7,9 +7,11 @@ from pathlib import Path
 from recmodels.errors import UserError
 from recmodels.files import write_whole
 from tuning.experiments import Experiment
+from tuning.overview import Overview
 from tuning.pages.content import Page
 from tuning.pages.experiment_page import experiment_page
 from tuning.pages.html import html_of
+from tuning.pages.overview_page import overview_page
 from tuning.pages.search_page import search_page
 from tuning.records import SearchFolder
 
@@ -20,6 +22,7 @@ def is_search(path: Path) -> bool:
 
 
 PAGES: tuple[tuple[Callable[[Path], bool], Callable[[Path, bool], Page]], ...] = (
+    (Overview.is_in, overview_page),
     (Experiment.is_in, experiment_page),
     (is_search, search_page),
 )
