@@ -78,10 +78,10 @@ TRACKER = '''
 import json
 from pathlib import Path
 
-from tuning.tracking.store import StoredRun
+from tuning.tracking.store import Store, StoredRun
 
 
-class ToyStore:
+class ToyStore(Store):
     title = "Toy"
 
     def __init__(self, uri, experiment):

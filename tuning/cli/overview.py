@@ -16,11 +16,12 @@ from tuning.cli.new_experiments import warmed_experiment
 from tuning.cli.new_overviews import grown, new_overview
 from tuning.cli.options import OPTIONS
 from tuning.cli.records import check_experiment, records_line
+from tuning.cli.report import say_report, write_report
 from tuning.cli.search import interrupted
 from tuning.commandlines import resume_command
 from tuning.execution.ray_tune.settings import prepare
 from tuning.experiments import Experiment
-from tuning.overview import Overview, OverviewTable, PlannedPair, read_table, run_overview, terminal_table, write_report
+from tuning.overview import Overview, OverviewTable, PlannedPair, read_table, run_overview, terminal_table, write_tables
 from tuning.overview.remarks import remarks
 from tuning.overview.runner import remaining_pairs, reopen
 from tuning.proposals import planned_trials
@@ -68,7 +69,7 @@ def run(overview: Overview, argv: Sequence[str], console: Console, again: bool) 
         say(console, line)
 
     def told(pair: PlannedPair) -> None:
-        write_report(overview, read_table(overview))
+        write_tables(overview, read_table(overview))
 
     with SearchFolder(overview.folder.resolve()).locked():
         complete = True
@@ -87,7 +88,9 @@ def run(overview: Overview, argv: Sequence[str], console: Console, again: bool) 
                 complete = False
         overview.write()
         made = read_table(overview)
-        write_report(overview, made)
+        write_tables(overview, made)
+        spec = overview.pairs[0].experiment.searches[0]
+        write_report(overview.folder, spec, partial(say, console))
     _show(overview, made, console)
     if not complete:
         return interrupted(overview.name, overview.output_dir, console)
@@ -124,6 +127,7 @@ def _show(overview: Overview, made: OverviewTable, console: Console) -> None:
         say(console, remark)
     files = ", ".join(f"overview.{kind}" for kind in ("md", "tex", "csv", "json"))
     say(console, f"table: {files} in {overview.folder}")
+    say_report(SearchFolder(overview.folder).report, overview.pairs[0].experiment.searches[0], console)
 
 
 def _end(overview: Overview, made: OverviewTable, console: Console) -> int:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 IN_LATEX = {"": "", STAR: "$^{*}$", DAGGER: r"$^{\dagger}$"}
 
 
-def write_report(overview: Overview, made: OverviewTable) -> None:
+def write_tables(overview: Overview, made: OverviewTable) -> None:
     """Write overview.md, overview.tex, overview.csv and overview.json into the overview's folder, each whole."""
     write_whole(overview.folder / "overview.md", markdown(made))
     write_whole(overview.folder / "overview.tex", latex(made))

@@ -14,7 +14,7 @@ from rich.console import Console
 
 from tests.tuning.overview.factories import made_overview
 from tests.tuning.overview.test_table import made_table
-from tuning.overview import Overview, OverviewTable, terminal_table, write_report
+from tuning.overview import Overview, OverviewTable, terminal_table, write_tables
 from tuning.overview.report import latex, markdown
 from tuning.reports.tables import markdown_table
 
@@ -148,7 +148,7 @@ def test_the_terminal_shows_the_same_rows(table: OverviewTable) -> None:
 def test_the_csv_has_a_line_for_every_model_data_set_strategy_and_metric(
     overview: Overview, table: OverviewTable
 ) -> None:
-    write_report(overview, table)
+    write_tables(overview, table)
     rows = list(csv.DictReader(io.StringIO((overview.folder / "overview.csv").read_text())))
     assert len(rows) == 2 * 2 * 2 * 2
     keys = [(row["model"], row["dataset"], row["strategy"], row["metric"]) for row in rows]
@@ -166,7 +166,7 @@ def test_the_csv_has_a_line_for_every_model_data_set_strategy_and_metric(
 
 
 def test_the_json_says_it_all(overview: Overview, table: OverviewTable) -> None:
-    write_report(overview, table)
+    write_tables(overview, table)
     content = json.loads((overview.folder / "overview.json").read_text())
     assert [pair["name"] for pair in content["pairs"]][:2] == ["o-LightGCN-demo", "o-LightGCN-a_b-50-1"]
     assert len(content["entries"]) == 16
@@ -176,9 +176,9 @@ def test_the_json_says_it_all(overview: Overview, table: OverviewTable) -> None:
 
 
 def test_a_report_replaces_the_one_before_as_a_whole(overview: Overview, table: OverviewTable) -> None:
-    write_report(overview, table)
+    write_tables(overview, table)
     before = {path.name: path.read_text() for path in overview.folder.glob("overview.*")}
-    write_report(overview, table)
+    write_tables(overview, table)
     assert {path.name: path.read_text() for path in overview.folder.glob("overview.*")} == before
     assert sorted(before) == ["overview.csv", "overview.json", "overview.md", "overview.tex", "overview.yaml"]
 
