@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 
 from rich.console import Console
@@ -78,6 +79,8 @@ def run(overview: Overview, argv: Sequence[str], console: Console, again: bool) 
             address = prepare(first.resources.ray_address)
             from tuning.execution.ray_tune.cluster import cluster  # imports ray, which reads what `prepare` sets
 
+            # Optuna keeps the frames that imported it first: those of a search would hold the first data for good.
+            import_module("tuning.execution.ray_tune.tuner")
             run_pair = partial(_run_pair, argv, console)
             try:
                 with cluster(address, first, partial(say, console)):

@@ -273,6 +273,15 @@ def test_a_warm_start_is_looked_up_when_the_pair_begins(started: Started) -> Non
     assert started.experiments[0].searches[1].warm_start == light.searches[1].warm_start
 
 
+def test_what_a_search_imports_is_imported_before_there_are_data(started: Started, monkeypatch: Any) -> None:
+    """Else the frames that Optuna keeps of its first import hold them."""
+    real, order = command.load_data, list[str]()
+    monkeypatch.setattr(command, "import_module", order.append)
+    monkeypatch.setattr(command, "load_data", lambda name, given: order.append(name) or real(name, given))
+    assert run_search.main([*TWO]) == 0
+    assert order == ["tuning.execution.ray_tune.tuner", "demo", "synthetic:tiktok"]
+
+
 def test_pairs_of_a_file_have_their_own_budgets(started: Started) -> None:
     Path("p.yaml").write_text("defaults: {dataset: demo, trials: 4}\npairs: [{model: BPR}, {model: VBPR, trials: 2}]")
     assert run_search.main(["--pairs", "p.yaml", "--name", "o", "--tracking-uri", "none"]) == 0
