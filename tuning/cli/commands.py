@@ -12,12 +12,13 @@ COMMANDS: Mapping[str, str] = {
     "report": "one HTML page of a search or an experiment, to look at and to pass on",
     "replay": "train an exported configuration again and compare its metrics",
     "recommend": "write every user's best items, from an exported configuration",
+    "analyze": "how robust exported configurations are, and how flat their minima",
     "inspect": "describe a data set before a search spends hours on it",
     "prepare": "make the folder of a public data set, or of one of your own",
     "list": "the names of models, data sets or strategies",
 }
 """Name -> what it does, in the order of the short help."""
-MODULES = ("status", "report", "recommend", "inspect", "prepare")
+MODULES = ("status", "report", "recommend", "analyze", "inspect", "prepare")
 """The commands with a module of this package, which has a `main`; the others are forms of a search's options."""
 LISTS = ("models", "datasets", "strategies")
 

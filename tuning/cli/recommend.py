@@ -12,7 +12,6 @@ from rich.console import Console
 from recmodels.data import RecDataset
 from recmodels.data.formats.item_rows import read_id_list
 from recmodels.errors import UserError
-from recmodels.evaluation import evaluate
 from recmodels.evaluation.recommend import LEFT_OUT, SUFFIXES, write_table
 from recmodels.evaluation.trained_ranking import TrainedRanking
 from recmodels.models import Recommender
@@ -21,7 +20,8 @@ from tuning.cli.datasets import load_data
 from tuning.cli.replay import with_progress
 from tuning.execution.trial import fallback
 from tuning.export import Export, read_trainable
-from tuning.export.replay import agree, load_model, model_of
+from tuning.export.replay import load_model, model_of
+from tuning.export.weights import disagreement
 from tuning.reports.tables import say
 
 DESCRIPTION = "Train an exported configuration again, as --replay does, and write every user's best items."
@@ -99,9 +99,6 @@ def trained(export: Export, data: RecDataset, weights: Path | None, console: Con
         model = load_model(export, data, weights)
     else:
         model = model_of(export, data, with_progress(export, data, console).weights)
-    metric = export.training.metric
-    reached = evaluate(model, data, "valid", export.training.ks)[metric]
-    expected = export.metrics.valid[metric]
-    if not agree(export, expected, reached):
-        log.warning("warning: %s on validation is %.6f, but %.6f in the export", metric, reached, expected)
+    if differs := disagreement(export, model, data):
+        log.warning("warning: %s", differs)
     return model

@@ -1,0 +1,89 @@
+"""The exports that an analysis compares, their data set, and their trained weights."""
+
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import Tensor
+
+from recmodels.data.dataset import RecDataset
+from recmodels.errors import UserError
+from recmodels.models import Recommender
+from recmodels.training.checkpoint import save_weights
+from tuning.export import Export, read_trainable
+from tuning.export.replay import load_model
+from tuning.export.weights import kept_weights
+
+Trainer = Callable[[Export, RecDataset], dict[str, Tensor]]
+"""Trains an export again and returns the weights of its best epoch."""
+LONGEST = 100
+"""Characters of a folder's name; file systems take up to 255 bytes."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """An export that is analysed. `label`: its name, unlike that of the others."""
+
+    label: str
+    path: Path
+    export: Export
+
+
+@dataclass(frozen=True)
+class Weights:
+    """The trained weights of a subject. `source`: where they come from, in words. `digest`: of all that the model is
+    made from; results with the same one are of the same model."""
+
+    path: Path
+    source: str
+    digest: str
+
+
+def read_subjects(paths: Sequence[Path]) -> tuple[Subject, ...]:
+    """Read exports. UserError for a file that is none, for one given twice, and for exports of several data sets."""
+    seen = [path.resolve() for path in paths]
+    for path, resolved in zip(paths, seen, strict=True):
+        if seen.count(resolved) > 1:
+            raise UserError(f"{path}: given twice, expected different exports")
+    exports = [read_trainable(path) for path in paths]
+    for path, export in zip(paths, exports, strict=True):
+        first = exports[0]
+        if (export.dataset, export.data_fingerprint) != (first.dataset, first.data_fingerprint):
+            both = (
+                f"{export.dataset} ({export.data_fingerprint[:8]}) and {first.dataset} ({first.data_fingerprint[:8]})"
+            )
+            raise UserError(f"{path}: expected exports of one data set, but got {both}")
+    stems = Counter(path.stem for path in paths)
+    labels = [path.stem if stems[path.stem] == 1 else path.with_suffix("").as_posix() for path in paths]
+    return tuple(map(Subject, labels, paths, exports))
+
+
+def folder_name(subjects: Sequence[Subject]) -> str:
+    """Return the name of an analysis: the labels of its exports joined by `+`; a long one is cut, with a digest."""
+    name = re.sub(r"[^A-Za-z0-9._+-]+", "-", "+".join(subject.label for subject in subjects)).strip("-.")
+    if len(name) <= LONGEST:
+        return name
+    return f"{name[: LONGEST - 9]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+
+
+def weights_of(subject: Subject, data: RecDataset, searches: Path, kept: Path, train: Trainer) -> Weights:
+    """Return the weights of a subject: those of its search below the folder `searches`; else those that an earlier
+    analysis left in the folder `kept`; else they are trained again and left there. UserError if that fails."""
+    export = subject.export
+    content = hashlib.sha256(f"{export.to_yaml()}{data.fingerprint}".encode())
+    path, source = kept_weights(export, searches), f"the search {export.search.name}"
+    if path is None:
+        source = "trained again"
+        path = kept / f"{re.sub(r'[^A-Za-z0-9._+-]+', '-', subject.label)}-{content.hexdigest()[:8]}.safetensors"
+        if not path.is_file():
+            save_weights(path, train(export, data))
+    content.update(path.read_bytes())
+    return Weights(path, source, content.hexdigest())
+
+
+def model_of(subject: Subject, weights: Weights, data: RecDataset) -> Recommender:
+    """Return the trained model of a subject, in evaluation mode. UserError for another model's weights."""
+    return load_model(subject.export, data, weights.path)

@@ -1,0 +1,84 @@
+"""What all kinds of `analyze` share: the exports, their data and weights, and the folder of the results."""
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+from rich.console import Console
+from torch import Tensor
+
+from recmodels.data import RecDataset
+from recmodels.errors import UserError
+from recmodels.models import Recommender
+from tuning.analyses.subjects import Subject, Weights, folder_name, model_of, read_subjects, weights_of
+from tuning.cli.arguments import Given
+from tuning.cli.datasets import load_data
+from tuning.cli.replay import with_progress
+from tuning.execution.trial import fallback
+from tuning.export import Export
+from tuning.export.weights import disagreement
+from tuning.reports.tables import say
+from tuning.spec import SearchSpec
+
+log = logging.getLogger("mirrortune")
+
+
+@dataclass(frozen=True)
+class Analyzed:
+    """The trained exports that an analysis compares, in the order in which they were given."""
+
+    data: RecDataset
+    subjects: tuple[Subject, ...]
+    weights: tuple[Weights, ...]
+
+    def model(self, number: int) -> Recommender:
+        """Return a new copy of an export's trained model, in evaluation mode."""
+        return model_of(self.subjects[number], self.weights[number], self.data)
+
+
+@contextmanager
+def analysis_folder(given: Given, subjects: tuple[Subject, ...]) -> Iterator[Path]:
+    """Make the folder of the results and keep other processes out of it. UserError if that is not possible."""
+    folder = given.get("output") or Path("analyses") / folder_name(subjects)
+    nearest = next(each for each in (folder, *folder.absolute().parents) if each.exists())
+    if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
+        raise UserError(f"--output {folder}: {nearest} is not a folder to write to")
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(folder / ".lock", timeout=0):
+            yield folder
+    except Timeout:
+        raise UserError(f"{folder}: an analysis in another process writes there") from None
+
+
+def load_analyzed(
+    given: Given, subjects: tuple[Subject, ...], data: RecDataset, folder: Path, console: Console
+) -> Analyzed:
+    """Find the weights of the exports, or train them again, and check that their metrics are the exported ones."""
+    searches = given.get("output_dir") or Path(SearchSpec.model_fields["output_dir"].default)
+
+    def train(export: Export, data: RecDataset) -> dict[str, Tensor]:
+        return with_progress(export, data, console).weights
+
+    weights = tuple(weights_of(subject, data, searches, folder / "weights", train) for subject in subjects)
+    for subject, own in zip(subjects, weights, strict=True):
+        if line := fallback(subject.export.device):
+            log.warning("%s: %s", subject.label, line)
+        if differs := disagreement(subject.export, model_of(subject, own, data), data):
+            log.warning("warning: %s: %s", subject.label, differs)
+        say(console, f"{subject.label}: weights of {own.source}, {own.path}")
+    return Analyzed(data, subjects, weights)
+
+
+def read_analyzed(given: Given) -> tuple[tuple[Subject, ...], RecDataset]:
+    """Read the exports and their data set, before anything is written. UserError for bad input."""
+    subjects = read_subjects(given["exports"])
+    export = subjects[0].export
+    data = load_data(export.dataset, given)
+    if data.fingerprint != export.data_fingerprint:
+        log.warning("warning: %s is not the data of the exports", export.dataset)
+    return subjects, data
