@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 
@@ -40,6 +41,29 @@ class Weights:
     path: Path
     source: str
     digest: str
+
+
+@dataclass(frozen=True)
+class Analyzed:
+    """The trained exports that an analysis compares, in the order in which they were given."""
+
+    data: RecDataset
+    subjects: tuple[Subject, ...]
+    weights: tuple[Weights, ...]
+
+    def model(self, number: int) -> Recommender:
+        """Return a new copy of an export's trained model, in evaluation mode."""
+        return model_of(self.subjects[number], self.weights[number], self.data)
+
+    def identity(self, number: int) -> dict[str, Any]:
+        """Return what a record says of the export that it is of, by column."""
+        subject, export = self.subjects[number], self.subjects[number].export
+        return {
+            "export": subject.label,
+            **{key: getattr(export, key) for key in ("model", "dataset", "strategy", "reconstruction", "seed")},
+            "optimizer": export.parameters["train"].get("optimizer"),
+            "checkpoint": self.weights[number].digest[:12],
+        }
 
 
 def read_subjects(paths: Sequence[Path]) -> tuple[Subject, ...]:

@@ -2,9 +2,9 @@
 
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -13,31 +13,19 @@ from torch import Tensor
 
 from recmodels.data import RecDataset
 from recmodels.errors import UserError
-from recmodels.models import Recommender
-from tuning.analyses.subjects import Subject, Weights, folder_name, model_of, read_subjects, weights_of
+from tuning.analyses.fixed import Fixed
+from tuning.analyses.subjects import Analyzed, Subject, folder_name, model_of, read_subjects, weights_of
 from tuning.cli.arguments import Given
 from tuning.cli.datasets import load_data
 from tuning.cli.replay import with_progress
 from tuning.execution.trial import fallback
 from tuning.export import Export
 from tuning.export.weights import disagreement
-from tuning.reports.tables import say
+from tuning.pages.content import Table
+from tuning.reports.tables import Column, say, table
 from tuning.spec import SearchSpec
 
 log = logging.getLogger("mirrortune")
-
-
-@dataclass(frozen=True)
-class Analyzed:
-    """The trained exports that an analysis compares, in the order in which they were given."""
-
-    data: RecDataset
-    subjects: tuple[Subject, ...]
-    weights: tuple[Weights, ...]
-
-    def model(self, number: int) -> Recommender:
-        """Return a new copy of an export's trained model, in evaluation mode."""
-        return model_of(self.subjects[number], self.weights[number], self.data)
 
 
 @contextmanager
@@ -82,3 +70,18 @@ def read_analyzed(given: Given) -> tuple[tuple[Subject, ...], RecDataset]:
     if data.fingerprint != export.data_fingerprint:
         log.warning("warning: %s is not the data of the exports", export.dataset)
     return subjects, data
+
+
+def fixed_of(given: Given, analyzed: Analyzed) -> Fixed:
+    """Return the loss that the options name, by default with the batch size of the first export."""
+    batch_size = given.get("batch_size", analyzed.subjects[0].export.parameters["train"]["batch_size"])
+    return Fixed(given["batches"], batch_size, given["seed"])
+
+
+def show(made: Table, console: Console) -> None:
+    """Print a table of a page on the terminal."""
+    columns = [
+        Column[Sequence[str]](heading.text, itemgetter(place), str, "right" if heading.number else "left")
+        for place, heading in enumerate(made.headings)
+    ]
+    console.print(table(columns, made.rows))

@@ -1,0 +1,128 @@
+"""The sharpness of exports: every measure on the same batches and draws for all, in one or more scopes of weights."""
+
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from recmodels.analysis.fixed_loss import FixedLoss, Scope, scoped
+from recmodels.analysis.flatness import Reading, Task, measured
+from recmodels.models import Recommender
+from recmodels.training import make_strategy
+from tuning.analyses.fixed import Advance, Fixed
+from tuning.analyses.results import Results, finite
+from tuning.analyses.subjects import Analyzed
+from tuning.export import Export
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What one task said of one export.
+
+    `number`: of the export. `loss`: at the trained weights, None if it is not finite. `norm`, `weights`: Euclidean norm
+    and number of the scope's weights; `sizes`: root mean square of each of its tables of ids. `seconds`, `forward`,
+    `backward`: time and passes over a batch that it took.
+    """
+
+    number: int
+    scope: Scope
+    task: Task
+    readings: list[Reading]
+    loss: float | None
+    norm: float
+    weights: int
+    sizes: dict[str, float]
+    seconds: float
+    forward: int
+    backward: int
+
+    def of_loss(self, reading: Reading) -> float | None:
+        """Return a reading divided by the loss's magnitude; None without either."""
+        return None if reading.value is None or not self.loss else reading.value / abs(self.loss)
+
+
+@dataclass(frozen=True)
+class Sharpness:
+    """Everything that was measured, export by export, and, a line each, what could not be."""
+
+    fixed: Fixed
+    found: list[Measured]
+    left_out: tuple[str, ...]
+
+
+def measure_sharpness(
+    analyzed: Analyzed,
+    fixed: Fixed,
+    scopes: Sequence[Scope],
+    tasks: Sequence[Task],
+    results: Results,
+    advance: Advance = lambda: None,
+) -> Sharpness:
+    """Compute what `results` has not yet, a task at a time, and return the whole. UserError without any weights."""
+    found, left_out = [], []
+    for number, subject in enumerate(analyzed.subjects):
+        model = analyzed.model(number)
+        for scope in scopes:
+            if scope == "all" or scoped(model, scope):
+                found += _of_scope(analyzed, number, model, fixed, scope, tasks, results, advance)
+            else:
+                left_out.append(f"{subject.label}: {subject.export.model} has no trained weights of the scope {scope}")
+                for _ in tasks:
+                    advance()
+    return Sharpness(fixed, found, tuple(left_out))
+
+
+def _of_scope(
+    analyzed: Analyzed,
+    number: int,
+    model: Recommender,
+    fixed: Fixed,
+    scope: Scope,
+    tasks: Sequence[Task],
+    results: Results,
+    advance: Advance,
+) -> list[Measured]:
+    export = analyzed.subjects[number].export
+    key = {"digest": analyzed.weights[number].digest, "scope": scope, **asdict(fixed)}
+    keys = {task: key | {"task": asdict(task)} for task in tasks}
+    if missing := [task for task in tasks if results.find(keys[task]) is None]:
+        with fixed.loss(analyzed, model, scope) as loss:
+            of_loss = {"loss": finite(loss()), "norm": loss.norm, "weights": len(loss.point)} | _sizes(model, loss)
+            for task in missing:
+                results.keep(keys[task], of_loss | _timed(task, loss, fixed, export, scope))
+                advance()
+    for _ in range(len(tasks) - len(missing)):
+        advance()
+    return [_measured(number, scope, task, results.find(keys[task])) for task in tasks]
+
+
+def _timed(task: Task, loss: FixedLoss, fixed: Fixed, export: Export, scope: Scope) -> dict[str, Any]:
+    start, before = time.perf_counter(), (loss.counts.forward, loss.counts.backward)
+    readings = measured(task, loss, fixed.seed)
+    if task.measure == "gradient" and scope == "all":
+        readings += penalty(export, loss.model, readings)
+    forward, backward = (
+        now - then for now, then in zip((loss.counts.forward, loss.counts.backward), before, strict=True)
+    )
+    cost = {"seconds": time.perf_counter() - start, "forward": forward, "backward": backward}
+    return {"readings": [list(reading) for reading in readings], **cost}
+
+
+def penalty(export: Export, model: Recommender, readings: Sequence[Reading]) -> list[Reading]:
+    """Return the first-order penalty of Theorem 3.2 that the export's own strategy adds; [] if it does not mirror."""
+    squared = {reading.measure: reading.value for reading in readings}["gradient_norm_squared"]
+    rule = make_strategy(export.strategy, model, export.parameters["strategy"], seed=export.seed).rule
+    terms = {} if squared is None else rule.penalty(export.parameters["train"]["learning_rate"], squared)
+    return [Reading(name, finite(value), None, "alpha beta learning rate / 2 |g|^2") for name, value in terms.items()]
+
+
+def _sizes(model: Recommender, loss: FixedLoss) -> dict[str, Any]:
+    tables = {name: each for name, each in loss.parameters.items() if name in model.id_tables()}
+    sizes = {name: float(each.detach().double().norm()) / math.sqrt(each.numel()) for name, each in tables.items()}
+    return {"sizes": sizes}
+
+
+def _measured(number: int, scope: Scope, task: Task, content: Any) -> Measured:
+    readings = [Reading(*each) for each in content["readings"]]
+    return Measured(number, scope, task, **{**content, "readings": readings})
