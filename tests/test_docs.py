@@ -21,6 +21,7 @@ import run_search
 from recmodels.models import MODELS
 from recmodels.training.strategies import STRATEGIES
 from tests.tuning.factories import made_spec
+from tuning.cli.analyze import KINDS
 from tuning.cli.commands import COMMANDS
 from tuning.commandlines import next_steps, serve_command
 from tuning.records import SearchFolder
@@ -229,7 +230,9 @@ def test_the_readme_shows_the_search_of_make_demo() -> None:
 @pytest.fixture(scope="module")
 def options() -> set[str]:
     """Every option of the command line and its commands."""
-    return set(re.findall(r"--[a-z][a-z-]+", "".join(help_of(name) for name in COMMANDS)))
+    return set(
+        re.findall(r"--[a-z][a-z-]+", "".join(map(help_of, [*COMMANDS, *(f"analyze {kind}" for kind in KINDS)])))
+    )
 
 
 def help_of(name: str) -> str:

@@ -170,11 +170,14 @@ def _apart(analyzed: Analyzed, number: int, first: Recommender, other: Recommend
     one, two = (analyzed.subjects[place].export for place in (0, number))
     if one.model != two.model:
         return f"{one.model} and {two.model} are different models"
-    of_one, of_two = one.parameters["model"], two.parameters["model"]
-    differing = [name for name in of_one if of_one[name] != of_two.get(name)]
-    if differing:
-        told = ", ".join(f"{name} {of_one[name]} and {of_two.get(name)}" for name in differing)
-        return f"their losses differ: {told}"
+    values = [export.parameters["model"] for export in (one, two)]
+    told = [
+        f"{name} {' and '.join(str(each.get(name, 'by default')) for each in values)}"
+        for name in dict.fromkeys([*values[0], *values[1]])
+        if values[0].get(name) != values[1].get(name)
+    ]
+    if told:
+        return f"their losses may differ: {', '.join(told)}"
     trained, states = scoped(first, "all"), [each.state_dict() for each in (first, other)]
     for name, value in states[0].items():
         if name not in trained and value.is_floating_point() and not torch.equal(value, states[1][name]):

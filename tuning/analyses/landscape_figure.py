@@ -28,21 +28,26 @@ def save_figure(stem: Path, figure: Figure) -> None:
 def landscape_figure(landscape: Landscape, analyzed: Analyzed) -> Figure:
     """Return the figure."""
     n, lines = len(analyzed.subjects), [line for line in landscape.lines if not line.reason]
-    figure = Figure(figsize=(3.6 * max(n, 2), 9 if lines else 6.4), layout="constrained")
-    grid = figure.add_gridspec(3 if lines else 2, n)
+    figure = Figure(figsize=(4 * max(n, 2), 11.5 if lines else 8), layout="constrained")
+    grid = figure.add_gridspec(3 if lines else 2, n, height_ratios=[1.2, 1, 0.9] if lines else None)
     axis = np.array(landscape.planes.axis)
     rises = [np.array(landscape.of(number).losses, dtype=float) - landscape.of(number).centre for number in range(n)]
-    low, high = (float(reduce([reduce(each) for each in rises])) for reduce in (np.nanmin, np.nanmax))
+    known = np.concatenate([rise[np.isfinite(rise)] for rise in rises])
+    low, high = (float(known.min()), float(known.max())) if known.size else (0.0, 1.0)
+    levels = np.linspace(low, high if high > low else low + 1, 21)
     over_m, over_n = np.meshgrid(axis, axis, indexing="ij")
+    contours = []
     for number, (subject, rise) in enumerate(zip(analyzed.subjects, rises, strict=True)):
         surface = figure.add_subplot(grid[0, number], projection="3d")
         surface.plot_surface(over_m, over_n, rise, cmap="viridis", vmin=low, vmax=high, rstride=1, cstride=1)
-        surface.set(title=subject.label, xlabel="m", ylabel="n", zlim=(low, high))
+        surface.set(title=subject.label, xlabel="m", ylabel="n", zlim=(levels[0], levels[-1]))
+        surface.locator_params(nbins=5)
         contour = figure.add_subplot(grid[1, number])
-        filled = contour.contourf(over_m, over_n, rise, levels=np.linspace(low, high or 1.0, 21), cmap="viridis")
+        filled = contour.contourf(over_m, over_n, rise, levels=levels, cmap="viridis")
         contour.plot(0, 0, "+", color="white")
         contour.set(xlabel="m", ylabel="n", aspect="equal")
-        figure.colorbar(filled, ax=contour, label="rise of the loss")
+        contours.append(contour)
+    figure.colorbar(filled, ax=contours, label="rise of the loss", format="%.3g")
     if lines:
         between = figure.add_subplot(grid[2, :])
         for line in lines:

@@ -106,25 +106,29 @@ def _how(landscape: Landscape) -> str:
     )
 
 
-def numbers_table(landscape: Landscape, analyzed: Analyzed) -> Table:
-    """Return the numbers of every surface; rises as a share of the loss beside them."""
+def numbers_table(landscape: Landscape, analyzed: Analyzed, *, short: bool = False) -> Table:
+    """Return the numbers of every surface; the mean rise as a share of the loss beside it. `short`: the main ones."""
 
     def number(heading: str, name: str) -> Column[Surface]:
         return Column(heading, lambda surface: flat_scalars(surface)[name])
 
+    low_areas = [number(f"low area {tau:g}", f"low_area_{tau:g}") for tau in TAUS]
+    further: list[Column[Surface]] = [
+        number("not finite", "not_finite"),
+        Column("norm of weights", lambda surface: surface.norm),
+        Column("cosine of directions", lambda surface: surface.cosine),
+    ]
     columns: list[Column[Surface]] = [
         Column("export", lambda surface: analyzed.subjects[surface.number].label, justify="left"),
         Column("plane", lambda surface: surface.pair + 1),
         Column("loss", lambda surface: surface.centre),
-        Column("norm of weights", lambda surface: surface.norm),
         number("mean rise", "mean_rise"),
         Column("of the loss", _share),
         number("max rise", "max_rise"),
-        *(number(f"low area {tau:g}", f"low_area_{tau:g}") for tau in TAUS),
+        *(low_areas[2:3] if short else low_areas),
         number("curv", "curv"),
         number("min gap", "min_gap"),
-        number("not finite", "not_finite"),
-        Column("cosine", lambda surface: surface.cosine),
+        *([] if short else further),
     ]
     return Table.of("Numbers of each surface", columns, landscape.surfaces, sortable=True)
 

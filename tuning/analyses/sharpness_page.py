@@ -13,7 +13,7 @@ from tuning.analyses.subjects import Analyzed
 from tuning.pages.content import Content, Figure, Notes, Page, Section, Table, Text
 from tuning.pages.look import empty_figure, label, series
 from tuning.pages.search_page import made_at
-from tuning.reports.tables import Column
+from tuning.reports.tables import Column, plain_columns
 
 Row = dict[str, Any]
 CURVES = {"adaptive": "adaptive_max", "max": "max", "one_step": "one_step", "batch": "batch_one_step"}
@@ -81,11 +81,11 @@ def sharpness_sections(sharpness: Sharpness, analyzed: Analyzed) -> tuple[Sectio
         if (plot := spectrum_figure(sharpness, analyzed, scope)) is not None
     ]
     notes = (Notes(sharpness.left_out),) if sharpness.left_out else ()
-    table = numbers_table(sharpness, analyzed)
+    tables = side_by_side(sharpness, analyzed), numbers_table(sharpness, analyzed)
     return (
         Section("rises", "Rises", tuple(rises) or (Text("No measure with a radius was asked for."),)),
         Section("spectrum", "Curvature", tuple(spectra) or (Text("No eigenvalues were asked for."),)),
-        Section("sharpness-numbers", "Sharpness in numbers", (table, Text(_how(sharpness)), *notes)),
+        Section("sharpness-numbers", "Sharpness in numbers", (*tables, Text(_how(sharpness)), *notes)),
     )
 
 
@@ -100,9 +100,27 @@ def _how(sharpness: Sharpness) -> str:
     measures = "; ".join(f"{name}: {measure.title}" for name, measure in MEASURES.items())
     return (
         f"The training loss over the same {fixed.batches} batches of {fixed.batch_size} pairs, with the same negatives "
-        f"and draws in every pass (seed {fixed.seed}). Measures: {measures}. A relative level is multiplied by the norm "
-        "of the weights, for noise by their root mean square or by each weight. The error is the standard error of a "
-        "mean; of an eigenvalue |H v - lambda v|."
+        f"and draws in every pass (seed {fixed.seed}). Measures: {measures}. A relative level is multiplied by the "
+        "norm of the weights, for noise by their root mean square or by each weight. The error is the standard error "
+        "of a mean; of an eigenvalue |H v - lambda v|."
+    )
+
+
+def side_by_side(sharpness: Sharpness, analyzed: Analyzed) -> Table:
+    """Return a row for each number, with a column for each export; first the loss and the norms."""
+    labels = [subject.label for subject in analyzed.subjects]
+    cells: dict[tuple[str, str], dict[str, float | None]] = {}
+    for row in records(sharpness, analyzed):
+        sizes = {f"RMS {name}": size for name, size in row["sizes"].items()}
+        for name, value in {"loss": row["loss"], "norm of weights": row["norm"], **sizes}.items():
+            cells.setdefault((row["scope"], name), {})[row["export"]] = value
+    for row in records(sharpness, analyzed):
+        level = "" if row["level"] is None else f" {row['level']:g}{' relative' if row['mode'] == 'relative' else ''}"
+        cells.setdefault((row["scope"], f"{row['measure']}{level}"), {})[row["export"]] = row["value"]
+    rows = sorted(cells.items(), key=lambda cell: [scope for scope, _ in cells].index(cell[0][0]))
+    columns = plain_columns("weights", "measure", *labels, left=2)
+    return Table.of(
+        "Side by side", columns, [[*names, *(values.get(each) for each in labels)] for names, values in rows]
     )
 
 

@@ -35,7 +35,8 @@ class Subject:
 
 @dataclass(frozen=True)
 class Weights:
-    """The trained weights of a subject. `source`: where they come from, in words. `digest`: of all that the model is
+    """The trained weights of a subject. `source`: where they come from, such as
+    `of the search NAME`. `digest`: of all that the model is
     made from; results with the same one are of the same model."""
 
     path: Path
@@ -98,7 +99,7 @@ def weights_of(subject: Subject, data: RecDataset, searches: Path, kept: Path, t
     analysis left in the folder `kept`; else they are trained again and left there. UserError if that fails."""
     export = subject.export
     content = hashlib.sha256(f"{export.to_yaml()}{data.fingerprint}".encode())
-    path, source = kept_weights(export, searches), f"the search {export.search.name}"
+    path, source = kept_weights(export, searches), f"of the search {export.search.name}"
     if path is None:
         source = "trained again"
         path = kept / f"{re.sub(r'[^A-Za-z0-9._+-]+', '-', subject.label)}-{content.hexdigest()[:8]}.safetensors"

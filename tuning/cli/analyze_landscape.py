@@ -70,7 +70,7 @@ def main(given: Given, console: Console) -> None:
         write_tables(folder, landscape, analyzed)
         write_figure(folder / "landscape", landscape, analyzed)
         write_whole(folder / "landscape.html", html_of(landscape_page(landscape, analyzed)))
-        show(numbers_table(landscape, analyzed), console)
+        show(numbers_table(landscape, analyzed, short=True), console)
         for line in landscape.lines:
             if line.reason:
                 first, other = subjects[0].label, subjects[line.number].label

@@ -47,7 +47,7 @@ def main(given: Given, console: Console) -> None:
     from tuning.analyses.sharpness import measure_sharpness
     from tuning.analyses.sharpness_figure import write_figure
     from tuning.analyses.sharpness_files import write_tables
-    from tuning.analyses.sharpness_page import numbers_table, sharpness_page, verdict
+    from tuning.analyses.sharpness_page import sharpness_page, side_by_side, verdict
     from tuning.cli.analyzed import analysis_folder, fixed_of, load_analyzed, read_analyzed, show
     from tuning.pages.html import html_of
 
@@ -62,7 +62,7 @@ def main(given: Given, console: Console) -> None:
         write_tables(folder, sharpness, analyzed)
         write_figure(folder / "sharpness", sharpness, analyzed)
         write_whole(folder / "sharpness.html", html_of(sharpness_page(sharpness, analyzed)))
-        show(numbers_table(sharpness, analyzed), console)
+        show(side_by_side(sharpness, analyzed), console)
         for line in sharpness.left_out:
             say(console, line)
         say(console, verdict(sharpness, analyzed))

@@ -58,7 +58,7 @@ def load_analyzed(
             log.warning("%s: %s", subject.label, line)
         if differs := disagreement(subject.export, model_of(subject, own, data), data):
             log.warning("warning: %s: %s", subject.label, differs)
-        say(console, f"{subject.label}: weights of {own.source}, {own.path}")
+        say(console, f"{subject.label}: weights {own.source}, {own.path}")
     return Analyzed(data, subjects, weights)
 
 
