@@ -102,7 +102,7 @@ def _how(landscape: Landscape) -> str:
         f"{fixed.batch_size} pairs, with the same negatives and draws at every point (seed {fixed.seed}). "
         f"{UNITS[planes.normalisation]} A low area is the share of points that rise by at most that share of the loss; "
         "curv is the trace of the quadratic that fits the middle; min gap is how far the lowest point lies below the "
-        "trained weights."
+        "trained weights. Surfaces and contours are those of the first plane; landscape.csv has all."
     )
 
 
@@ -162,7 +162,9 @@ def contour_figure(landscape: Landscape, number: int, pair: int = 0) -> go.Figur
         hovertemplate="m %{y:.3g}, n %{x:.3g}: %{z:.4g}<extra></extra>",
     )
     figure.add_scatter(x=[0], y=[0], mode="markers", marker={"symbol": "cross", "color": "#ffffff"}, hoverinfo="skip")
-    figure.update_layout(showlegend=False)
+    figure.update_layout(
+        showlegend=False, xaxis={"constrain": "domain"}, yaxis={"scaleanchor": "x", "constrain": "domain"}
+    )
     return figure
 
 

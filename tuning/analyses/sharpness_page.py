@@ -70,7 +70,7 @@ def sharpness_sections(sharpness: Sharpness, analyzed: Analyzed) -> tuple[Sectio
     """Return the sections of a sharpness analysis, for this page or another."""
     scopes = list(dict.fromkeys(found.scope for found in sharpness.found))
     rises: list[Content] = [
-        Figure(f"rises-{name}-{scope}", f"{MEASURES[name].title}, weights: {scope}", RISES, plot)
+        Figure(f"rises-{name}-{scope}", f"{_capital(MEASURES[name].title)}, weights: {scope}", RISES, plot)
         for scope in scopes
         for name in CURVES
         if (plot := rises_figure(sharpness, analyzed, name, scope)) is not None
@@ -80,12 +80,13 @@ def sharpness_sections(sharpness: Sharpness, analyzed: Analyzed) -> tuple[Sectio
         for scope in scopes
         if (plot := spectrum_figure(sharpness, analyzed, scope)) is not None
     ]
-    notes = (Notes(sharpness.left_out),) if sharpness.left_out else ()
+    used = dict.fromkeys(found.task.measure for found in sharpness.found)
+    notes = Notes((*(f"{name}: {MEASURES[name].title}" for name in used), *sharpness.left_out))
     tables = side_by_side(sharpness, analyzed), numbers_table(sharpness, analyzed)
     return (
         Section("rises", "Rises", tuple(rises) or (Text("No measure with a radius was asked for."),)),
         Section("spectrum", "Curvature", tuple(spectra) or (Text("No eigenvalues were asked for."),)),
-        Section("sharpness-numbers", "Sharpness in numbers", (*tables, Text(_how(sharpness)), *notes)),
+        Section("sharpness-numbers", "Sharpness in numbers", (*tables, Text(_how(sharpness)), notes)),
     )
 
 
@@ -97,13 +98,16 @@ SPECTRUM = (
 
 def _how(sharpness: Sharpness) -> str:
     fixed = sharpness.fixed
-    measures = "; ".join(f"{name}: {measure.title}" for name, measure in MEASURES.items())
     return (
         f"The training loss over the same {fixed.batches} batches of {fixed.batch_size} pairs, with the same negatives "
-        f"and draws in every pass (seed {fixed.seed}). Measures: {measures}. A relative level is multiplied by the "
-        "norm of the weights, for noise by their root mean square or by each weight. The error is the standard error "
-        "of a mean; of an eigenvalue |H v - lambda v|."
+        f"and draws in every pass (seed {fixed.seed}). A relative level is multiplied by the norm of the weights, for "
+        "noise by their root mean square or by each weight. The error is the standard error of a mean; of an "
+        "eigenvalue |H v - lambda v|."
     )
+
+
+def _capital(text: str) -> str:
+    return text[0].upper() + text[1:]
 
 
 def side_by_side(sharpness: Sharpness, analyzed: Analyzed) -> Table:

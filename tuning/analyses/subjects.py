@@ -35,13 +35,16 @@ class Subject:
 
 @dataclass(frozen=True)
 class Weights:
-    """The trained weights of a subject. `source`: where they come from, such as
-    `of the search NAME`. `digest`: of all that the model is
-    made from; results with the same one are of the same model."""
+    """The trained weights of a subject.
+
+    `source`: where they come from, such as `of the search NAME`. `digest`: of all that the model is made from; results
+    with the same one are of the same model. `search`: the folder of the search that they are from, if they were there.
+    """
 
     path: Path
     source: str
     digest: str
+    search: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -100,13 +103,14 @@ def weights_of(subject: Subject, data: RecDataset, searches: Path, kept: Path, t
     export = subject.export
     content = hashlib.sha256(f"{export.to_yaml()}{data.fingerprint}".encode())
     path, source = kept_weights(export, searches), f"of the search {export.search.name}"
+    search: Path | None = searches / export.search.name
     if path is None:
-        source = "trained again"
+        search, source = None, "trained again"
         path = kept / f"{re.sub(r'[^A-Za-z0-9._+-]+', '-', subject.label)}-{content.hexdigest()[:8]}.safetensors"
         if not path.is_file():
             save_weights(path, train(export, data))
     content.update(path.read_bytes())
-    return Weights(path, source, content.hexdigest())
+    return Weights(path, source, content.hexdigest(), search)
 
 
 def model_of(subject: Subject, weights: Weights, data: RecDataset) -> Recommender:

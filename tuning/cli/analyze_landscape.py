@@ -55,7 +55,7 @@ def main(given: Given, console: Console) -> None:
     from tuning.analyses.landscape_files import write_tables
     from tuning.analyses.landscape_page import landscape_page, numbers_table, verdict
     from tuning.analyses.results import Results
-    from tuning.cli.analyzed import analysis_folder, fixed_of, load_analyzed, read_analyzed, show
+    from tuning.cli.analyzed import analysis_folder, fixed_of, load_analyzed, publish, read_analyzed, show
     from tuning.pages.html import html_of
 
     subjects, data = read_analyzed(given)
@@ -70,10 +70,12 @@ def main(given: Given, console: Console) -> None:
         write_tables(folder, landscape, analyzed)
         write_figure(folder / "landscape", landscape, analyzed)
         write_whole(folder / "landscape.html", html_of(landscape_page(landscape, analyzed)))
-        show(numbers_table(landscape, analyzed, short=True), console)
+        numbers, said = numbers_table(landscape, analyzed, short=True), verdict(landscape, analyzed)
+        show(numbers, console)
         for line in landscape.lines:
             if line.reason:
                 first, other = subjects[0].label, subjects[line.number].label
                 say(console, f"no line from {first} to {other}: {line.reason}")
-        say(console, verdict(landscape, analyzed))
+        say(console, said)
         say(console, f"landscape: {folder / 'landscape.html'}; .png, .pdf, .json and .csv beside it")
+        publish("landscape", said, numbers, analyzed, folder, console)

@@ -48,7 +48,7 @@ def main(given: Given, console: Console) -> None:
     from tuning.analyses.sharpness_figure import write_figure
     from tuning.analyses.sharpness_files import write_tables
     from tuning.analyses.sharpness_page import sharpness_page, side_by_side, verdict
-    from tuning.cli.analyzed import analysis_folder, fixed_of, load_analyzed, read_analyzed, show
+    from tuning.cli.analyzed import analysis_folder, fixed_of, load_analyzed, publish, read_analyzed, show
     from tuning.pages.html import html_of
 
     subjects, data = read_analyzed(given)
@@ -62,11 +62,13 @@ def main(given: Given, console: Console) -> None:
         write_tables(folder, sharpness, analyzed)
         write_figure(folder / "sharpness", sharpness, analyzed)
         write_whole(folder / "sharpness.html", html_of(sharpness_page(sharpness, analyzed)))
-        show(side_by_side(sharpness, analyzed), console)
+        numbers, said = side_by_side(sharpness, analyzed), verdict(sharpness, analyzed)
+        show(numbers, console)
         for line in sharpness.left_out:
             say(console, line)
-        say(console, verdict(sharpness, analyzed))
+        say(console, said)
         say(console, f"sharpness: {folder / 'sharpness.html'}; .png, .pdf, .json and .csv beside it")
+        publish("sharpness", said, numbers, analyzed, folder, console)
 
 
 def listed(given: Given, name: str, known: tuple[str, ...]) -> list[str]:

@@ -22,8 +22,11 @@ from tuning.execution.trial import fallback
 from tuning.export import Export
 from tuning.export.weights import disagreement
 from tuning.pages.content import Table
+from tuning.records import SearchFolder
+from tuning.records.analyses import AnalysisNote, note_analysis
 from tuning.reports.tables import Column, say, table
 from tuning.spec import SearchSpec
+from tuning.tracking.attach import attach
 
 log = logging.getLogger("mirrortune")
 
@@ -85,3 +88,24 @@ def show(made: Table, console: Console) -> None:
         for place, heading in enumerate(made.headings)
     ]
     console.print(table(columns, made.rows))
+
+
+def publish(kind: str, verdict: str, numbers: Table, analyzed: Analyzed, folder: Path, console: Console) -> None:
+    """Tell the searches that the weights are from of an analysis: their reports get a section, their runs in MLflow the
+    files of the analysis. A search that cannot be told is one line; the analysis itself is done."""
+    files = [file for end in ("html", "png", "pdf", "json", "csv") if (file := folder / f"{kind}.{end}").exists()]
+    note = AnalysisNote(
+        kind,
+        tuple(subject.label for subject in analyzed.subjects),
+        verdict,
+        tuple(heading.text for heading in numbers.headings),
+        numbers.rows,
+        str(files[0].resolve()),
+    )
+    for path in dict.fromkeys(weights.search for weights in analyzed.weights if weights.search):
+        try:
+            note_analysis(SearchFolder(path), note)
+            if attach(SearchFolder(path), files):
+                say(console, f"{path.name}: its run in MLflow has the files")
+        except Exception as error:  # a store may raise anything
+            say(console, f"{path.name}: not told of the analysis ({' '.join(str(error).split())[:300]})")

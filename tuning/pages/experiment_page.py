@@ -17,6 +17,7 @@ from tuning.experiments.experiment_report import rows as result_rows
 from tuning.experiments.results import saved_results
 from tuning.experiments.verdict import decision
 from tuning.pages import search_sections as sections
+from tuning.pages.analyses_section import analyses_sections
 from tuning.pages.content import Figure, Links, Notes, Page, Section, Table, Text, Tile
 from tuning.pages.look import REFERENCE, Series, series
 from tuning.pages.origins import commands_section, data_section, spec_section, versions_section
@@ -102,6 +103,7 @@ def experiment_page(path: Path, running: bool) -> Page:
             _seeds(folder),
             _trials(folder),
             _confirmed(folder),
+            *analyses_sections([found.folder for found in folder.searches.values()], path),
             spec_section([found.spec for found in folder.searches.values()] or experiment.searches),
             versions_section(focus.environment if focus else None),
             data_section(spec, focus.environment if focus else None),

@@ -7,6 +7,7 @@ from typing import get_args
 
 from tuning.experiments import REFERENCE
 from tuning.pages import search_sections as sections
+from tuning.pages.analyses_section import analyses_sections
 from tuning.pages.content import Page, Section, Text, Tile
 from tuning.pages.look import series
 from tuning.pages.origins import commands_section, data_section, spec_section, versions_section
@@ -34,6 +35,7 @@ def search_page(path: Path, running: bool) -> Page:
         *([sections.seeds(found)] if chosen_by_itself else []),
         sections.all_trials(found),
         _confirmed(found),
+        *analyses_sections([found.folder], path),
         *origins(found),
     ]
     return Page(

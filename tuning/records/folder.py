@@ -8,6 +8,7 @@ ledger.jsonl        one line per trial that ended, append-only
 tracking.jsonl      the ids of the search's runs in MLflow, append-only
 best.yaml           the exported winner
 report.html         the search as a page to look at, if one was made
+analyses.jsonl      verdicts and numbers of analyses of the winner, append-only
 confirmation.yaml   the trial that was chosen on fresh seeds, with its figures there, if there was a choice
 trials/0003/        trial.json, epochs.jsonl, last.pt, best-0012.safetensors, users.npy, test.json,
                     result.json; or out_of_memory.txt

@@ -60,7 +60,9 @@ def made_export(name: str, strategy: str = "plain", **changes: Any) -> Export:
 def made_search_of(export: Export, searches: Path) -> Path:
     """The folder of the search that made an export; returns the file of the winner's weights."""
     folder = SearchFolder(searches / export.search.name)
-    folder.write_spec(made_spec(name=export.search.name, model=export.model, dataset=export.dataset))
+    folder.write_spec(
+        made_spec(name=export.search.name, model=export.model, dataset=export.dataset, tracking={"uri": None})
+    )
     folder.write_environment(replace(ENVIRONMENT, data=DataFacts.of(BOARD)))
     epoch = export.training.best_epoch
     row = made_row("0000", epoch, valid=export.metrics.valid, best_epoch=epoch)

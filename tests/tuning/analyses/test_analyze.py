@@ -14,6 +14,7 @@ import run_search
 from recmodels.analysis import fixed_loss, flatness, landscape
 from recmodels.analysis.fixed_loss import fixed_batches
 from recmodels.analysis.fixed_loss import fixed_loss as loss_of
+from recmodels.errors import UserError
 from recmodels.training.strategies.mg import MirrorGradient
 from tests.tuning.analyses.factories import BOARD, LANDSCAPE, SHARPNESS, SMALL, analyze, made_export, made_search_of
 from tests.tuning.cli.conftest import board, here
@@ -24,6 +25,14 @@ from tuning.analyses.subjects import folder_name, read_subjects
 from tuning.cli import analyze_landscape, analyze_sharpness, analyzed
 from tuning.export.replay import load_model
 from tuning.export.weights import kept_weights
+from tuning.pages.analyses_section import analyses_sections
+from tuning.pages.content import Links, Table, Text
+from tuning.records import SearchFolder
+from tuning.records.analyses import analyses_of
+from tuning.spec import Tracking
+from tuning.tracking.attach import attach
+from tuning.tracking.mlflow_store import MlflowStore
+from tuning.tracking.tracker import run_ids
 
 __all__ = ["board", "here"]
 
@@ -273,3 +282,52 @@ def test_the_flattest_is_so_at_every_level() -> None:
     assert flattest({0: {"a": 1.0, "b": 2.0}, 1: {"a": 3.0, "b": 4.0}}) == "a"
     assert flattest({0: {"a": 1.0, "b": 2.0}, 1: {"a": 5.0, "b": 4.0}}) is None
     assert flattest({0: {"a": None, "b": 2.0}}) is None
+
+
+def test_the_search_is_told_of_an_analysis(exports: Path, unprinted: None, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its report has the verdict, the numbers and a link, of each analysis the latest; its run gets the files."""
+    export = read_subjects([Path("plain.yaml")])[0].export
+    folder = SearchFolder(made_search_of(export, exports / "searches").parents[2])
+    command = ("analyze", "sharpness", "plain.yaml", *SMALL, "--measures", "gradient", "--scopes", "all")
+    for seed in ("1", "2"):
+        assert analyze(*command, "--seed", seed, "--output", "out") == 0
+    (note,) = analyses_of(folder)
+    assert (note.kind, note.exports, note.page) == ("sharpness", ("plain",), str(exports / "out" / "sharpness.html"))
+    (section,) = analyses_sections([folder, folder], exports / "searches" / "s")
+    text, table, links = section.parts
+    assert isinstance(text, Text)
+    assert text.text.startswith(f"Sharpness of plain: {note.verdict}")
+    assert isinstance(table, Table)
+    assert ["all", "gradient_norm"] in [list(row[:2]) for row in table.rows]
+    assert isinstance(links, Links)
+    assert links.links == (("sharpness of plain", "../../out/sharpness.html"),)
+    assert analyses_sections([SearchFolder(exports / "elsewhere")], exports) == []
+    assert "not told" not in capsys.readouterr().out
+
+
+def test_a_search_with_records_gets_the_files(exports: Path, unprinted: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All of them, with the run of the search itself; a store that refuses them costs a line."""
+    export = read_subjects([Path("plain.yaml")])[0].export
+    folder = SearchFolder(made_search_of(export, exports / "searches").parents[2])
+    folder.write_spec(folder.spec().model_copy(update={"tracking": Tracking(uri="sqlite:///m.db")}))
+    uploaded: list[tuple[str, str]] = []
+
+    class Stored(MlflowStore):
+        def __init__(self, *_: Any) -> None: ...
+
+        def upload(self, run_id: str, path: Path) -> None:
+            uploaded.append((run_id, path.name))
+
+    monkeypatch.setattr("tuning.tracking.attach.store_for", lambda uri: Stored)
+    files = [Path("a.csv"), Path("b.html")]
+    with pytest.raises(UserError, match="no run of the search"):
+        attach(folder, files)
+    run_ids(folder, "sqlite:///m.db").remember("search", "r1", "1")
+    assert attach(folder, files)
+    assert uploaded == [("r1", "a.csv"), ("r1", "b.html")]
+
+
+def test_damaged_notes_are_one_line(tmp_path: Path) -> None:
+    (tmp_path / "analyses.jsonl").write_text('{"kind": "landscape"}\n')
+    with pytest.raises(UserError, match=r"analyses\.jsonl: not notes of analyses"):
+        analyses_of(SearchFolder(tmp_path))
