@@ -260,3 +260,19 @@ def test_a_loss_that_is_not_finite_gives_no_value() -> None:
     task = tasks(["max"])[0]
     with at(Failing({40: "inf"})) as loss:
         assert measured(task, loss)[0].value is None
+
+
+def test_relative_levels_are_multiples_of_the_size_of_the_weights() -> None:
+    """A radius of the norm; noise of the root mean square, or of each weight."""
+    with at(Quadratic()) as loss:
+        norm, point = vector_norm(loss.point).item(), loss.point.abs()
+        draws = {name: list(noise(loss, 20, 3, name, 0.1)) for name in ("average", "average_each_weight")}
+        expected = {
+            "one_step": one_step(loss, 0.01 * norm),
+            "average": average_rise(loss, 0.1 * norm / 13**0.5, draws["average"]).value,
+            "average_each_weight": average_rise(loss, 0.1, draws["average_each_weight"], scale=point).value,
+        }
+        for name, value in expected.items():
+            task = tasks([name])[-1]
+            assert task.mode == "relative"
+            assert measured(task, loss, seed=3)[0].value == pytest.approx(value, rel=1e-12)

@@ -40,7 +40,7 @@ SHARPNESS = (
     "mg.yaml",
     *SMALL,
     "--measures",
-    "gradient,adaptive",
+    "gradient,one_step",
     "--output",
     "out",
 )

@@ -110,7 +110,7 @@ def test_sharpness_of_two_exports(exports: Path, capsys: pytest.CaptureFixture[s
     out = exports / "out"
     found = read(out / "sharpness.json")["records"]
     table = rows(out / "sharpness.csv")
-    assert len(table) == len(found) == 2 * 2 * (2 + 3) + 1
+    assert len(table) == len(found) == 2 * 2 * (2 + 6) + 1
     by_name = {(row["export"], row["scope"], row["measure"], row["level"]): row for row in found}
     for row in found:
         assert row["of_loss"] == pytest.approx(row["value"] / row["loss"])
@@ -123,7 +123,7 @@ def test_sharpness_of_two_exports(exports: Path, capsys: pytest.CaptureFixture[s
     assert ("plain", "all", "mg_penalty", None) not in by_name
     assert table[0]["sizes"].startswith("user_emb=0.")
     assert all((out / f"sharpness.{kind}").stat().st_size > 1000 for kind in ("html", "png", "pdf"))
-    assert "adaptive_max 0.5" in capsys.readouterr().out
+    assert "one_step 0.01 relative" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("command", [LANDSCAPE, SHARPNESS])
