@@ -1,7 +1,7 @@
 """Graphs as sparse matrices, built once per data set, and the products over them."""
 
 from recmodels.graphs.agreement import largest_of_confident, shares_by_agreement
-from recmodels.graphs.items import item_graph, smoothed
+from recmodels.graphs.items import ItemGraph, item_graph, smoothed
 from recmodels.graphs.nodes import ALL, Nodes, nodes_of
 from recmodels.graphs.propagation import MeanGraph, PrunedGraph, UserItemGraph
 from recmodels.graphs.users import UserGraph
@@ -10,6 +10,7 @@ from recmodels.graphs.weighted import EdgesAt, UserItemEdges
 __all__ = [
     "ALL",
     "EdgesAt",
+    "ItemGraph",
     "MeanGraph",
     "Nodes",
     "PrunedGraph",

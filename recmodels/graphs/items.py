@@ -16,7 +16,15 @@ BLOCK = 2**24
 """Cosines computed at a time."""
 
 
-def item_graph(data: RecDataset, weights: Mapping[str, float], k: int) -> ConstantMatrix:
+class ItemGraph(ConstantMatrix):
+    """An item graph that knows what it was made with, so that it can be made again from other features."""
+
+    def __init__(self, matrix: Sparse, weights: Mapping[str, float], k: int):
+        super().__init__(matrix)
+        self.weights, self.k = dict(weights), k
+
+
+def item_graph(data: RecDataset, weights: Mapping[str, float], k: int) -> ItemGraph:
     """Return the graph (I, I): row i holds `weights[modality]` / k at each of the k items nearest to i, itself one.
 
     Zhou and Shen, FREEDOM, ACM MM 2023, eq. 1 to 4, as in the benchmark: directed, and all neighbours weigh the same.
@@ -28,7 +36,7 @@ def item_graph(data: RecDataset, weights: Mapping[str, float], k: int) -> Consta
         sparse.csr_array((np.full(indptr[-1], weight / k), nearest_items(data, modality, k).ravel(), indptr), shape)
         for modality, weight in weights.items()
     ]
-    return ConstantMatrix(Sparse.from_scipy(sum(graphs[1:], start=graphs[0])))
+    return ItemGraph(Sparse.from_scipy(sum(graphs[1:], start=graphs[0])), weights, k)
 
 
 def smoothed(graph: ConstantMatrix, items: Tensor, n_hops: int, nodes: Tensor | None = None) -> Tensor:

@@ -34,3 +34,13 @@ def test_each_matrix_is_shifted_by_a_delta_of_its_own() -> None:
     with shifted(feature_tables(features), items, deltas):
         assert torch.equal(features.rows(items), JOINT[items] + torch.cat(deltas, dim=1))
     assert torch.equal(features.rows(items), JOINT[items])
+
+
+@pytest.mark.parametrize("block", [1, 4, 2048])
+def test_all_rows_are_mapped_with_their_shifts(monkeypatch: pytest.MonkeyPatch, block: int) -> None:
+    monkeypatch.setattr(item_features, "BLOCK", block)
+    items, features, weight = torch.tensor([1, 4]), JoinedFeatures(MATRICES), torch.randn(2, 8)
+    deltas = [torch.randn(2, 3), torch.randn(2, 5)]
+    moved = JOINT.index_add(0, items, torch.cat(deltas, dim=1))
+    with shifted(feature_tables(features), items, deltas):
+        torch.testing.assert_close(features.linear(weight), F.linear(moved, weight))
