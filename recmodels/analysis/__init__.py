@@ -1,5 +1,6 @@
 """Properties of a trained model, as pure functions of its state and the data."""
 
+from recmodels.analysis.robust_score import robust_score
 from recmodels.analysis.sharpness import sharpness
 
-__all__ = ["sharpness"]
+__all__ = ["robust_score", "sharpness"]

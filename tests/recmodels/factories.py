@@ -24,3 +24,14 @@ def odd_sizes() -> RecDataset:
         name: rng.standard_normal((53, width)).astype(np.float32) for name, width in (("image", 5), ("text", 4))
     }
     return RecDataset("odd", 37, 53, train, train, train, features, "odd")
+
+
+def held_out() -> RecDataset:
+    """40 users and 60 items with texts and images; validation and test hold pairs that are not in training."""
+    rng = np.random.default_rng(0)
+    users, items = np.nonzero(rng.random((40, 60)) < 0.3)
+    train, valid, test = Interactions.by_label(users, items, rng.choice(3, p=(0.6, 0.2, 0.2), size=len(users)), 40)
+    features = {
+        name: rng.standard_normal((60, width)).astype(np.float32) for name, width in (("image", 9), ("text", 7))
+    }
+    return RecDataset("held", 40, 60, train, valid, test, features, "held")
