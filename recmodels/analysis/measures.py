@@ -21,6 +21,7 @@ from recmodels.errors import UserError, did_you_mean
 from recmodels.models.base import Recommender
 
 REBUILT = "+rebuilt"
+SHARE = "share of items"
 RELATIVE = (0.0, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0)
 ABSOLUTE = (0.0, 0.001, 0.003, 0.01, 0.03, 0.1)
 SHARES = (0.0, 0.01, 0.05, 0.1, 0.2, 0.5, 1.0)
@@ -31,8 +32,8 @@ Perturb = Callable[[Recommender, RecDataset, float, Draw], Perturbed]
 
 @dataclass(frozen=True)
 class Measure:
-    """One way to perturb a model. `levels`: those measured by default. `unit`: what a level is. `title`: what is
-    perturbed, in a few words; `limit`: largest level."""
+    """One way to perturb a model. `title`: what is perturbed, in a few words. `unit`: what a level is. `levels`: those
+    measured by default. `limit`: the largest level. `kind`: decides the draws, with seed and repeat."""
 
     name: str
     title: str
@@ -45,7 +46,7 @@ class Measure:
     def perturb(self, model: Recommender, data: RecDataset, level: float, seed: int, repeat: int) -> Perturbed:
         """Return what takes the place of the model's own at a level, in one of several draws. Level 0 alters nothing.
 
-        DataError for features that the data set does not have.
+        UserError for features that the data set does not have.
         """
         return self.perturb_by(model, data, level, Draw(seed_of(seed, self.kind, repeat), self.kind))
 
@@ -112,10 +113,10 @@ _EMBEDDINGS: Mapping[str, tuple[str, str, tuple[float, ...], Owners, bool]] = {
     "embedding-all": ("noise in all embeddings", "noise / RMS of the table", RELATIVE, "users+items", False),
 }
 _FEATURES: Mapping[str, tuple[str, str, tuple[float, ...], float]] = {
-    "mix": ("features mixed half with another item's", "share of items", SHARES, 1.0),
-    "adjust": ("features replaced by another item's", "share of items", SHARES, 1.0),
-    "missing": ("features replaced by the mean", "share of items", SHARES, 1.0),
-    "swap": ("features exchanged among items", "share of items", SHARES, 1.0),
+    "mix": ("features mixed half with another item's", SHARE, SHARES, 1.0),
+    "adjust": ("features replaced by another item's", SHARE, SHARES, 1.0),
+    "missing": ("features replaced by the mean", SHARE, SHARES, 1.0),
+    "swap": ("features exchanged among items", SHARE, SHARES, 1.0),
     "noise": ("noise in the features", "noise / RMS of the features", NOISE, 100.0),
 }
 NAMES = (*_EMBEDDINGS, *_FEATURES)
