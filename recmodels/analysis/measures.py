@@ -32,13 +32,17 @@ Perturb = Callable[[Recommender, RecDataset, float, Draw], Perturbed]
 
 @dataclass(frozen=True)
 class Measure:
-    """One way to perturb a model. `title`: what is perturbed, in a few words. `unit`: what a level is. `levels`: those
-    measured by default. `limit`: the largest level. `kind`: decides the draws, with seed and repeat."""
+    """One way to perturb a model. `title`: what is perturbed, in a few words. `unit`: what a level is.
+
+    `levels`: those measured by default. `reference`: the one that short tables show. `limit`: the largest level.
+    `kind`: decides the draws, with seed and repeat.
+    """
 
     name: str
     title: str
     unit: str
     levels: tuple[float, ...]
+    reference: float
     limit: float
     kind: str
     perturb_by: Perturb
@@ -61,24 +65,20 @@ def rms(values: Tensor) -> float:
     return float(values.detach().double().square().mean().sqrt()) if values.numel() else 0.0
 
 
-def table_sizes(model: Recommender, owners: Owners = "items") -> dict[str, float]:
-    """Return the root mean square of the rows of each embedding table: what relative noise is relative to."""
-    return {name: rms(model.get_parameter(name)[rows]) for name, rows in id_rows(model, owners).items()}
-
-
 def noisy_tables(
     model: Recommender, data: RecDataset, level: float, draw: Draw, *, owners: Owners, absolute: bool
 ) -> Perturbed:
     """Return the embedding tables with Gaussian noise of deviation `level`, times the table's root mean square unless
     it is `absolute`: table 4 of the paper, whose deviation it does not say."""
-    tables = {}
+    tables, sizes = {}, {}
     for name, rows in id_rows(model, owners).items():
         table = model.get_parameter(name).detach()
+        sizes[name] = rms(table[rows])
         z = draw.generator(name).standard_normal(table[rows].shape, dtype=np.float32)
         values = table.clone()
-        values[rows] += (level if absolute else level * rms(table[rows])) * torch.from_numpy(z).to(table)
+        values[rows] += (level if absolute else level * sizes[name]) * torch.from_numpy(z).to(table)
         tables[name] = values
-    return Perturbed(tables=tables)
+    return Perturbed(tables=tables, sizes=sizes)
 
 
 def edited_features(
@@ -135,12 +135,12 @@ def measure(text: str) -> Measure:
         title, unit, levels, owners, absolute = _EMBEDDINGS[kind]
         # The same noise in all three: the absolute view is another axis, not another draw.
         make: Perturb = partial(noisy_tables, owners=owners, absolute=absolute)
-        return Measure(text, title, unit, levels, 100.0, "embedding", make)
+        return Measure(text, title, unit, levels, 0.01 if absolute else 0.2, 100.0, "embedding", make)
     if kind in _FEATURES and (modality or "." not in base):
         title, unit, levels, limit = _FEATURES[kind]
         title += f" ({modality})" * bool(modality) + ", item graph rebuilt" * rebuilt
         make = partial(edited_features, kind=kind, modality=modality or None, rebuilt=rebuilt)
-        return Measure(text, title, unit, levels, limit, kind, make)
+        return Measure(text, title, unit, levels, 0.1 if unit == SHARE else 0.2, limit, kind, make)
     expected = f"{', '.join(NAMES)}, those of features with .MODALITY or {REBUILT} behind"
     near = did_you_mean(kind, NAMES) if kind not in NAMES else ""
     raise UserError(f"measure {text!r}: expected one of {expected}{near}")

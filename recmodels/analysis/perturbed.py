@@ -25,12 +25,14 @@ Owners = Literal["items", "users+items"]
 @dataclass(frozen=True, eq=False)
 class Perturbed:
     """What takes the place of a model's own. `tables`: parameter -> all its values. `features`: modality -> matrix
-    (I, F). `altered` (n,): items with other features. `rebuilt`: item graphs are made again from the features."""
+    (I, F). `altered` (n,): items with other features. `rebuilt`: item graphs are made again from the features.
+    `sizes`: root mean square of the rows of each table that are perturbed."""
 
     tables: Mapping[str, Tensor] = field(default_factory=dict)
     features: Mapping[str, Floats] = field(default_factory=dict)
     altered: Ints = field(default_factory=lambda: np.empty(0, dtype=np.int64))
     rebuilt: bool = False
+    sizes: Mapping[str, float] = field(default_factory=dict)
 
     @classmethod
     def of_features(cls, data: RecDataset, features: Mapping[str, Floats], rebuilt: bool = False) -> "Perturbed":

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from recmodels.analysis.measures import Measure
+from recmodels.analysis.measures import Measure, rms
 from recmodels.analysis.perturbed import Perturbed, embedded
 from recmodels.data.dataset import Ints, RecDataset, Split
 from recmodels.evaluation import Evaluator
@@ -52,6 +52,7 @@ class Point:
 
     `metrics`: all metrics, for each draw. `users` (B,): the metric of each evaluated user, mean over the draws.
     `altered`: number of items with other features, for each draw. `edited`: where some items are edited and others not.
+    `sizes`: root mean square of each table and feature matrix that is perturbed, by parameter or modality.
     """
 
     applies: bool
@@ -59,6 +60,7 @@ class Point:
     users: UserValues
     altered: tuple[int, ...]
     edited: Edited | None
+    sizes: dict[str, float]
     seconds: float
 
     def values(self, metric: str) -> list[float]:
@@ -66,7 +68,7 @@ class Point:
         return [each[metric] for each in self.metrics]
 
 
-class Subject:
+class Probed:
     """A trained model and what it reaches on a split as it is.
 
     Every metric at every k of KS and of the metric is measured. `clean`: without a perturbation; `clean_users` (B,).
@@ -81,6 +83,10 @@ class Subject:
         self.clean, self.user_numbers = found.mean(self.ks), found.users
         self.clean_users = found.values(metric).astype(np.float32)
         self._reached: dict[str, bool] = {}
+
+    @cached_property
+    def _feature_sizes(self) -> dict[str, float]:
+        return {name: rms(torch.from_numpy(matrix)) for name, matrix in self.data.features.items()}
 
     @cached_property
     def best(self) -> Ints:
@@ -120,7 +126,8 @@ class Subject:
             after = best_of(*found, self.data, self.metric.k)
             touched = history[self.user_numbers]
             edit = _Edit(touched, float(altered[self.best].mean()), float(altered[after].mean()))
-        return _Draw(by_user.mean(self.ks), users, n, edit)
+        sizes = dict(perturbed.sizes) | {name: self._feature_sizes[name] for name in perturbed.features}
+        return _Draw(by_user.mean(self.ks), users, n, edit, sizes)
 
     def _point(self, draws: Sequence["_Draw"], applies: bool, start: float) -> Point:
         edits = [(each.edit, each.users) for each in draws if each.edit is not None]
@@ -138,6 +145,7 @@ class Subject:
             np.mean([each.users for each in draws], axis=0).astype(np.float32),
             tuple(each.altered for each in draws),
             edited,
+            draws[0].sizes,
             time.perf_counter() - start,
         )
 
@@ -163,6 +171,7 @@ class _Draw:
     users: NDArray[np.float64]
     altered: int
     edit: _Edit | None
+    sizes: dict[str, float]
 
 
 @torch.no_grad()

@@ -8,7 +8,7 @@ import torch
 
 from recmodels.analysis.measures import measure
 from recmodels.analysis.perturbed import Perturbed
-from recmodels.analysis.robustness import Subject, best_of
+from recmodels.analysis.robustness import Probed, best_of
 from recmodels.evaluation import Evaluator, evaluate
 from recmodels.metric import Metric
 from recmodels.models import MODELS
@@ -18,14 +18,14 @@ DATA = held_out()
 METRIC = Metric("recall@5")
 
 
-def subject(name: str) -> Subject:
+def probed(name: str) -> Probed:
     torch.manual_seed(0)
-    return Subject(MODELS[name](DATA), DATA, "test", METRIC)
+    return Probed(MODELS[name](DATA), DATA, "test", METRIC)
 
 
 @pytest.mark.parametrize("name", ["embedding", "mix", "noise"])
 def test_rb_1_rb_3_rb_8_level_0_has_the_metrics_of_the_model_exactly(name: str) -> None:
-    tested = subject("GRCN")
+    tested = probed("GRCN")
     point = tested.at(measure(name), 0.0, seed=5, repeats=3)
     assert point.metrics == (evaluate(tested.model, DATA, "test", (5, 10, 20)),) * 3
     assert point.metrics[0] == tested.clean
@@ -35,31 +35,31 @@ def test_rb_1_rb_3_rb_8_level_0_has_the_metrics_of_the_model_exactly(name: str) 
 
 def test_rb_7_neither_the_order_nor_the_number_of_levels_changes_a_level() -> None:
     name, levels = measure("embedding"), (0.1, 0.5, 1.0)
-    up = [subject("BPR").at(name, level, 5, 2).metrics for level in levels]
-    tested = subject("BPR")
+    up = [probed("BPR").at(name, level, 5, 2).metrics for level in levels]
+    tested = probed("BPR")
     down = [tested.at(name, level, 5, 2).metrics for level in reversed(levels)]
     assert up == down[::-1]
     assert up[0] != up[2]
 
 
 def test_more_repeats_begin_with_the_same_draws() -> None:
-    tested = subject("BPR")
+    tested = probed("BPR")
     few, many = (tested.at(measure("embedding"), 0.5, 5, repeats) for repeats in (2, 4))
     assert many.metrics[:2] == few.metrics
     assert many.metrics[2] != many.metrics[0]
 
 
 def test_rb_11_a_measure_that_does_not_reach_the_model_says_so_and_drops_nothing() -> None:
-    tested = subject("BM3")
+    tested = probed("BM3")
     point = tested.at(measure("mix"), 0.5, 5, repeats=3)
     assert not point.applies
     assert point.metrics == (tested.clean,) * 3
-    assert subject("GRCN").at(measure("mix"), 0.5, 5, 3).applies
-    assert not subject("DualGNN").at(measure("embedding"), 0.5, 5, 1).applies  # items have no id embedding
+    assert probed("GRCN").at(measure("mix"), 0.5, 5, 3).applies
+    assert not probed("DualGNN").at(measure("embedding"), 0.5, 5, 1).applies  # items have no id embedding
 
 
 def test_users_are_told_apart_by_the_edited_items_of_their_history() -> None:
-    tested, name = subject("GRCN"), measure("mix")
+    tested, name = probed("GRCN"), measure("mix")
     altered = name.perturb(tested.model, DATA, 0.02, 5, 0).altered  # 1 of 60 items
     touched = np.array(
         [np.isin(altered, DATA.train.items[slice(*DATA.train.indptr[u : u + 2])]).any() for u in range(40)]
@@ -77,7 +77,7 @@ def test_users_are_told_apart_by_the_edited_items_of_their_history() -> None:
 
 def test_exposure_is_the_share_of_the_best_lists() -> None:
     """An item whose features take its embedding to the top of all lists is in each of them afterwards."""
-    tested = subject("BPR")
+    tested = probed("BPR")
     everyone = np.arange(DATA.n_users)
     lists = best_of(*tested.embedded, DATA, 5)
     scores = (tested.embedded[0] @ tested.embedded[1].T).numpy().copy()
@@ -91,7 +91,7 @@ def test_exposure_is_the_share_of_the_best_lists() -> None:
 
 
 def test_without_texts_in_the_scores_every_metric_is_that_of_the_evaluator() -> None:
-    tested = subject("BPR")
+    tested = probed("BPR")
     point = tested.at(measure("embedding"), 0.5, 5, repeats=2)
     perturbed = [measure("embedding").perturb(tested.model, DATA, 0.5, 5, repeat) for repeat in range(2)]
     by_hand = []
@@ -100,12 +100,14 @@ def test_without_texts_in_the_scores_every_metric_is_that_of_the_evaluator() -> 
         model.load_state_dict({**tested.model.state_dict(), **each.tables})
         by_hand.append(Evaluator(DATA, "test", (5, 10, 20))(*model.embed()))
     assert point.metrics == tuple(by_hand)
+    table = tested.model.get_parameter("item_emb").detach()
+    assert point.sizes == {"item_emb": pytest.approx(float(table.square().mean().sqrt()))}
     assert float(point.users.mean()) == pytest.approx(np.mean([each["recall@5"] for each in by_hand]))
 
 
 def test_another_split_is_another_value() -> None:
     model = MODELS["BPR"](DATA)
-    clean = {split: Subject(model, DATA, split, METRIC).clean for split in ("valid", "test")}  # type: ignore[arg-type]
+    clean = {split: Probed(model, DATA, split, METRIC).clean for split in ("valid", "test")}  # type: ignore[arg-type]
     assert clean["valid"] != clean["test"]
     swapped = replace(DATA, valid=DATA.test, fingerprint="other")
-    assert Subject(model, swapped, "valid", METRIC).clean == clean["test"]
+    assert Probed(model, swapped, "valid", METRIC).clean == clean["test"]
