@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from recmodels.analysis.measures import seed_of
+from recmodels.analysis.draws import seed_of
 
 LEAST_CLEAN = 1e-4
 """Below this a metric is too small for a share of it to mean anything."""

@@ -5,7 +5,6 @@ else is measured changes a draw: the noise of a larger level is that of a smalle
 items has all items of a smaller share, so that a curve is smooth and a level can be added later.
 """
 
-import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -14,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from recmodels.analysis.draws import seed_of
 from recmodels.analysis.perturbed import Owners, Perturbed, id_rows
 from recmodels.data.corruptions import CORRUPTIONS, Draw
 from recmodels.data.dataset import RecDataset
@@ -35,7 +35,7 @@ class Measure:
     """One way to perturb a model. `title`: what is perturbed, in a few words. `unit`: what a level is.
 
     `levels`: those measured by default. `reference`: the one that short tables show. `limit`: the largest level.
-    `kind`: decides the draws, with seed and repeat.
+    `kind`: decides the draws, with seed and repeat. `modality`: the one that is edited, None: see `edited_modalities`.
     """
 
     name: str
@@ -45,7 +45,13 @@ class Measure:
     reference: float
     limit: float
     kind: str
+    modality: str | None
     perturb_by: Perturb
+
+    def check(self, data: RecDataset) -> None:
+        """Raise UserError if the measure names a modality that the data set does not have."""
+        if self.kind in _FEATURES:
+            edited_modalities(data, self.kind, self.modality)
 
     def perturb(self, model: Recommender, data: RecDataset, level: float, seed: int, repeat: int) -> Perturbed:
         """Return what takes the place of the model's own at a level, in one of several draws. Level 0 alters nothing.
@@ -53,11 +59,6 @@ class Measure:
         UserError for features that the data set does not have.
         """
         return self.perturb_by(model, data, level, Draw(seed_of(seed, self.kind, repeat), self.kind))
-
-
-def seed_of(*parts: object) -> int:
-    """Return a seed of 63 bits that follows from its parts by a hash."""
-    return int.from_bytes(hashlib.sha256(" ".join(map(str, parts)).encode()).digest()[:8]) >> 1
 
 
 def rms(values: Tensor) -> float:
@@ -135,12 +136,12 @@ def measure(text: str) -> Measure:
         title, unit, levels, owners, absolute = _EMBEDDINGS[kind]
         # The same noise in all three: the absolute view is another axis, not another draw.
         make: Perturb = partial(noisy_tables, owners=owners, absolute=absolute)
-        return Measure(text, title, unit, levels, 0.01 if absolute else 0.2, 100.0, "embedding", make)
+        return Measure(text, title, unit, levels, 0.01 if absolute else 0.2, 100.0, "embedding", None, make)
     if kind in _FEATURES and (modality or "." not in base):
         title, unit, levels, limit = _FEATURES[kind]
         title += f" ({modality})" * bool(modality) + ", item graph rebuilt" * rebuilt
         make = partial(edited_features, kind=kind, modality=modality or None, rebuilt=rebuilt)
-        return Measure(text, title, unit, levels, 0.1 if unit == SHARE else 0.2, limit, kind, make)
+        return Measure(text, title, unit, levels, 0.1 if unit == SHARE else 0.2, limit, kind, modality or None, make)
     expected = f"{', '.join(NAMES)}, those of features with .MODALITY or {REBUILT} behind"
     near = did_you_mean(kind, NAMES) if kind not in NAMES else ""
     raise UserError(f"measure {text!r}: expected one of {expected}{near}")

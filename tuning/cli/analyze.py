@@ -16,6 +16,7 @@ from tuning.cli.arguments import Parser
 DESCRIPTION = "Measure exported configurations beyond their metrics, side by side."
 KINDS: Mapping[str, str] = {
     "landscape": "the training loss on random planes through the weights, and on the line between two minima",
+    "robustness": "what is left of the metrics under noise in the embeddings and edits of the features",
     "sharpness": "how fast the training loss rises around the weights: ascents, noise, gradient and Hessian",
 }
 """Name -> what is measured, in the order of the help."""
