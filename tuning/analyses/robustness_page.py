@@ -56,8 +56,18 @@ def _section(number: int, comparison: Comparison, metric: str) -> Section:
     without = [curve.label for curve in comparison.curves if not curve.applies]
     note = f"Not applicable to {', '.join(without)}: their scores do not depend on it, so every drop is exactly 0."
     figures = (
-        Figure(f"values-{number}", f"{metric} under {measure.title}", "", curves_figure(comparison, metric)),
-        Figure(f"drops-{number}", f"Drop of {metric} in percent", "", drops_figure(comparison)),
+        Figure(
+            f"values-{number}",
+            f"{metric} under {measure.title}",
+            "Bars: deviation over the draws.",
+            curves_figure(comparison, metric),
+        ),
+        Figure(
+            f"drops-{number}",
+            f"Drop of {metric} in percent",
+            "Bars: 95 % intervals over users.",
+            drops_figure(comparison),
+        ),
     )
     parts: list[Content] = [*([Text(note)] if without else []), *figures, _levels(comparison, metric)]
     if edits := _edits(comparison, metric):

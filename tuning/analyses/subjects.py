@@ -97,13 +97,18 @@ def folder_name(subjects: Sequence[Subject]) -> str:
     return f"{name[: LONGEST - 9]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
-def weights_of(subject: Subject, data: RecDataset, searches: Path, kept: Path, train: Trainer) -> Weights:
-    """Return the weights of a subject: those of its search below the folder `searches`; else those that an earlier
-    analysis left in the folder `kept`; else they are trained again and left there. UserError if that fails."""
+def weights_of(
+    subject: Subject, data: RecDataset, searches: Path, kept: Path, train: Trainer, given: Path | None = None
+) -> Weights:
+    """Return the weights of a subject: those of the file `given`, if there is one; else those of its search below the
+    folder `searches`; else those that an earlier analysis left in the folder `kept`; else they are trained again and
+    left there. UserError if that fails."""
     export = subject.export
     content = hashlib.sha256(f"{export.to_yaml()}{data.fingerprint}".encode())
     path, source = kept_weights(export, searches), f"of the search {export.search.name}"
     search: Path | None = searches / export.search.name
+    if given is not None:
+        path, search, source = given, None, "of a file"
     if path is None:
         search, source = None, "trained again"
         path = kept / f"{re.sub(r'[^A-Za-z0-9._+-]+', '-', subject.label)}-{content.hexdigest()[:8]}.safetensors"

@@ -35,6 +35,9 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument("--repeats", metavar="N", type=int, help=f"draws at each level ({REPEATS})")
     parser.add_argument("--metric", metavar="NAME", help=f"whose drop is measured ({METRIC})")
     parser.add_argument("--split", choices=("valid", "test"), help="on which all is measured (test)")
+    parser.add_argument(
+        "--weights", metavar="FILE", type=Path, action="append", help="best-....safetensors, one for each export"
+    )
     parser.add_argument("--seed", metavar="N", type=int, help=f"of all draws ({SEED})")
     parser.add_argument(
         "--drop", metavar="PERCENT", type=float, help="of the first export, at whose noise all are compared"
@@ -138,7 +141,8 @@ def command(given: Given) -> str:
     words = ["python", "run_search.py", "analyze", "robustness", *map(str, given["exports"])]
     for name, value in given.items():
         if name != "exports":
-            words += [f"--{name.replace('_', '-')}", str(value)]
+            for each in value if isinstance(value, list) else [value]:
+                words += [f"--{name.replace('_', '-')}", str(each)]
     return shlex.join(words)
 
 

@@ -55,7 +55,11 @@ def load_analyzed(
     def train(export: Export, data: RecDataset) -> dict[str, Tensor]:
         return with_progress(export, data, console).weights
 
-    weights = tuple(weights_of(subject, data, searches, folder / "weights", train) for subject in subjects)
+    files = given.get("weights", [None] * len(subjects))
+    weights = tuple(
+        weights_of(subject, data, searches, folder / "weights", train, file)
+        for subject, file in zip(subjects, files, strict=True)
+    )
     for subject, own in zip(subjects, weights, strict=True):
         if line := fallback(subject.export.device):
             log.warning("%s: %s", subject.label, line)
@@ -67,7 +71,12 @@ def load_analyzed(
 
 def read_analyzed(given: Given) -> tuple[tuple[Subject, ...], RecDataset]:
     """Read the exports and their data set, before anything is written. UserError for bad input."""
-    subjects = read_subjects(given["exports"])
+    subjects, files = read_subjects(given["exports"]), given.get("weights", [])
+    if files and len(files) != len(subjects):
+        raise UserError(f"--weights: expected a file for each of {len(subjects)} exports, in their order")
+    for path in files:
+        if not path.is_file():
+            raise UserError(f"--weights {path}: no such file, expected weights such as best-0012.safetensors")
     export = subjects[0].export
     data = load_data(export.dataset, given)
     if data.fingerprint != export.data_fingerprint:
