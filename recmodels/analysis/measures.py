@@ -11,12 +11,12 @@ from functools import partial
 
 import numpy as np
 import torch
-from torch import Tensor
 
+from recmodels.analysis.adversarial import PGD_STEPS, Attack, attacked_features, attacked_tables
 from recmodels.analysis.draws import seed_of
-from recmodels.analysis.perturbed import Owners, Perturbed, id_rows
+from recmodels.analysis.perturbed import Owners, Perturbed, id_rows, rms
 from recmodels.data.corruptions import CORRUPTIONS, Draw
-from recmodels.data.dataset import RecDataset
+from recmodels.data.dataset import RecDataset, Split
 from recmodels.errors import UserError, did_you_mean
 from recmodels.models.base import Recommender
 
@@ -25,9 +25,10 @@ SHARE = "share of items"
 RELATIVE = (0.0, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0)
 ABSOLUTE = (0.0, 0.001, 0.003, 0.01, 0.03, 0.1)
 SHARES = (0.0, 0.01, 0.05, 0.1, 0.2, 0.5, 1.0)
+RADII = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2)
 NOISE = (0.0, 0.05, 0.1, 0.2, 0.5, 1.0)
 
-Perturb = Callable[[Recommender, RecDataset, float, Draw], Perturbed]
+Perturb = Callable[[Recommender, RecDataset, float, Draw, Split], Perturbed]
 
 
 @dataclass(frozen=True)
@@ -53,21 +54,18 @@ class Measure:
         if self.kind in _FEATURES:
             edited_modalities(data, self.kind, self.modality)
 
-    def perturb(self, model: Recommender, data: RecDataset, level: float, seed: int, repeat: int) -> Perturbed:
+    def perturb(
+        self, model: Recommender, data: RecDataset, level: float, seed: int, repeat: int, split: Split = "valid"
+    ) -> Perturbed:
         """Return what takes the place of the model's own at a level, in one of several draws. Level 0 alters nothing.
 
-        UserError for features that the data set does not have.
+        `split`: whose positives an adversary knows; the others know none. UserError for features that the data lack.
         """
-        return self.perturb_by(model, data, level, Draw(seed_of(seed, self.kind, repeat), self.kind))
-
-
-def rms(values: Tensor) -> float:
-    """Return the root mean square of all entries, 0 of none."""
-    return float(values.detach().double().square().mean().sqrt()) if values.numel() else 0.0
+        return self.perturb_by(model, data, level, Draw(seed_of(seed, self.kind, repeat), self.kind), split)
 
 
 def noisy_tables(
-    model: Recommender, data: RecDataset, level: float, draw: Draw, *, owners: Owners, absolute: bool
+    model: Recommender, data: RecDataset, level: float, draw: Draw, split: Split, *, owners: Owners, absolute: bool
 ) -> Perturbed:
     """Return the embedding tables with Gaussian noise of deviation `level`, times the table's root mean square unless
     it is `absolute`: table 4 of the paper, whose deviation it does not say."""
@@ -83,7 +81,15 @@ def noisy_tables(
 
 
 def edited_features(
-    model: Recommender, data: RecDataset, level: float, draw: Draw, *, kind: str, modality: str | None, rebuilt: bool
+    model: Recommender,
+    data: RecDataset,
+    level: float,
+    draw: Draw,
+    split: Split,
+    *,
+    kind: str,
+    modality: str | None,
+    rebuilt: bool,
 ) -> Perturbed:
     """Return the features after a corruption of `recmodels.data.corruptions`."""
     corrupt = CORRUPTIONS[kind].features
@@ -120,8 +126,14 @@ _FEATURES: Mapping[str, tuple[str, str, tuple[float, ...], float]] = {
     "swap": ("features exchanged among items", SHARE, SHARES, 1.0),
     "noise": ("noise in the features", "noise / RMS of the features", NOISE, 100.0),
 }
-NAMES = (*_EMBEDDINGS, *_FEATURES)
-"""The measures; those of features may be followed by .MODALITY and then by +rebuilt."""
+_ATTACKS: Mapping[str, tuple[Attack, str]] = {
+    "random": ("random", "random change"),
+    "fgsm": ("fgsm", "one adversarial step"),
+    "pgd": ("pgd", f"{PGD_STEPS} adversarial steps"),
+}
+ADVERSARIAL = tuple(f"{name}-{attack}" for name in ("feature", "embedding") for attack in _ATTACKS)
+NAMES = (*_EMBEDDINGS, *_FEATURES, *ADVERSARIAL)
+"""The measures; edits of features may be followed by .MODALITY and then by +rebuilt."""
 DEFAULT = ("embedding", "embedding-absolute", "mix", "missing", "noise")
 
 
@@ -142,6 +154,14 @@ def measure(text: str) -> Measure:
         title += f" ({modality})" * bool(modality) + ", item graph rebuilt" * rebuilt
         make = partial(edited_features, kind=kind, modality=modality or None, rebuilt=rebuilt)
         return Measure(text, title, unit, levels, 0.1 if unit == SHARE else 0.2, limit, kind, modality or None, make)
-    expected = f"{', '.join(NAMES)}, those of features with .MODALITY or {REBUILT} behind"
+    if text in ADVERSARIAL:
+        what, _, name = text.partition("-")
+        attack, title = _ATTACKS[name]
+        attacked = attacked_features if what == "feature" else attacked_tables
+        title = f"{title} of each item's {'features' if what == 'feature' else 'embedding'}"
+        # The same items to compare with, and the same start, for all attacks.
+        kind, make = f"adversarial {what}", partial(attacked, attack=attack)
+        return Measure(text, title, "length of the change / length of the row", RADII, 0.05, 100.0, kind, None, make)
+    expected = f"{', '.join(NAMES)}, edits of features with .MODALITY or {REBUILT} behind"
     near = did_you_mean(kind, NAMES) if kind not in NAMES else ""
     raise UserError(f"measure {text!r}: expected one of {expected}{near}")

@@ -142,6 +142,11 @@ def _graphs(model: Recommender, data: RecDataset, perturbed: Perturbed) -> Itera
             setattr(parent, name, graph)
 
 
+def rms(values: Tensor) -> float:
+    """Return the root mean square of all entries, 0 of none."""
+    return float(values.detach().double().square().mean().sqrt()) if values.numel() else 0.0
+
+
 def has_item_graph(model: Recommender) -> bool:
     """Return whether the model has a graph that is made from item features."""
     return any(isinstance(module, ItemGraph) for module in model.modules())

@@ -11,8 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from recmodels.analysis.measures import Measure, rms
-from recmodels.analysis.perturbed import Perturbed, embedded
+from recmodels.analysis.measures import Measure
+from recmodels.analysis.perturbed import Perturbed, embedded, rms
 from recmodels.data.dataset import Ints, RecDataset, Split
 from recmodels.evaluation import Evaluator
 from recmodels.evaluation.counting import block_size
@@ -75,7 +75,7 @@ class Probed:
     """
 
     def __init__(self, model: Recommender, data: RecDataset, split: Split, metric: Metric):
-        self.model, self.data, self.metric = model, data, metric
+        self.model, self.data, self.split, self.metric = model, data, split, metric
         self.ks = tuple(sorted({*KS, metric.k}))
         self.evaluator = Evaluator(data, split, self.ks)
         self.embedded = embedded(model, data, Perturbed())
@@ -101,7 +101,7 @@ class Probed:
         start, applies = time.perf_counter(), level == 0 or self.reached_by(measure, seed)
         alike = level == 0 or not applies
         draws = [
-            self._draw(measure.perturb(self.model, self.data, level, seed, repeat))
+            self._draw(measure.perturb(self.model, self.data, level, seed, repeat, self.split))
             for repeat in range(1 if alike else repeats)
         ]
         return self._point(draws * repeats if alike else draws, applies, start)
@@ -109,7 +109,7 @@ class Probed:
     def reached_by(self, measure: Measure, seed: int) -> bool:
         """Return whether a measure changes any representation of the model, at level 1 of its first draw."""
         if measure.name not in self._reached:
-            found = embedded(self.model, self.data, measure.perturb(self.model, self.data, 1.0, seed, 0))
+            found = embedded(self.model, self.data, measure.perturb(self.model, self.data, 1.0, seed, 0, self.split))
             self._reached[measure.name] = not all(map(torch.equal, found, self.embedded))
         return self._reached[measure.name]
 

@@ -76,7 +76,7 @@ def json_text(found: Robustness, exports: Sequence[Export], digests: Sequence[st
 
 def mode(curve: Curve) -> str:
     """Return how a measure was made: relative or absolute noise, or the graph of items that edited features met."""
-    if curve.measure.kind == "embedding":
+    if curve.measure.kind.endswith("embedding"):
         return "absolute" if curve.measure.name.endswith("absolute") else "relative"
     return "graph rebuilt" if curve.measure.name.endswith(REBUILT) else "graph frozen"
 
