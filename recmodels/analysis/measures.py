@@ -103,8 +103,8 @@ def edited_features(
 def edited_modalities(data: RecDataset, kind: str, modality: str | None) -> list[str]:
     """Return the modalities that a measure edits: the one that is named, else all.
 
-    Edits of texts (adjust, mix) edit the texts alone, where the data set has texts. UserError for a modality that it
-    does not have.
+    Edits of texts (adjust, edit, mix) edit the texts alone, where the data set has texts. UserError for a modality that
+    it does not have.
     """
     if modality is not None and modality not in data.features:
         found = ", ".join(data.features) or "no features"
@@ -122,6 +122,7 @@ _EMBEDDINGS: Mapping[str, tuple[str, str, tuple[float, ...], Owners, bool]] = {
 _FEATURES: Mapping[str, tuple[str, str, tuple[float, ...], float]] = {
     "mix": ("features mixed half with another item's", SHARE, SHARES, 1.0),
     "adjust": ("features replaced by another item's", SHARE, SHARES, 1.0),
+    "edit": ("features moved by half their length", SHARE, SHARES, 1.0),
     "missing": ("features replaced by the mean", SHARE, SHARES, 1.0),
     "swap": ("features exchanged among items", SHARE, SHARES, 1.0),
     "noise": ("noise in the features", "noise / RMS of the features", NOISE, 100.0),

@@ -66,6 +66,17 @@ def mix(matrix: Floats, share: float, draw: "Draw", modality: str) -> Floats:
     return _with_rows(matrix, chosen, mean * (length / np.where(mean_length > 0, mean_length, 1)))
 
 
+def edit(matrix: Floats, share: float, draw: "Draw", modality: str) -> Floats:
+    """Move the rows of a share of the items by half their length, each in a direction of its own: changed text."""
+    chosen = draw.items(len(matrix), share)
+    own = matrix[chosen].astype(np.float64)
+    z = draw.generator(modality).standard_normal(matrix.shape, dtype=np.float32)[
+        chosen
+    ]  # all, so that shares are nested
+    length, z_length = (np.sqrt((rows.astype(np.float64) ** 2).sum(axis=1, keepdims=True)) for rows in (own, z))
+    return _with_rows(matrix, chosen, own + z * (length / (2 * z_length)))
+
+
 def _with_rows(matrix: Floats, chosen: Ints, rows: NDArray[np.floating]) -> Floats:
     """Return a copy of the matrix with these `rows` in place of the chosen ones."""
     changed = matrix.copy()
@@ -156,6 +167,7 @@ CORRUPTIONS: Mapping[str, Corruption] = {
     "swap": Corruption(0, 1, "a share of the items", swap),
     "adjust": Corruption(0, 1, "a share of the items", adjust, only="text"),
     "mix": Corruption(0, 1, "a share of the items", mix, only="text"),
+    "edit": Corruption(0, 1, "a share of the items", edit, only="text"),
     "fake": Corruption(0, 1, "a share of the training interactions", interactions=fake),
     "shift": Corruption(-10, 10, "an exponent", interactions=shift),
 }

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 import plotly.graph_objects as go
 
 from tuning.analyses.robustness import Comparison, Curve, Robustness
@@ -128,6 +129,8 @@ def _levels(comparison: Comparison, metric: str) -> Table:
     headings = [Heading("level", True)]
     for curve in comparison.curves:
         headings += [Heading(f"{curve.label} {metric}", True), Heading("drop %", True), Heading("95 % interval", True)]
+        if curve is not comparison.curves[0]:
+            headings.append(Heading(f"drop less that of {comparison.curves[0].label}, 95 % interval", True))
     rows = []
     for place, level in enumerate(comparison.levels):
         row = [shown(float(level))]
@@ -135,6 +138,9 @@ def _levels(comparison: Comparison, metric: str) -> Table:
             drop, (low, high) = curve.drop(place), comparison.intervals.drops[number, place]
             row.append(f"{curve.value(place):.4f}")
             row += ["n/a", "-"] if drop is None else [f"{drop:.2f}", f"{low:.2f} to {high:.2f}"]
+            if number:
+                low, high = comparison.intervals.against[number, place]
+                row.append("-" if np.isnan(low) else f"{low:+.2f} to {high:+.2f}")
         rows.append(tuple(row))
     return Table("Every level.", tuple(headings), tuple(rows))
 

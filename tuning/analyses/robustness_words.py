@@ -96,13 +96,20 @@ def _verdict(comparison: Comparison, metric: str) -> str:
     note = f"; not applicable to {', '.join(without)}, whose scores do not depend on it" if without else ""
     if not comparison.reaches:
         return f"{title}: not applicable, as the scores of {', '.join(without)} do not depend on it."
-    drops = [(comparison.curves[number].drop(place), number) for number in reached]
-    dropped = "; ".join(
-        f"{comparison.curves[number].label} {'n/a' if drop is None else f'{drop:.2f} %'}" for drop, number in drops
-    )
+    dropped = "; ".join(_drop(comparison, number, place) for number in reached)
     if len(comparison.curves) == 1:
         return f"{title}: drop of {metric}: {dropped}."
     return f"{title}: {_highest(comparison, place, metric)}; drops: {dropped}{note}."
+
+
+def _drop(comparison: Comparison, number: int, place: int) -> str:
+    """Return the drop of a model, with the interval of its difference to the first model's."""
+    curve = comparison.curves[number]
+    if (drop := curve.drop(place)) is None:
+        return f"{curve.label} n/a"
+    low, high = (float(each) for each in comparison.intervals.against[number, place])
+    beside = f" (95 % interval of the difference {low:+.2f} to {high:+.2f})" if number and low == low else ""
+    return f"{curve.label} {drop:.2f} %{beside}"
 
 
 def _highest(comparison: Comparison, place: int, metric: str) -> str:
@@ -125,10 +132,7 @@ def _calibration(calibration: Calibration, found: Robustness) -> str:
     first, metric = found.labels[0], found.settings.metric
     if calibration.level is None or calibration.relative is None:
         return f"No noise was found by which {first} loses {calibration.target:g} % of its {metric}."
-    curves = calibration.relative.curves
-    drops = "; ".join(
-        f"{curve.label} {'n/a' if curve.drop(1) is None else f'{curve.drop(1):.2f} %'}" for curve in curves
-    )
+    drops = "; ".join(_drop(calibration.relative, number, 1) for number in range(len(calibration.relative.curves)))
     return (
         f"At the relative noise {calibration.level:.4g}, by which {first} loses as much as the paper's plain BM3 "
         f"({calibration.target:g} %): {drops}."

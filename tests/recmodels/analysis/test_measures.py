@@ -108,7 +108,7 @@ def test_rb_7_the_noise_of_a_larger_level_is_that_of_a_smaller_one_scaled() -> N
     torch.testing.assert_close(3 * small, large)
 
 
-@pytest.mark.parametrize("name", ["mix", "adjust", "missing", "swap"])
+@pytest.mark.parametrize("name", ["mix", "adjust", "edit", "missing", "swap"])
 def test_rb_9_the_altered_items_are_a_share_of_all_and_those_of_a_smaller_share_among_them(name: str) -> None:
     data = load_dataset("demo")
     subject, shares = made("BPR", data), (0.001, 0.01, 0.05, 0.2, 1.0)
@@ -117,7 +117,7 @@ def test_rb_9_the_altered_items_are_a_share_of_all_and_those_of_a_smaller_share_
     assert all(one <= other for one, other in pairwise(found))
 
 
-@pytest.mark.parametrize("name", ["mix", "adjust.image", "missing", "noise"])
+@pytest.mark.parametrize("name", ["mix", "adjust.image", "edit", "missing", "noise"])
 @pytest.mark.parametrize("model", READ_FEATURES)
 def test_rb_10_scores_are_those_of_a_model_made_of_the_edited_data(model: str, name: str) -> None:
     """With the same weights and the item graph as it was, whatever the model keeps of its features."""

@@ -20,9 +20,9 @@ from tuning.cli.experiment import new_experiment
 from tuning.cli.search import new_spec
 from tuning.export.winner import export_name
 
-FEATURES = ("noise=0.1", "snr=20", "missing=0.2", "swap=0.2", "adjust=0.2", "mix=0.2")
+FEATURES = ("noise=0.1", "snr=20", "missing=0.2", "swap=0.2", "adjust=0.2", "mix=0.2", "edit=0.2")
 ALL = (*FEATURES, "fake=0.1", "shift=1", "shift=-1")
-LEVEL_0 = ("noise=0", "missing=0", "swap=0", "adjust=0", "mix=0", "fake=0", "shift=0")
+LEVEL_0 = ("noise=0", "missing=0", "swap=0", "adjust=0", "mix=0", "edit=0", "fake=0", "shift=0")
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +76,7 @@ def test_corrupted_features_leave_the_splits_alone(clean: RecDataset, make: Make
     data = make(text)
     assert (data.train, data.valid, data.test) == (clean.train, clean.valid, clean.test)  # the same objects
     changed = {name for name in clean.features if data.features[name] is not clean.features[name]}
-    assert changed == ({"text"} if text.startswith(("adjust", "mix")) else {"image", "text"})
+    assert changed == ({"text"} if text.startswith(("adjust", "mix", "edit")) else {"image", "text"})
     for name in changed:
         matrix = data.features[name]
         assert (matrix.shape, matrix.dtype) == (clean.features[name].shape, np.float32)
@@ -107,7 +107,7 @@ def test_noise_of_one_modality_is_that_of_all(make: Make, clean: RecDataset) -> 
     assert both == apart
 
 
-@pytest.mark.parametrize("name", ["missing", "swap", "adjust", "mix"])
+@pytest.mark.parametrize("name", ["missing", "swap", "adjust", "mix", "edit"])
 def test_shares_are_exact_and_nested(clean: RecDataset, make: Make, name: str) -> None:
     sets = [altered(make(f"{name}={share}"), clean, "text") for share in (0.001, 0.05, 0.2, 1)]
     assert [len(each) for each in sets] == ([0] if name == "swap" else [1]) + [20, 80, 400]  # one alone cannot swap
@@ -154,6 +154,18 @@ def test_mixed_rows_are_the_mean_of_two_at_the_old_length(clean: RecDataset, mak
         mean = (text[item] + text[other]) / 2
         expected[item] = mean / np.linalg.norm(mean) * np.linalg.norm(text[item])
     np.testing.assert_allclose(make("mix=0.2,seed=7").features["text"], expected, rtol=1e-5, atol=1e-6)
+
+
+def test_edited_rows_move_by_half_their_length_in_directions_that_have_nothing_in_common(
+    clean: RecDataset, make: Make
+) -> None:
+    before, after = clean.features["text"], make("edit=0.2,seed=7").features["text"]
+    chosen = Draw(7, "edit").items(400, 0.2)
+    moved = (after - before)[chosen]
+    lengths = np.linalg.norm(moved, axis=1)
+    np.testing.assert_allclose(lengths, np.linalg.norm(before[chosen], axis=1) / 2, rtol=1e-4)
+    cosines = (moved / lengths[:, None]) @ (moved / lengths[:, None]).T
+    assert abs(cosines[~np.eye(80, dtype=bool)].mean()) < 0.02
 
 
 def test_mix_of_opposite_rows_is_zero_not_nan(clean: RecDataset) -> None:
@@ -269,7 +281,7 @@ FAULTS = {
     "noise": "found 'noise', expected NAME=VALUE, for example noise=0.1",
     "noise=0.1,": "found '', expected NAME=VALUE, for example noise=0.1",
     "nosie=0.1": "no corruption 'nosie'; did you mean 'noise'?",
-    "qqq=0.1": "no corruption 'qqq'; known: adjust, fake, missing, mix, noise, seed, shift, snr, swap",
+    "qqq=0.1": "no corruption 'qqq'; known: adjust, edit, fake, missing, mix, noise, seed, shift, snr, swap",
     "noise=loud": "noise is 'loud', expected a number from 0 to 100, the noise's root mean square over the features'",
     "noise=nan": "noise is 'nan', expected a number from 0 to 100, the noise's root mean square over the features'",
     "missing=1.01": "missing is '1.01', expected a number from 0 to 1, a share of the items",
