@@ -49,7 +49,8 @@ def main(given: Given, console: Console) -> None:
     from tuning.analyses.points import PointStore
     from tuning.analyses.robustness import Trained, measure_robustness
     from tuning.analyses.robustness_words import columns, lines, verdicts
-    from tuning.cli.analyzed import analysis_folder, load_analyzed, read_analyzed
+    from tuning.cli.analyzed import analysis_folder, load_analyzed, publish, read_analyzed
+    from tuning.pages.content import Table
     from tuning.reports.tables import say, table
 
     made = settings(given)
@@ -67,12 +68,15 @@ def main(given: Given, console: Console) -> None:
         exports = [subject.export for subject in subjects]
         digests = [own.digest[:16] for own in analyzed.weights]
         sources = [own.source for own in analyzed.weights]
+        short, told_of = columns(made.metric), verdicts(found)
         groups = [list(group) for _, group in groupby(lines(found), key=lambda line: line.measure)]
-        console.print(table(columns(made.metric), *groups))
-        for line in verdicts(found):
+        console.print(table(short, *groups))
+        for line in told_of:
             say(console, line)
         files = _write(folder, found, exports, digests, sources, command(given))
         say(console, f"robustness: {', '.join(path.name for path in files)} in {folder}")
+        numbers = Table.of("At one level of each measure.", short, *groups)
+        publish("robustness", told_of[0], numbers, analyzed, folder, console)
 
 
 def settings(given: Given) -> "Settings":
