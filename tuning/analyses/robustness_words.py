@@ -86,7 +86,17 @@ def columns(metric: str) -> list[Column[Line]]:
 def verdicts(found: Robustness) -> list[str]:
     """Return who has the highest perturbed metric, and whom a measure does not reach: a sentence for each measure."""
     told = [_verdict(each, found.settings.metric) for each in found.comparisons]
-    return [*told, *([_calibration(found.calibration, found)] if found.calibration else [])]
+    told += [_without_features(each) for each in found.comparisons if each.measure.name == "missing" and each.reaches]
+    return [*filter(None, told), *([_calibration(found.calibration, found)] if found.calibration else [])]
+
+
+def _without_features(missing: Comparison) -> str:
+    """Return how much models use the features at all: one that ignores them looks perfectly robust to edits."""
+    if 1.0 not in missing.levels:
+        return ""
+    place = missing.levels.index(1.0)
+    drops = "; ".join(_drop(missing, number, place) for number in range(len(missing.curves)))
+    return f"How much features matter at all, with those of every item missing: {drops}."
 
 
 def _verdict(comparison: Comparison, metric: str) -> str:

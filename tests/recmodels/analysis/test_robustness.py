@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from recmodels.analysis.measures import measure
-from recmodels.analysis.perturbed import Perturbed
+from recmodels.analysis.perturbed import Perturbed, embedded
 from recmodels.analysis.robustness import Probed, best_of
 from recmodels.evaluation import Evaluator, evaluate
 from recmodels.metric import Metric
@@ -75,19 +75,22 @@ def test_users_are_told_apart_by_the_edited_items_of_their_history() -> None:
     assert point.edited.others.clean == pytest.approx(tested.clean_users[~touched].mean())
 
 
-def test_exposure_is_the_share_of_the_best_lists() -> None:
-    """An item whose features take its embedding to the top of all lists is in each of them afterwards."""
-    tested = probed("BPR")
-    everyone = np.arange(DATA.n_users)
-    lists = best_of(*tested.embedded, DATA, 5)
-    scores = (tested.embedded[0] @ tested.embedded[1].T).numpy().copy()
-    scores[DATA.train.users, DATA.train.items] = -np.inf
-    assert np.array_equal(np.sort(lists), np.sort(np.argsort(-scores, axis=1)[:, :5]))
+def test_exposure_is_the_share_of_the_best_lists_before_and_after() -> None:
+    tested = probed("GRCN")
     features = {"text": DATA.features["text"].copy()}
-    features["text"][[3, 8]] += 1
-    edited = tested._draw(Perturbed.of_features(DATA, features)).edit
-    assert edited is not None
-    assert edited.before == edited.after == np.isin(lists, [3, 8]).sum() / (5 * len(everyone))
+    features["text"][[3, 8]] *= -5
+    perturbed = Perturbed.of_features(DATA, features)
+    shares = []
+    for users, items in (tested.embedded, embedded(tested.model, DATA, perturbed)):
+        scores = (users @ items.T).numpy().copy()
+        scores[DATA.train.users, DATA.train.items] = -np.inf
+        lists = np.argsort(-scores, axis=1)[:, :5]
+        assert np.array_equal(np.sort(best_of(users, items, DATA, 5)), np.sort(lists))
+        shares.append(np.isin(lists, [3, 8]).mean())
+    edit = tested._draw(perturbed).edit
+    assert edit is not None
+    assert [edit.before, edit.after] == shares
+    assert shares[0] != shares[1]
 
 
 def test_without_texts_in_the_scores_every_metric_is_that_of_the_evaluator() -> None:

@@ -140,6 +140,14 @@ def test_rb_11_not_applicable_is_said_and_drops_exactly_0(tmp_path: Path) -> Non
     assert not any(line.wins for line in lines(only))
 
 
+def test_how_much_features_matter_at_all_stands_beside_their_measures(tmp_path: Path) -> None:
+    models = [trained(name, made(name)) for name in ("GRCN", "BM3")]
+    found = measure_robustness(models, DATA, settings("mix", "missing"), PointStore(tmp_path))
+    grcn = found.comparisons[1].curves[0].drop(2)
+    said = f"How much features matter at all, with those of every item missing: GRCN {grcn:.2f} %; BM3 0.00 %"
+    assert verdicts(found)[-1].startswith(said)
+
+
 def test_the_highest_metric_wins_and_not_the_smallest_drop(tmp_path: Path) -> None:
     """A model that ranks at random loses nothing, and wins nothing."""
     models = [trained("good", perfect()), trained("bad", made("BPR", BOARD, seed=1))]
