@@ -16,7 +16,7 @@ PATIENCE = 300_000
 """Milliseconds that an action in the browser may take: a busy machine is slow, not broken."""
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # other modules look at the processes that they started
 def browser() -> Iterator[Any]:
     playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
     path = next(filter(None, map(shutil.which, NAMES)), None)
