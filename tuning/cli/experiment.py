@@ -22,7 +22,6 @@ from tuning.commandlines import next_steps, resume_command
 from tuning.execution.ray_tune.settings import prepare
 from tuning.execution.trial import fallback
 from tuning.experiments import Experiment, StrategyResult, conclude, read_results, run_experiment
-from tuning.experiments.experiment import SEEDS
 from tuning.experiments.experiment_report import confirmed_table, remarks, result_table, verdicts, write_result
 from tuning.experiments.runner import is_done, searches
 from tuning.proposals import planned_trials
@@ -83,7 +82,7 @@ def run(
     `records`: the line that says where their records go. `data`: the data set, if it is loaded already.
     """
     first = experiment.searches[0]
-    stages = stages_of(experiment.searches, experiment.confirm.top, experiment.confirm.seeds, SEEDS)
+    stages = stages_of(experiment.searches, experiment.confirm.top, experiment.confirm.seeds)
     comes = what_comes(stages, [spec.strategy for spec in experiment.searches])
     whole = f"{comes}; kept in {experiment.folder.resolve()}, result: result.md there"
     say(console, f"experiment {experiment.name}: {first.model} on {first.dataset}, {whole}")

@@ -54,7 +54,7 @@ def new(given: Given, argv: Sequence[str], console: Console) -> int:
     if folder.exists():
         raise UserError(f"--name {spec.name}: this search exists in {folder.path.parent}; --resume {spec.name} goes on")
     check_experiment(spec, given)
-    comes = what_comes(stages_of([spec], 0, 0, ""), [spec.strategy])
+    comes = what_comes(stages_of([spec], 0, 0), [spec.strategy])
     say(
         console,
         f"search {spec.name}: {comes} of {spec.model}, {spec.strategy}, on {spec.dataset}; kept in {folder.path}",

@@ -14,14 +14,13 @@ from pydantic import Field, ValidationError, model_validator
 from recmodels.files import write_whole
 from recmodels.metric import Metric
 from tuning.records import SearchFolder, TrialRecord
+from tuning.records.confirmation import SEEDS
 from tuning.spec import File, Part, SearchSpec, first_fault
 from tuning.yaml_document import Document, read_yaml
 
 REFERENCE = "plain"
 """The strategy that all others are compared with."""
 FILE, OLDER_FILE = "experiment.yaml", "comparison.yaml"
-SEEDS = "-seeds"
-"""The end of the name of a search that confirms another."""
 
 
 class Confirm(Part):

@@ -5,7 +5,6 @@ from statistics import fmean
 
 from tuning.experiments import Experiment
 from tuning.experiments.conclusion import spread
-from tuning.experiments.experiment import SEEDS
 from tuning.experiments.experiment_report import (
     COLUMNS,
     CONFIRMED,
@@ -25,6 +24,7 @@ from tuning.pages.scores import Line, over_seeds
 from tuning.pages.search_page import duration, made_at, progress
 from tuning.pages.trials import SearchTrials
 from tuning.records import SearchFolder, TrialRecord
+from tuning.records.confirmation import SEEDS
 from tuning.reports.published import published_figures
 from tuning.reports.tables import Column, plain_columns, shown
 

@@ -15,6 +15,7 @@ from tuning.pages.scores import Line
 from tuning.pages.trials import SearchTrials
 from tuning.proposals import planned_trials
 from tuning.records import Status
+from tuning.records.confirmation import SEEDS
 from tuning.reports.resolution import measured_resolution
 from tuning.reports.search_report import baseline_gain, below_popularity
 from tuning.reports.tables import shown
@@ -77,7 +78,7 @@ def progress(spec: SearchSpec, found: SearchTrials | None) -> str:
 def _verdict(found: SearchTrials, running: bool) -> tuple[str, tuple[str, ...]]:
     spec, best, metric = found.spec, found.best, found.metric
     if spec.role == "confirmation":
-        of = spec.name.removesuffix("-seeds")
+        of = spec.name.removesuffix(SEEDS)
         return "Configurations on fresh seeds.", (
             f"What was chosen by them is on the page of {of} and of its experiment.",
         )

@@ -9,6 +9,9 @@ from pydantic import Field
 from tuning.records.trials import TrialRecord
 from tuning.spec import File, Part
 
+SEEDS = "-seeds"
+"""The end of the name of a search that confirms another."""
+
 
 class Spread(Part):
     """Values of one metric on several seeds, in the order of the seeds.

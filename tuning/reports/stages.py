@@ -7,6 +7,7 @@ from statistics import fmean
 
 from tuning.proposals import planned_trials
 from tuning.records import SearchFolder, TrialRecord
+from tuning.records.confirmation import SEEDS
 from tuning.reports.time_left import LEAST, TimeLeft
 from tuning.spec import SearchSpec
 
@@ -41,14 +42,14 @@ class Place:
         return f"search {self.number} of {self.of}"
 
 
-def stages_of(searches: Sequence[SearchSpec], top: int, seeds: int, ending: str) -> list[Stage]:
-    """Return the stages of an experiment: each search and, named by `ending`, its best `top` on `seeds` fresh seeds."""
+def stages_of(searches: Sequence[SearchSpec], top: int, seeds: int) -> list[Stage]:
+    """Return the stages of an experiment: each search and its best `top` on `seeds` fresh seeds."""
     found = []
     for spec in searches:
         trials = planned_trials(spec)
         found.append(Stage(spec.name, trials, confirms=False, limit=spec.budget.seconds))
         if top and seeds:
-            found.append(Stage(spec.name + ending, min(top, trials) * seeds, confirms=True))
+            found.append(Stage(spec.name + SEEDS, min(top, trials) * seeds, confirms=True))
     return found
 
 

@@ -22,8 +22,6 @@ from tuning.yaml_document import read_yaml
 State = Literal["running", "interrupted", "ended", "waiting", "unreadable"]
 GROUPS = {"overview": ("overview.yaml",), "experiment": ("experiment.yaml", "comparison.yaml")}
 """Kind of a group of searches -> the files that one has."""
-SEEDS = "-seeds"
-"""The end of the name of a search that confirms another."""
 
 
 @dataclass(frozen=True)
@@ -179,7 +177,7 @@ def _stages(folder: Path) -> list[Stage]:
     try:
         searches = [SearchSpec.model_validate(content) for content in document.data["searches"]]
         confirm = document.data.get("confirm", {"top": 1, "seeds": document.data.get("seeds", 0)})
-        return stages_of(searches, confirm["top"], confirm["seeds"], SEEDS)
+        return stages_of(searches, confirm["top"], confirm["seeds"])
     except (KeyError, TypeError, ValueError) as error:
         reason = str(error).partition("\n")[0]
         raise UserError(f"{file}: not an experiment ({type(error).__name__}: {reason})") from None

@@ -262,7 +262,7 @@ def test_a_confirmation_is_judged_at_first_by_the_search_that_it_confirms(tmp_pa
     folder = made_folder(tmp_path, trials=3, epochs=4)
     made_trial(folder, "0003", epochs=1)
     end_trial(folder, "0003", "pruned")
-    place = place_of("made-seeds", stages_of([made_spec()], 3, 5, "-seeds"), tmp_path / "searches")
+    place = place_of("made-seeds", stages_of([made_spec()], 3, 5), tmp_path / "searches")
     assert place.known == (4.0, 4.0, 4.0)
     table = LiveTable(15, SPEC, console=a_console(terminal=True), place=place)
     with running(table):

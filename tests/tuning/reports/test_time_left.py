@@ -81,19 +81,19 @@ def test_an_experiment_has_its_searches_and_confirmations_as_stages() -> None:
     space = {"train": {"lr": {"type": "uniform", "low": 0.1, "high": 1.0}}}
     plans = (("e-plain", 10), ("e-mg", 2))
     searches = [made_spec(name=name, space=space, budget={"trials": trials}) for name, trials in plans]
-    stages = stages_of(searches, 3, 5, "-seeds")
+    stages = stages_of(searches, 3, 5)
     assert [(stage.name, stage.confirms) for stage in stages] == [
         ("e-plain", False), ("e-plain-seeds", True), ("e-mg", False), ("e-mg-seeds", True)
     ]  # fmt: skip
     assert [stage.trials for stage in stages] == [10, 15, 2, 10]
     place = place_of("e-plain-seeds", stages, Path())
     assert (str(place), [stage.name for stage in place.later]) == ("search 2 of 4", ["e-mg", "e-mg-seeds"])
-    assert [stage.name for stage in stages_of(searches, 0, 5, "-seeds")] == ["e-plain", "e-mg"]
+    assert [stage.name for stage in stages_of(searches, 0, 5)] == ["e-plain", "e-mg"]
 
 
 def test_the_time_of_later_stages_is_judged_by_trials_of_this_one() -> None:
     searches = [made_spec(name=name, role="confirmation", budget={"trials": 10}) for name in ("a", "b")]
-    later = place_of("a", stages_of(searches, 1, 2, "-seeds"), Path()).later
+    later = place_of("a", stages_of(searches, 1, 2), Path()).later
     assert [stage.trials for stage in later] == [2, 10, 2]
     ended = [
         record("0000", 0.1, "finished", seconds=100.0),
@@ -110,16 +110,16 @@ def test_what_comes_is_said_in_one_sentence() -> None:
     space = {"train": {"lr": {"type": "uniform", "low": 0.1, "high": 1.0}}}
     searches = [made_spec(name=name, space=space, budget={"trials": 40}) for name in ("e-plain", "e-mg")]
     names = ["plain", "mg"]
-    assert what_comes(stages_of(searches, 3, 5, "-seeds"), names) == (
+    assert what_comes(stages_of(searches, 3, 5), names) == (
         "at most 80 trainings in 2 searches (plain, mg), and 30 of the best configurations on fresh seeds"
     )
-    assert what_comes(stages_of(searches[:1], 0, 0, ""), names[:1]) == "at most 40 trainings"
-    assert what_comes(stages_of([made_spec()], 0, 0, ""), names[:1]) == "at most 1 training"
+    assert what_comes(stages_of(searches[:1], 0, 0), names[:1]) == "at most 40 trainings"
+    assert what_comes(stages_of([made_spec()], 0, 0), names[:1]) == "at most 1 training"
 
 
 def test_a_time_budget_ends_a_later_search() -> None:
     searches = [made_spec(name=name, role="confirmation", budget={"trials": 10, "seconds": 50}) for name in ("a", "b")]
-    later = place_of("a", stages_of(searches, 0, 0, ""), Path()).later
+    later = place_of("a", stages_of(searches, 0, 0), Path()).later
     left = time_of(later, [record(f"000{number}", 0.1, seconds=10.0) for number in range(3)], at_once=1)
     assert left is not None
     assert (left.low, left.high) == pytest.approx((0.6 * 50, 1.6 * 50))
