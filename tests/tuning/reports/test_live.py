@@ -244,7 +244,7 @@ def test_an_experiment_says_which_search_runs_and_what_is_left_of_all(monkeypatc
     clock = [0.0]
     monkeypatch.setattr(live.time, "monotonic", lambda: clock[0])
     searches = [made_spec(name=name, role="confirmation", budget={"trials": 10}) for name in ("a", "b")]
-    place = place_of("a", stages_of(searches, 0, 0, ""), Path())
+    place = place_of("a", stages_of(searches, 0, 0), Path())
     table = LiveTable(6, SPEC, console=a_console(terminal=True), place=place)
     with running(table):
         assert frame(table)[-2].startswith("search 1 of 2: time left not known yet; ")
