@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
 LEVEL = 0.05
+Name = TypeVar("Name")
 
 Values = NDArray[np.float64]
 
@@ -52,12 +53,17 @@ def pair_by_key(ours: Mapping[int, float], theirs: Mapping[int, float]) -> Pair:
 def paired_tests(pairs: Mapping[str, Pair]) -> dict[str, PairedTest]:
     """Return a test per name, p after Holm's correction for their number. A pair of fewer than two values has none."""
     found = {name: _paired_test(pair) for name, pair in pairs.items() if len(pair.ours) > 1}
-    ordered = sorted(found, key=lambda name: found[name].p)
-    highest = 0.0
-    for place, name in enumerate(ordered):  # Holm, Scandinavian Journal of Statistics 6, 1979
-        highest = max(highest, min(1.0, (len(ordered) - place) * found[name].p))
-        found[name] = replace(found[name], p=highest)
-    return found
+    corrected = holm({name: test.p for name, test in found.items()})
+    return {name: replace(test, p=corrected[name]) for name, test in found.items()}
+
+
+def holm(ps: Mapping[Name, float]) -> dict[Name, float]:
+    """Return p values after Holm's correction for their number, Scandinavian Journal of Statistics 6, 1979."""
+    ordered = sorted(ps, key=lambda name: ps[name])
+    corrected, highest = dict(ps), 0.0
+    for place, name in enumerate(ordered):
+        corrected[name] = highest = max(highest, min(1.0, (len(ordered) - place) * ps[name]))
+    return corrected
 
 
 def _paired_test(pair: Pair) -> PairedTest:

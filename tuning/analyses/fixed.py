@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from recmodels.analysis.fixed_loss import FixedLoss, Scope, fixed_batches, fixed_loss, scoped
+from recmodels.data import RecDataset
 from recmodels.errors import UserError
 from recmodels.models import Recommender
-from tuning.analyses.subjects import Analyzed
 
 Advance = Callable[[], None]
 """Called after each part of an analysis, whether it was computed or found."""
@@ -23,11 +23,11 @@ class Fixed:
     seed: int
 
     @contextmanager
-    def loss(self, analyzed: Analyzed, model: Recommender, scope: Scope) -> Iterator[FixedLoss]:
+    def loss(self, model: Recommender, data: RecDataset, scope: Scope) -> Iterator[FixedLoss]:
         """Yield the loss of a model; see `fixed_loss`. UserError for a scope without weights."""
         if not scoped(model, scope):
             raise UserError(f"{type(model).__name__} has no trained weights of the scope {scope}")
-        rows = fixed_batches(model, analyzed.data, batch_size=self.batch_size, n=self.batches, seed=self.seed)
+        rows = fixed_batches(model, data, batch_size=self.batch_size, n=self.batches, seed=self.seed)
         with fixed_loss(model, rows, scope=scope, seed=self.seed) as loss:
             yield loss
 

@@ -118,7 +118,7 @@ def _surfaces(
     keys = {(pair, m): of_row | {"pair": pair, "m": m} for pair, m in product(range(planes.pairs), planes.axis)}
     if missing := [place for place, each in keys.items() if results.find(each) is None]:
         model = analyzed.model(number)
-        with fixed.loss(analyzed, model, planes.scope) as loss:
+        with fixed.loss(model, analyzed.data, planes.scope) as loss:
             centre = loss()
             for pair in sorted({pair for pair, _ in missing}):
                 one, other = (direction(loss, planes.normalisation, fixed.seed, pair, side) for side in ("m", "n"))
@@ -160,7 +160,7 @@ def _line(analyzed: Analyzed, number: int, fixed: Fixed, results: Results) -> Li
         if reason := _apart(analyzed, number, first, other):
             return Line(number, reason, [])
         end = torch.cat([each.detach().flatten() for each in scoped(other, "all").values()])
-        with fixed.loss(analyzed, first, "all") as loss:
+        with fixed.loss(first, analyzed.data, "all") as loss:
             found = results.keep(key, [finite(line_point(loss, end, t)) for t in PLACES])
     return Line(number, "", found, barrier(PLACES, found))
 

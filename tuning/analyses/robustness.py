@@ -13,8 +13,8 @@ from recmodels.analysis.measures import Measure, measure
 from recmodels.analysis.robustness import Point, Probed
 from recmodels.data.dataset import RecDataset, Split
 from recmodels.metric import Metric
-from recmodels.models import Recommender
 from tuning.analyses.points import PointStore
+from tuning.analyses.subjects import Trained
 
 RELATIVE, ABSOLUTE = "embedding", "embedding-absolute"
 
@@ -35,15 +35,6 @@ class Settings:
     def n_points(self) -> int:
         """Number of levels over all measures, for one model, without those that the calibration tries."""
         return sum(len(levels) for _, levels in self.measures)
-
-
-@dataclass(frozen=True, eq=False)
-class Trained:
-    """A model to measure. `digest`: of its weights and of all that it is made from. `load`: makes it."""
-
-    label: str
-    digest: str
-    load: Callable[[], Recommender]
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,8 +130,11 @@ class Robustness:
     calibration: Calibration | None
 
 
-class _Meter:
-    """Measures one model, which is made when a point of it is not there yet."""
+class Meter:
+    """Measures one model, which is made when a point of it is not there yet.
+
+    `told`: gets a line before each point.
+    """
 
     def __init__(
         self, trained: Trained, data: RecDataset, settings: Settings, store: PointStore, told: Callable[[str], None]
@@ -149,9 +143,11 @@ class _Meter:
 
     @cached_property
     def probed(self) -> Probed:
+        """The model as it is."""
         return Probed(self.trained.load(), self.data, self.settings.split, self.settings.metric)
 
     def at(self, measure: Measure, level: float) -> Point:
+        """Return one point, measured if the store does not have it."""
         settings = self.settings
         key = {
             "model": self.trained.digest,
@@ -167,6 +163,7 @@ class _Meter:
         return self.store.point(key, lambda: self.probed.at(measure, level, settings.seed, settings.repeats))
 
     def curve(self, measure: Measure, levels: Sequence[float]) -> Curve:
+        """Return the model under a measure at these levels."""
         points = tuple(self.at(measure, level) for level in levels)
         return Curve(self.trained.label, measure, self.settings.metric, tuple(levels), points)
 
@@ -188,7 +185,7 @@ def measure_robustness(
     curves: list[list[Curve]] = []
     extra: list[Mapping[str, Curve]] = []
     for number, trained in enumerate(models):
-        meter = _Meter(trained, data, settings, store, told)  # one model in memory at a time
+        meter = Meter(trained, data, settings, store, told)  # one model in memory at a time
         curves.append([meter.curve(each, levels) for each, levels in settings.measures])
         if wanted and settings.target is not None:
             if number == 0:
@@ -205,7 +202,7 @@ def measure_robustness(
     return Robustness(settings, tuple(each.label for each in models), comparisons, calibration)
 
 
-def _calibrated(meter: _Meter, target: float) -> tuple[float | None, float | None]:
+def _calibrated(meter: Meter, target: float) -> tuple[float | None, float | None]:
     """Return the relative level at which a model loses `target` percent, and that noise's deviation."""
     noise, metric = measure(RELATIVE), meter.settings.metric
     clean = meter.at(noise, 0.0)
@@ -222,7 +219,7 @@ def _calibrated(meter: _Meter, target: float) -> tuple[float | None, float | Non
     return level, level * sizes[0] if level is not None and len(sizes) == 1 else None
 
 
-def _at_goal(meter: _Meter, goal: tuple[float | None, float | None]) -> Iterator[tuple[str, Curve]]:
+def _at_goal(meter: Meter, goal: tuple[float | None, float | None]) -> Iterator[tuple[str, Curve]]:
     for name, level in zip((RELATIVE, ABSOLUTE), goal, strict=True):
         if level is not None:
             yield name, meter.curve(measure(name), (0.0, level))

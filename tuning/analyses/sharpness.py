@@ -2,18 +2,22 @@
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 from recmodels.analysis.fixed_loss import FixedLoss, Scope, scoped
 from recmodels.analysis.flatness import Reading, Task, measured
+from recmodels.data import RecDataset
 from recmodels.models import Recommender
 from recmodels.training import make_strategy
 from tuning.analyses.fixed import Advance, Fixed
 from tuning.analyses.results import Results, finite
-from tuning.analyses.subjects import Analyzed
+from tuning.analyses.subjects import Analyzed, Trained
 from tuning.export import Export
+
+Further = Callable[[Sequence[Reading]], list[Reading]]
 
 
 @dataclass(frozen=True)
@@ -65,7 +69,9 @@ def measure_sharpness(
         model = analyzed.model(number)
         for scope in scopes:
             if scope == "all" or scoped(model, scope):
-                found += _of_scope(analyzed, number, model, fixed, scope, tasks, results, advance)
+                further = partial(penalty, subject.export, model) if scope == "all" else no_further
+                trained = Trained(subject.label, analyzed.weights[number].digest, lambda model=model: model)  # type: ignore[misc]
+                found += measure_scope(trained, number, analyzed.data, fixed, scope, tasks, results, advance, further)
             else:
                 left_out.append(f"{subject.label}: {subject.export.model} has no trained weights of the scope {scope}")
                 for _ in tasks:
@@ -73,35 +79,46 @@ def measure_sharpness(
     return Sharpness(fixed, found, tuple(left_out))
 
 
-def _of_scope(
-    analyzed: Analyzed,
+def no_further(readings: Sequence[Reading]) -> list[Reading]:
+    """Return no reading."""
+    return []
+
+
+def measure_scope(
+    trained: Trained,
     number: int,
-    model: Recommender,
+    data: RecDataset,
     fixed: Fixed,
     scope: Scope,
     tasks: Sequence[Task],
     results: Results,
     advance: Advance,
+    further: Further = no_further,
 ) -> list[Measured]:
-    export = analyzed.subjects[number].export
-    key = {"digest": analyzed.weights[number].digest, "scope": scope, **asdict(fixed)}
+    """Compute what `results` has not yet of one model, a task at a time, and return the whole.
+
+    `number`: that the results get. `further`: returns what else follows from the readings of the gradient. UserError
+    for a scope without weights.
+    """
+    key = {"digest": trained.digest, "scope": scope, **asdict(fixed)}
     keys = {task: key | {"task": asdict(task)} for task in tasks}
     if missing := [task for task in tasks if results.find(keys[task]) is None]:
-        with fixed.loss(analyzed, model, scope) as loss:
+        model = trained.load()
+        with fixed.loss(model, data, scope) as loss:
             of_loss = {"loss": finite(loss()), "norm": loss.norm, "weights": len(loss.point)} | _sizes(model, loss)
             for task in missing:
-                results.keep(keys[task], of_loss | _timed(task, loss, fixed, export, scope))
+                results.keep(keys[task], of_loss | _timed(task, loss, fixed, further))
                 advance()
     for _ in range(len(tasks) - len(missing)):
         advance()
     return [_measured(number, scope, task, results.find(keys[task])) for task in tasks]
 
 
-def _timed(task: Task, loss: FixedLoss, fixed: Fixed, export: Export, scope: Scope) -> dict[str, Any]:
+def _timed(task: Task, loss: FixedLoss, fixed: Fixed, further: Further) -> dict[str, Any]:
     start, before = time.perf_counter(), (loss.counts.forward, loss.counts.backward)
     readings = measured(task, loss, fixed.seed)
-    if task.measure == "gradient" and scope == "all":
-        readings += penalty(export, loss.model, readings)
+    if task.measure == "gradient":
+        readings += further(readings)
     forward, backward = (
         now - then for now, then in zip((loss.counts.forward, loss.counts.backward), before, strict=True)
     )

@@ -3,7 +3,7 @@
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,6 +47,23 @@ class Weights:
     search: Path | None = None
 
 
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """A model to measure. `digest`: of its weights and of all that it is made from. `load`: makes it."""
+
+    label: str
+    digest: str
+    load: Callable[[], Recommender]
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What an analysis is of. `labels`: names, in their order. `searches`: folders of the searches that are told."""
+
+    labels: tuple[str, ...]
+    searches: tuple[Path, ...]
+
+
 @dataclass(frozen=True)
 class Analyzed:
     """The trained exports that an analysis compares, in the order in which they were given."""
@@ -58,6 +75,16 @@ class Analyzed:
     def model(self, number: int) -> Recommender:
         """Return a new copy of an export's trained model, in evaluation mode."""
         return model_of(self.subjects[number], self.weights[number], self.data)
+
+    @property
+    def origin(self) -> Origin:
+        """The labels of the exports, and the searches that their weights are from."""
+        searches = dict.fromkeys(weights.search for weights in self.weights if weights.search)
+        return Origin(tuple(subject.label for subject in self.subjects), tuple(searches))
+
+    def trained(self, number: int) -> Trained:
+        """Return an export's trained model, made when it is wanted."""
+        return Trained(self.subjects[number].label, self.weights[number].digest, lambda: self.model(number))
 
     def identity(self, number: int) -> dict[str, Any]:
         """Return what a record says of the export that it is of, by column."""
@@ -89,9 +116,9 @@ def read_subjects(paths: Sequence[Path]) -> tuple[Subject, ...]:
     return tuple(map(Subject, labels, paths, exports))
 
 
-def folder_name(subjects: Sequence[Subject]) -> str:
-    """Return the name of an analysis: the labels of its exports joined by `+`; a long one is cut, with a digest."""
-    name = re.sub(r"[^A-Za-z0-9._+-]+", "-", "+".join(subject.label for subject in subjects)).strip("-.")
+def folder_name(labels: Iterable[str]) -> str:
+    """Return the name of an analysis: the labels of what it is of joined by `+`; a long one is cut, with a digest."""
+    name = re.sub(r"[^A-Za-z0-9._+-]+", "-", "+".join(labels)).strip("-.")
     if len(name) <= LONGEST:
         return name
     return f"{name[: LONGEST - 9]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"

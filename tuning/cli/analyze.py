@@ -1,4 +1,4 @@
-"""`run_search.py analyze KIND EXPORT.yaml ...`: measure exported configurations beyond their metrics.
+"""`run_search.py analyze KIND EXPORT.yaml ...`: measure exported configurations, or searches, beyond their metrics.
 
 Each kind is a module `tuning.cli.analyze_KIND` with a DESCRIPTION, `add_arguments` and `main`, which is imported when
 it is asked for. What all kinds share is in `tuning.cli.analyzed`.
@@ -13,13 +13,16 @@ from rich.console import Console
 from recmodels.errors import UserError, did_you_mean
 from tuning.cli.arguments import Parser
 
-DESCRIPTION = "Measure exported configurations beyond their metrics, side by side."
+DESCRIPTION = "Measure exported configurations, or all trials of searches, beyond their metrics, side by side."
 KINDS: Mapping[str, str] = {
+    "flatness": "of searches: whether the sharpness of their trials predicts what noise costs them",
     "landscape": "the training loss on random planes through the weights, and on the line between two minima",
     "robustness": "what is left of the metrics under noise in the embeddings and edits of the features",
     "sharpness": "how fast the training loss rises around the weights: ascents, noise, gradient and Hessian",
 }
 """Name -> what is measured, in the order of the help."""
+OF_SEARCHES = ("flatness",)
+"""Kinds that take searches in place of exports."""
 
 
 def main(argv: Sequence[str], console: Console) -> None:
@@ -37,7 +40,11 @@ def main(argv: Sequence[str], console: Console) -> None:
 def parser(kind: str, made: object) -> Parser:
     """Return the parser of a kind: the arguments that all kinds share, and those of its module `made`."""
     parser = Parser(f"analyze {kind}", made.DESCRIPTION)  # type: ignore[attr-defined]
-    parser.add_argument("exports", metavar="EXPORT.yaml", type=Path, nargs="+", help="exported configurations")
+    if kind in OF_SEARCHES:
+        text = "names or folders of searches and experiments"
+        parser.add_argument("searches", metavar="SEARCH", nargs="+", help=text)
+    else:
+        parser.add_argument("exports", metavar="EXPORT.yaml", type=Path, nargs="+", help="exported configurations")
     parser.add_argument("--output", metavar="DIR", type=Path, help="folder of the results (analyses/NAMES)")
     parser.add_argument("--output-dir", metavar="DIR", type=Path, help="folder that holds the searches (searches)")
     parser.add_directories()

@@ -16,10 +16,11 @@ REACH = {"row": 1.0, "layer": 1.0, "raw": 100.0}
 """Normalisation -> largest m and n."""
 
 
-def add_fixed_arguments(parser: Parser) -> None:
-    """Add the options of the loss that is analysed."""
-    parser.add_argument("--batches", metavar="N", type=int, default=10, help="training batches, the same for all (10)")
-    parser.add_argument("--batch-size", metavar="N", type=int, help="of these batches (that of the first export)")
+def add_fixed_arguments(parser: Parser, batches: int = 10, first: str = "export") -> None:
+    """Add the options of the loss that is analysed. `first`: whose batch size is the default."""
+    text = f"training batches, the same for all ({batches})"
+    parser.add_argument("--batches", metavar="N", type=int, default=batches, help=text)
+    parser.add_argument("--batch-size", metavar="N", type=int, help=f"of these batches (that of the first {first})")
     parser.add_argument("--seed", metavar="N", type=int, default=999, help="of batches, draws and directions (999)")
 
 
@@ -60,7 +61,7 @@ def main(given: Given, console: Console) -> None:
 
     subjects, data = read_analyzed(given)
     planes = Planes(given["scope"], given["directions"], given["pairs"], given["points"], reach)
-    with analysis_folder(given, subjects) as folder:
+    with analysis_folder(given, [subject.label for subject in subjects]) as folder:
         analyzed = load_analyzed(given, subjects, data, folder, console)
         fixed = fixed_of(given, analyzed)
         with Progress(console=console) as progress:
@@ -78,4 +79,4 @@ def main(given: Given, console: Console) -> None:
                 say(console, f"no line from {first} to {other}: {line.reason}")
         say(console, said)
         say(console, f"landscape: {folder / 'landscape.html'}; .png, .pdf, .json and .csv beside it")
-        publish("landscape", said, numbers, analyzed, folder, console)
+        publish("landscape", said, numbers, analyzed.origin, folder, console)

@@ -47,7 +47,7 @@ def add_arguments(parser: Parser) -> None:
 def main(given: Given, console: Console) -> None:
     """Measure, print a table and write the files. UserError for bad input."""
     from tuning.analyses.points import PointStore
-    from tuning.analyses.robustness import Trained, measure_robustness
+    from tuning.analyses.robustness import measure_robustness
     from tuning.analyses.robustness_words import columns, lines, verdicts
     from tuning.cli.analyzed import analysis_folder, load_analyzed, publish, read_analyzed
     from tuning.pages.content import Table
@@ -57,12 +57,9 @@ def main(given: Given, console: Console) -> None:
     subjects, data = read_analyzed(given)
     for measure, _ in made.measures:
         measure.check(data)
-    with analysis_folder(given, subjects) as folder:
+    with analysis_folder(given, [subject.label for subject in subjects]) as folder:
         analyzed = load_analyzed(given, subjects, data, folder, console)
-        models = [
-            Trained(subject.label, own.digest, lambda number=number: analyzed.model(number))  # type: ignore[misc]
-            for number, (subject, own) in enumerate(zip(subjects, analyzed.weights, strict=True))
-        ]
+        models = [analyzed.trained(number) for number in range(len(subjects))]
         with progress(console, made.n_points * len(models)) as told:
             found = measure_robustness(models, data, made, PointStore(folder / "points"), told)
         exports = [subject.export for subject in subjects]
@@ -76,7 +73,7 @@ def main(given: Given, console: Console) -> None:
         files = _write(folder, found, exports, digests, sources, command(given))
         say(console, f"robustness: {', '.join(path.name for path in files)} in {folder}")
         numbers = Table.of("At one level of each measure.", short, *groups)
-        publish("robustness", told_of[0], numbers, analyzed, folder, console)
+        publish("robustness", told_of[0], numbers, analyzed.origin, folder, console)
 
 
 def settings(given: Given) -> "Settings":

@@ -53,7 +53,7 @@ def main(given: Given, console: Console) -> None:
 
     subjects, data = read_analyzed(given)
     wanted, moved = tasks(names), [scope for scope in fixed_loss.SCOPES if scope in scopes]
-    with analysis_folder(given, subjects) as folder:
+    with analysis_folder(given, [subject.label for subject in subjects]) as folder:
         analyzed = load_analyzed(given, subjects, data, folder, console)
         with Progress(console=console) as progress:
             task = progress.add_task("sharpness", total=len(subjects) * len(scopes) * len(wanted))
@@ -68,7 +68,7 @@ def main(given: Given, console: Console) -> None:
             say(console, line)
         say(console, said)
         say(console, f"sharpness: {folder / 'sharpness.html'}; .png, .pdf, .json and .csv beside it")
-        publish("sharpness", said, numbers, analyzed, folder, console)
+        publish("sharpness", said, numbers, analyzed.origin, folder, console)
 
 
 def listed(given: Given, name: str, known: tuple[str, ...]) -> list[str]:

@@ -14,7 +14,7 @@ from torch import Tensor
 from recmodels.data import RecDataset
 from recmodels.errors import UserError
 from tuning.analyses.fixed import Fixed
-from tuning.analyses.subjects import Analyzed, Subject, folder_name, model_of, read_subjects, weights_of
+from tuning.analyses.subjects import Analyzed, Origin, Subject, folder_name, model_of, read_subjects, weights_of
 from tuning.cli.arguments import Given
 from tuning.cli.datasets import load_data
 from tuning.cli.replay import with_progress
@@ -32,9 +32,12 @@ log = logging.getLogger("mirrortune")
 
 
 @contextmanager
-def analysis_folder(given: Given, subjects: tuple[Subject, ...]) -> Iterator[Path]:
-    """Make the folder of the results and keep other processes out of it. UserError if that is not possible."""
-    folder = given.get("output") or Path("analyses") / folder_name(subjects)
+def analysis_folder(given: Given, labels: Sequence[str]) -> Iterator[Path]:
+    """Make the folder of the results and keep other processes out of it. UserError if that is not possible.
+
+    `labels`: of what is analysed.
+    """
+    folder = given.get("output") or Path("analyses") / folder_name(labels)
     nearest = next(each for each in (folder, *folder.absolute().parents) if each.exists())
     if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
         raise UserError(f"--output {folder}: {nearest} is not a folder to write to")
@@ -99,19 +102,19 @@ def show(made: Table, console: Console) -> None:
     console.print(table(columns, made.rows))
 
 
-def publish(kind: str, verdict: str, numbers: Table, analyzed: Analyzed, folder: Path, console: Console) -> None:
+def publish(kind: str, verdict: str, numbers: Table, origin: Origin, folder: Path, console: Console) -> None:
     """Tell the searches that the weights are from of an analysis: their reports get a section, their runs in MLflow the
     files of the analysis. A search that cannot be told is one line; the analysis itself is done."""
-    files = [file for end in ("html", "png", "pdf", "json", "csv") if (file := folder / f"{kind}.{end}").exists()]
+    files = [file for end in ("html", "md", "png", "pdf", "json", "csv") if (file := folder / f"{kind}.{end}").exists()]
     note = AnalysisNote(
         kind,
-        tuple(subject.label for subject in analyzed.subjects),
+        origin.labels,
         verdict,
         tuple(heading.text for heading in numbers.headings),
         numbers.rows,
         str(files[0].resolve()),
     )
-    for path in dict.fromkeys(weights.search for weights in analyzed.weights if weights.search):
+    for path in origin.searches:
         try:
             note_analysis(SearchFolder(path), note)
             if attach(SearchFolder(path), files):

@@ -94,12 +94,18 @@ def model_of(export: Export, data: RecDataset, weights: dict[str, Tensor]) -> Re
 
 def load_model(export: Export, data: RecDataset, path: Path) -> Recommender:
     """Return the exported model with the weights in a file. UserError for another model's weights, or no such file."""
+    return load_planned(plan_of(export), export.model, data, path)
+
+
+def load_planned(plan: TrialPlan, model: str, data: RecDataset, path: Path) -> Recommender:
+    """Return the model of a plan with the weights in a file, as `load_model` does for that of an export."""
     if not path.is_file():
         raise UserError(f"{path}: no such file, expected weights such as best-0012.safetensors")
     try:
-        return model_of(export, data, load_weights(path))
+        torch.set_num_threads(plan.threads)
+        return trained_model(plan, model, data, load_weights(path))
     except (OSError, SafetensorError, RuntimeError) as error:
         if memory_lack(error):  # it says nothing of the file
             raise
         reason = " ".join(str(error).split())[:200]
-        raise UserError(f"{path}: not weights of {export.model} for {data.name} ({reason})") from None
+        raise UserError(f"{path}: not weights of {model} for {data.name} ({reason})") from None

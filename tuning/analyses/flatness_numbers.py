@@ -1,0 +1,245 @@
+"""What a flatness analysis says in numbers: rank correlations over the trials, and each strategy beside plain."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from statistics import fmean, stdev
+
+from recmodels.analysis.flatness import MEASURES
+from recmodels.analysis.rank_correlation import RankCorrelation, rank_correlation
+from recmodels.evaluation.paired_tests import PairedTest, holm, pair_by_key, paired_tests
+from tuning.analyses.flatness import Asked, Row
+from tuning.experiments import REFERENCE
+
+POOLED, BETWEEN, WITHIN = "all trials", "means of strategies", "within strategies"
+PRIMARY = "adaptive"
+
+
+@dataclass(frozen=True, eq=False)
+class Quantity:
+    """A number of each trial. `of`: returns it, None where a trial has none. `title`: what it is, in some words."""
+
+    name: str
+    title: str
+    of: Callable[[Row], float | None]
+
+
+@dataclass(frozen=True, eq=False)
+class Condition:
+    """One perturbation at one level: the metric that is left, and its relative drop in percent."""
+
+    name: str
+    perturbed: Quantity
+    drop: Quantity
+
+
+@dataclass(frozen=True, eq=False)
+class Correlated:
+    """A rank correlation. `among`: of which trials of a model. `p`: of `found`, after Holm's correction for all that
+    were looked at; None where it has none."""
+
+    model: str
+    among: str
+    sharpness: str
+    outcome: str
+    found: RankCorrelation
+    p: float | None
+
+
+@dataclass(frozen=True, eq=False)
+class Summary:
+    """A quantity over the runs of a strategy. `deviation`: the sample's, None for one run. `difference`: from plain,
+    paired by seed, p after Holm's correction for the strategies; None for plain itself and without two common seeds."""
+
+    model: str
+    strategy: str
+    quantity: str
+    n: int
+    mean: float
+    deviation: float | None
+    difference: PairedTest | None
+
+
+def sharpness_of(asked: Asked, rows: Sequence[Row]) -> list[Quantity]:
+    """Return the measures of sharpness, the primary one first, and the loss and the norm that they depend on."""
+    found = []
+    for place, task in sorted(enumerate(asked.tasks), key=lambda each: each[1].measure != PRIMARY):
+        title = f"{MEASURES[task.measure].title}{'' if task.level is None else f', level {task.level:g}'}"
+        for name in dict.fromkeys(reading.measure for row in rows for reading in row.sharpness[place].readings):
+            if name.endswith("_squared"):  # the order of a norm's square is that of the norm
+                continue
+            found.append(Quantity(name, title, partial(_reading, place=place, name=name)))
+            if task.measure == PRIMARY:
+                share = partial(_reading, place=place, name=name, of_loss=True)
+                found.append(Quantity(f"{name} / loss", f"{title}, as a share of the loss", share))
+    loss = Quantity("loss", "the training loss of the fixed batches", lambda row: row.sharpness[0].loss)
+    norm = Quantity("norm of weights", "the Euclidean norm of the weights", lambda row: row.sharpness[0].norm)
+    return [*found, loss, norm]
+
+
+def _reading(row: Row, place: int, name: str, of_loss: bool = False) -> float | None:
+    found = row.sharpness[place]
+    reading = next((each for each in found.readings if each.measure == name), None)
+    if reading is None:
+        return None
+    return found.of_loss(reading) if of_loss else reading.value
+
+
+def accuracies(asked: Asked) -> list[Quantity]:
+    """Return the metric without a perturbation: on validation, and on test where it may be seen."""
+    metric, split = asked.noise.metric, asked.noise.split
+
+    def valid(row: Row) -> float | None:
+        return row.curves[0].clean if split == "valid" else row.run.record.valid.get(metric)
+
+    def test(row: Row) -> float | None:
+        return row.curves[0].clean if split == "test" else row.run.test.get(metric)
+
+    return [
+        Quantity("valid", f"{metric} on validation", valid),
+        Quantity("test", f"{metric} on test", test),
+    ]
+
+
+def conditions(asked: Asked) -> list[Condition]:
+    """Return the perturbations, each at its levels but 0."""
+    found, metric = [], asked.noise.metric
+    for place, (measure, levels) in enumerate(asked.noise.measures):
+        for at, level in list(enumerate(levels))[1:]:
+            name = f"{measure.name} {level:g}"
+            left = Quantity(f"{metric}, {name}", f"{metric} under {name}", partial(_perturbed, place=place, at=at))
+            drop = Quantity(f"drop, {name}", f"drop under {name}, %", partial(_drop, place=place, at=at))
+            found.append(Condition(name, left, drop))
+    return found
+
+
+def _perturbed(row: Row, place: int, at: int) -> float | None:
+    return row.curves[place].value(at) if row.curves[place].applies else None
+
+
+def _drop(row: Row, place: int, at: int) -> float | None:
+    return row.curves[place].drop(at) if row.curves[place].applies else None
+
+
+def quantities(asked: Asked, rows: Sequence[Row]) -> list[Quantity]:
+    """Return every quantity of a trial."""
+    both = [quantity for each in conditions(asked) for quantity in (each.perturbed, each.drop)]
+    return [*accuracies(asked), *both, *sharpness_of(asked, rows)]
+
+
+def of_models(rows: Sequence[Row]) -> dict[str, list[Row]]:
+    """Return model -> its trials: numbers of sharpness say nothing across models."""
+    found: dict[str, list[Row]] = {}
+    for row in rows:
+        found.setdefault(row.run.spec.model, []).append(row)
+    return found
+
+
+def of_strategies(rows: Sequence[Row]) -> dict[str, list[Row]]:
+    """Return strategy -> its trials, plain first."""
+    names = dict.fromkeys(row.run.strategy for row in rows)
+    ordered = sorted(names, key=lambda name: name != REFERENCE)
+    return {name: [row for row in rows if row.run.strategy == name] for name in ordered}
+
+
+def headline(asked: Asked, rows: Sequence[Row]) -> Condition | None:
+    """Return the condition by which a model's trials are judged: the first perturbation that reaches the model, at its
+    largest level; None if none does."""
+    for name in (measure.name for measure, _ in asked.noise.measures):
+        own = [each for each in conditions(asked) if each.name.startswith(f"{name} ")]
+        if own and any(own[-1].perturbed.of(row) is not None for row in rows):
+            return own[-1]
+    return None
+
+
+def correlations(asked: Asked, rows: Sequence[Row]) -> list[Correlated]:
+    """Return the rank correlation of each measure of sharpness with each outcome, for each model: among all trials,
+    the means of strategies, within strategies (each value less its strategy's mean), and in each strategy alone."""
+    both = [quantity for each in conditions(asked) for quantity in (each.drop, each.perturbed)]
+    outcomes, found = [*both, *accuracies(asked)], []
+    for model, own in of_models(rows).items():
+        for sharpness in sharpness_of(asked, own):
+            for outcome in outcomes:
+                for among, correlation in _among(own, sharpness, outcome):
+                    found.append((model, among, sharpness.name, outcome.name, correlation))
+    corrected = holm({place: each[-1].p for place, each in enumerate(found) if each[-1].p is not None})
+    return [Correlated(*each, corrected.get(place)) for place, each in enumerate(found)]
+
+
+def _among(rows: Sequence[Row], one: Quantity, other: Quantity) -> list[tuple[str, RankCorrelation]]:
+    """Return the correlations that there are, by the name of what they are among."""
+    pairs = [(row.run.strategy, one.of(row), other.of(row)) for row in rows]
+    known: dict[str, list[tuple[float, float]]] = {}
+    for strategy, x, y in pairs:
+        if x is not None and y is not None:
+            known.setdefault(strategy, []).append((x, y))
+    means = {name: (fmean(x for x, _ in own), fmean(y for _, y in own)) for name, own in known.items()}
+    several = {name: own for name, own in known.items() if len(own) > 1}
+    away = [(x - means[name][0], y - means[name][1]) for name, own in several.items() for x, y in own]
+    everyone = [pair for own in known.values() for pair in own]
+    groups = [(POOLED, everyone, 0)]
+    if len(known) > 1:
+        groups += [(BETWEEN, list(means.values()), 0), (WITHIN, away, len(several) - 1)]
+        groups += [(name, own, 0) for name, own in known.items()]
+    made = [(name, rank_correlation([x for x, _ in own], [y for _, y in own], lost)) for name, own, lost in groups]
+    return [(name, correlation) for name, correlation in made if correlation is not None]
+
+
+def summaries(asked: Asked, rows: Sequence[Row]) -> list[Summary]:
+    """Return every quantity of every strategy, for each model: what its runs have, and the difference from plain.
+
+    A strategy's runs of one seed count by their mean.
+    """
+    found = []
+    for model, own in of_models(rows).items():
+        strategies = of_strategies(own)
+        for quantity in quantities(asked, own):
+            by_seed = {name: _by_seed(each, quantity) for name, each in strategies.items()}
+            reference = by_seed.get(REFERENCE, {})
+            rivals = [name for name in strategies if name != REFERENCE]
+            tests = paired_tests({name: pair_by_key(by_seed[name], reference) for name in rivals})
+            for name, each in strategies.items():
+                values = [value for value in map(quantity.of, each) if value is not None]
+                if values:
+                    spread = stdev(values) if len(values) > 1 else None
+                    found.append(
+                        Summary(model, name, quantity.name, len(values), fmean(values), spread, tests.get(name))
+                    )
+    return found
+
+
+def _by_seed(rows: Sequence[Row], quantity: Quantity) -> dict[int, float]:
+    values: dict[int, list[float]] = {}
+    for row in rows:
+        if (value := quantity.of(row)) is not None:
+            values.setdefault(row.run.record.seed, []).append(value)
+    return {seed: fmean(own) for seed, own in values.items()}
+
+
+def verdicts(asked: Asked, rows: Sequence[Row], found: Sequence[Correlated]) -> list[str]:
+    """Return a sentence for each model: whether the trials with sharper minima lose more under noise."""
+    said = []
+    for model, own in of_models(rows).items():
+        sharpness, noise = sharpness_of(asked, own)[0], headline(asked, own)
+        if noise is None:
+            said.append(f"{model}: no perturbation that was asked for reaches it.")
+            continue
+        strategies = len(of_strategies(own))
+        of = f"{len(own)} trial{'s' * (len(own) > 1)} of {strategies} strateg{'ies' if strategies > 1 else 'y'}"
+        wanted = (model, POOLED, sharpness.name, noise.drop.name)
+        match = next((each for each in found if (each.model, each.among, each.sharpness, each.outcome) == wanted), None)
+        said.append(f"{model}, {of}: {_judged(sharpness.name, noise, match)}.")
+    return said
+
+
+def _judged(sharpness: str, noise: Condition, match: Correlated | None) -> str:
+    what = f"{sharpness} and the drop under {noise.name}"
+    if match is None:
+        return f"too few of them, or too much alike, for a rank correlation of {what}"
+    rank = match.found.spearman
+    if rank.low is None or rank.high is None:
+        return f"too few of them for an interval; {what} have the rank correlation {rank.value:.2f}"
+    said = f"{what} have the rank correlation {rank.value:.2f} [{rank.low:.2f}, {rank.high:.2f}]: "
+    if rank.low > 0:
+        return f"{said}the sharper minima lose more"
+    return said + ("the sharper minima lose less" if rank.high < 0 else "sharpness does not tell who loses more")
