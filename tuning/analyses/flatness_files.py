@@ -6,7 +6,8 @@ from typing import Any
 
 from recmodels.files import write_whole
 from tuning.analyses.flatness import Asked, Row
-from tuning.analyses.flatness_numbers import Correlated, Summary, quantities, verdicts
+from tuning.analyses.flatness_correlations import Correlated, verdicts
+from tuning.analyses.flatness_numbers import Summary, quantities
 from tuning.analyses.flatness_tables import (
     difference,
     level,

@@ -1,4 +1,4 @@
-"""What a flatness analysis says in numbers: rank correlations over the trials, and each strategy beside plain."""
+"""The numbers of a trial in a flatness analysis by name, and each strategy beside plain."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -6,12 +6,10 @@ from functools import partial
 from statistics import fmean, stdev
 
 from recmodels.analysis.flatness import MEASURES
-from recmodels.analysis.rank_correlation import RankCorrelation, rank_correlation
-from recmodels.evaluation.paired_tests import PairedTest, holm, pair_by_key, paired_tests
+from recmodels.evaluation.paired_tests import PairedTest, pair_by_key, paired_tests
 from tuning.analyses.flatness import Asked, Row
 from tuning.experiments import REFERENCE
 
-POOLED, BETWEEN, WITHIN = "all trials", "means of strategies", "within strategies"
 PRIMARY = "adaptive"
 
 
@@ -31,19 +29,6 @@ class Condition:
     name: str
     perturbed: Quantity
     drop: Quantity
-
-
-@dataclass(frozen=True, eq=False)
-class Correlated:
-    """A rank correlation. `among`: of which trials of a model. `p`: of `found`, after Holm's correction for all that
-    were looked at; None where it has none."""
-
-    model: str
-    among: str
-    sharpness: str
-    outcome: str
-    found: RankCorrelation
-    p: float | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,39 +137,6 @@ def headline(asked: Asked, rows: Sequence[Row]) -> Condition | None:
     return None
 
 
-def correlations(asked: Asked, rows: Sequence[Row]) -> list[Correlated]:
-    """Return the rank correlation of each measure of sharpness with each outcome, for each model: among all trials,
-    the means of strategies, within strategies (each value less its strategy's mean), and in each strategy alone."""
-    both = [quantity for each in conditions(asked) for quantity in (each.drop, each.perturbed)]
-    outcomes, found = [*both, *accuracies(asked)], []
-    for model, own in of_models(rows).items():
-        for sharpness in sharpness_of(asked, own):
-            for outcome in outcomes:
-                for among, correlation in _among(own, sharpness, outcome):
-                    found.append((model, among, sharpness.name, outcome.name, correlation))
-    corrected = holm({place: each[-1].p for place, each in enumerate(found) if each[-1].p is not None})
-    return [Correlated(*each, corrected.get(place)) for place, each in enumerate(found)]
-
-
-def _among(rows: Sequence[Row], one: Quantity, other: Quantity) -> list[tuple[str, RankCorrelation]]:
-    """Return the correlations that there are, by the name of what they are among."""
-    pairs = [(row.run.strategy, one.of(row), other.of(row)) for row in rows]
-    known: dict[str, list[tuple[float, float]]] = {}
-    for strategy, x, y in pairs:
-        if x is not None and y is not None:
-            known.setdefault(strategy, []).append((x, y))
-    means = {name: (fmean(x for x, _ in own), fmean(y for _, y in own)) for name, own in known.items()}
-    several = {name: own for name, own in known.items() if len(own) > 1}
-    away = [(x - means[name][0], y - means[name][1]) for name, own in several.items() for x, y in own]
-    everyone = [pair for own in known.values() for pair in own]
-    groups = [(POOLED, everyone, 0)]
-    if len(known) > 1:
-        groups += [(BETWEEN, list(means.values()), 0), (WITHIN, away, len(several) - 1)]
-        groups += [(name, own, 0) for name, own in known.items()]
-    made = [(name, rank_correlation([x for x, _ in own], [y for _, y in own], lost)) for name, own, lost in groups]
-    return [(name, correlation) for name, correlation in made if correlation is not None]
-
-
 def summaries(asked: Asked, rows: Sequence[Row]) -> list[Summary]:
     """Return every quantity of every strategy, for each model: what its runs have, and the difference from plain.
 
@@ -214,32 +166,3 @@ def _by_seed(rows: Sequence[Row], quantity: Quantity) -> dict[int, float]:
         if (value := quantity.of(row)) is not None:
             values.setdefault(row.run.record.seed, []).append(value)
     return {seed: fmean(own) for seed, own in values.items()}
-
-
-def verdicts(asked: Asked, rows: Sequence[Row], found: Sequence[Correlated]) -> list[str]:
-    """Return a sentence for each model: whether the trials with sharper minima lose more under noise."""
-    said = []
-    for model, own in of_models(rows).items():
-        sharpness, noise = sharpness_of(asked, own)[0], headline(asked, own)
-        if noise is None:
-            said.append(f"{model}: no perturbation that was asked for reaches it.")
-            continue
-        strategies = len(of_strategies(own))
-        of = f"{len(own)} trial{'s' * (len(own) > 1)} of {strategies} strateg{'ies' if strategies > 1 else 'y'}"
-        wanted = (model, POOLED, sharpness.name, noise.drop.name)
-        match = next((each for each in found if (each.model, each.among, each.sharpness, each.outcome) == wanted), None)
-        said.append(f"{model}, {of}: {_judged(sharpness.name, noise, match)}.")
-    return said
-
-
-def _judged(sharpness: str, noise: Condition, match: Correlated | None) -> str:
-    what = f"{sharpness} and the drop under {noise.name}"
-    if match is None:
-        return f"too few of them, or too much alike, for a rank correlation of {what}"
-    rank = match.found.spearman
-    if rank.low is None or rank.high is None:
-        return f"too few of them for an interval; {what} have the rank correlation {rank.value:.2f}"
-    said = f"{what} have the rank correlation {rank.value:.2f} [{rank.low:.2f}, {rank.high:.2f}]: "
-    if rank.low > 0:
-        return f"{said}the sharper minima lose more"
-    return said + ("the sharper minima lose less" if rank.high < 0 else "sharpness does not tell who loses more")

@@ -5,11 +5,8 @@ from typing import Any
 
 from recmodels.analysis.rank_correlation import Rank
 from tuning.analyses.flatness import Asked, Row
+from tuning.analyses.flatness_correlations import BETWEEN, POOLED, WITHIN, Correlated
 from tuning.analyses.flatness_numbers import (
-    BETWEEN,
-    POOLED,
-    WITHIN,
-    Correlated,
     Quantity,
     Summary,
     accuracies,

@@ -4,7 +4,6 @@ import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
 from recmodels.data import RecDataset
@@ -26,6 +25,7 @@ class Run:
 
     folder: SearchFolder
     spec: SearchSpec
+    plan: TrialPlan
     record: TrialRecord
     weights: Path
     test: dict[str, float]
@@ -33,10 +33,6 @@ class Run:
     @property
     def label(self) -> str:
         return f"{self.folder.name} {self.record.trial}"
-
-    @cached_property
-    def plan(self) -> TrialPlan:
-        return self.folder.trial(self.record.trial).plan()
 
     @property
     def strategy(self) -> str:
@@ -132,7 +128,8 @@ def _trials(folder: SearchFolder) -> tuple[list[Run], list[str]]:
         elif record.best_epoch is None or not path.is_file():
             missing.setdefault("without the weights of their best epoch", []).append(record.trial)
         else:
-            runs.append(Run(folder, spec, record, path, dict(tests.get(record.trial, {}))))
+            plan = folder.trial(record.trial).plan()
+            runs.append(Run(folder, spec, plan, record, path, dict(tests.get(record.trial, {}))))
     return runs, list(_lines(folder, missing))
 
 

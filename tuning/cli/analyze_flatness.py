@@ -48,9 +48,10 @@ def main(given: Given, console: Console) -> None:
     from recmodels.files import write_whole
     from tuning.analyses.fixed import Fixed
     from tuning.analyses.flatness import Asked, measure_flatness, tasks_at_one_level
+    from tuning.analyses.flatness_correlations import correlations
     from tuning.analyses.flatness_figure import write_figure
     from tuning.analyses.flatness_files import Flatness, write_tables
-    from tuning.analyses.flatness_numbers import correlations, summaries
+    from tuning.analyses.flatness_numbers import summaries
     from tuning.analyses.flatness_page import flatness_page, strategies_table
     from tuning.analyses.points import PointStore
     from tuning.analyses.results import Results

@@ -12,7 +12,8 @@ from recmodels.metric import Metric
 from recmodels.models import MODELS, Recommender
 from tests.recmodels.factories import checkerboard, held_out
 from tuning.analyses.points import PointStore
-from tuning.analyses.robustness import Robustness, Settings, Trained, measure_robustness
+from tuning.analyses.robustness import Robustness, Settings, measure_robustness
+from tuning.analyses.subjects import Trained
 from tuning.export import Export
 
 DATA = held_out()
