@@ -16,6 +16,7 @@ from tuning.analyses.flatness_numbers import (
     sharpness_of,
 )
 from tuning.analyses.flatness_tables import (
+    IN_SHORT,
     correlation_columns,
     difference,
     level,
@@ -34,6 +35,8 @@ CAPTION = (
     "A point for each trial. If sharper minima lost more, the points would rise from left to right. The switch shows "
     "another measure of sharpness; the axis is linear, and only the order counts for the correlations."
 )
+WIDE = ("noise", *IN_SHORT[1:])
+"""Columns that a terminal has no room for."""
 WARNING = (
     "A Hessian and a rise within a fixed radius depend on the scale of the weights, adaptive sharpness does not: so "
     "the norm of the weights is among the measures, as what sharpness has to beat."
@@ -102,9 +105,11 @@ def scatter(
     return plot, tuple(x)
 
 
-def strategies_table(flatness: Flatness) -> Table:
-    """Return the table with a row for each strategy of each model."""
+def strategies_table(flatness: Flatness, *, short: bool = False) -> Table:
+    """Return the table with a row for each strategy of each model. `short`: for a terminal."""
     columns, lines = strategy_table(flatness.asked, flatness.rows, flatness.summaries, level)
+    if short:
+        columns = [column for column in columns if column.heading not in WIDE]
     return Table.of("Mean ± standard deviation over the runs of each strategy.", columns, lines)
 
 

@@ -19,7 +19,7 @@ from tuning.reports.tables import Column, shown
 
 TableRow = dict[str, str]
 IN_SHORT = ("adaptive_max", "lambda_max_power", "trace", "norm of weights")
-"""Measures of sharpness in the tables of strategies, where they were measured; the files have all."""
+"""Measures of sharpness in the tables of strategies, the first one also on a terminal; the files have all."""
 
 
 def _table(names: Sequence[str], left: int) -> list[Column[TableRow]]:

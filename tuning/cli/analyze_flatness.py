@@ -89,7 +89,7 @@ def main(given: Given, console: Console) -> None:
         write_figure(folder / "flatness", flatness)
         write_whole(folder / "flatness.html", html_of(flatness_page(flatness)))
         numbers = strategies_table(flatness)
-        show(numbers, console)
+        show(strategies_table(flatness, short=True), console)
         for line in (*found.left_out, *flatness.verdicts):
             say(console, line)
         say(console, f"flatness: {folder / 'flatness.html'}; .md, .png, .pdf, .json and .csv beside it")

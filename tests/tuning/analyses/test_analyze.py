@@ -251,7 +251,7 @@ def test_a_weight_file_that_no_longer_gives_the_exported_metric_is_pointed_out(
 def test_the_help_needs_no_heavy_import() -> None:
     heavy = "{'torch', 'ray', 'mlflow', 'optuna', 'numpy', 'pandas', 'matplotlib', 'plotly'}"
     root = Path(run_search.__file__).parent
-    for kind in ("landscape", "robustness", "sharpness"):
+    for kind in ("flatness", "landscape", "robustness", "sharpness"):
         script = (
             f"import sys, run_search\ntry: run_search.main(['analyze', '{kind}', '--help'])\nexcept SystemExit: pass"
         )
