@@ -49,7 +49,7 @@ def strategy_table(
             for each in found:
                 heading = shown_as.get(each.quantity) if (each.model, each.strategy) == (model, strategy) else None
                 if heading and (text := cell(each)) is not None:
-                    line[heading] = text
+                    line[heading] = text if each.n == len(runs) else f"{text} (n {each.n})"
             lines.append(line)
         names |= dict.fromkeys(shown_as.values(), "")
     filled = [name for name in names if any(name in line for line in lines)]

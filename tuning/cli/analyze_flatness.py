@@ -58,6 +58,7 @@ def main(given: Given, console: Console) -> None:
     from tuning.analyses.runs import read_runs
     from tuning.cli.analyzed import analysis_folder, publish, show
     from tuning.cli.datasets import load_data
+    from tuning.execution.trial import fallback
     from tuning.pages.html import html_of
     from tuning.records.environment import DataFacts
     from tuning.spec import SearchSpec
@@ -77,6 +78,8 @@ def main(given: Given, console: Console) -> None:
     batch_size = given.get("batch_size", first.plan.params["train"]["batch_size"])
     fixed = Fixed(given["batches"], batch_size, given["seed"])
     asked = Asked(fixed, given["scope"], tasks_at_one_level(names), noise)
+    for line in filter(None, {fallback(run.plan.device) for run in found.runs}):
+        say(console, line)
     with analysis_folder(given, found.origin.labels) as folder:
         with Progress(console=console) as progress:
             task = progress.add_task(f"{len(found.runs)} trials", total=len(found.runs) * asked.n_parts)

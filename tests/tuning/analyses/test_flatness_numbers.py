@@ -121,6 +121,7 @@ def test_the_test_metric_counts_where_it_may_be_seen() -> None:
     assert [valid.of(row) for row in rows] == [0.5] * 4
     assert one(correlations(ASKED, rows), POOLED, outcome="test").found.n == 3
     assert "test" not in strategy_table(ASKED, rows[:1], summaries(ASKED, rows[:1]), level)[1][0]
+    assert strategy_table(ASKED, rows, summaries(ASKED, rows), level)[1][0]["test"] == "0.5005 ± 0.0005 (n 3)"
 
 
 def test_strategies_stand_beside_plain_paired_by_seed() -> None:
