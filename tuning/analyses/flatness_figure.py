@@ -33,13 +33,11 @@ def flatness_figure(flatness: Flatness) -> Figure:
             for name, own in of_strategies(rows).items():
                 look = look_of(name, strategies)
                 plain = name == REFERENCE
-                known = [
-                    (x, y) for row in own if (x := measure.of(row)) is not None and (y := outcome.of(row)) is not None
-                ]
-                if known:
-                    x, y = zip(*known, strict=True)
+                pairs = [(measure.of(row), outcome.of(row)) for row in own]
+                if known := [pair for pair in pairs if None not in pair]:
+                    xs, ys = zip(*known, strict=True)
                     color, marker = ("black", "o") if plain else (look.color, MARKERS[look.symbol])
-                    panel.plot(x, y, marker, color=color, fillstyle="none" if plain else "full", label=name)
+                    panel.plot(xs, ys, marker, color=color, fillstyle="none" if plain else "full", label=name)
             panel.set(title=model, xlabel=measure.name, ylabel=outcome.title)
     handles = {
         name: each for panel in panels.flat for each, name in zip(*panel.get_legend_handles_labels(), strict=True)

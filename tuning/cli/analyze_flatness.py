@@ -75,8 +75,8 @@ def main(given: Given, console: Console) -> None:
         raise UserError(f"{data.name}: expected the data of the searches, {both}")
     for measure, _ in noise.measures:
         measure.check(data)
-    batch_size = given.get("batch_size", first.plan.params["train"]["batch_size"])
-    fixed = Fixed(given["batches"], batch_size, given["seed"])
+    own_size: int = first.plan.params["train"]["batch_size"]
+    fixed = Fixed(given["batches"], given.get("batch_size", own_size), given["seed"])
     asked = Asked(fixed, given["scope"], tasks_at_one_level(names), noise)
     for line in filter(None, {fallback(run.plan.device) for run in found.runs}):
         say(console, line)
