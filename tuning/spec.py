@@ -4,11 +4,21 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer, PlainValidator, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    ValidationError,
+    model_validator,
+)
 from pydantic_core import ErrorDetails
 
 from recmodels.errors import UserError, nearest
 from recmodels.metric import Metric
+from tuning.objectives import KNEE, check_objectives
 from tuning.space import Pair, Space
 from tuning.space import Params as Params  # imported from here together with Scores
 from tuning.space.distributions import Scalar
@@ -220,6 +230,11 @@ class SearchSpec(File):
     """method that proposes the next trial; auto: grid if the budget covers it, else gp, or tpe for many trials"""
     warm_start: WarmStart = NOTHING
     """what earlier searches have found"""
+    objectives: tuple[str, ...] = ()
+    """several objectives, with commas: the metric, then one or more of robustness, sharpness, seconds, passes"""
+    pick: str = KNEE
+    """point of the front of several objectives that is exported as the best: knee, the name of an objective for its
+    best, or of a trial"""
     scheduler: Scheduler = Scheduler()
     budget: Budget = Budget()
     training: Training = Training()
@@ -245,6 +260,11 @@ class SearchSpec(File):
     """whether this start's best configuration also replaces a better one, or other content of its file"""
     no_report: Annotated[bool, Field(exclude=True)] = False  # not kept, as it says nothing of the search
     """whether this start makes no page of its results"""
+
+    @model_validator(mode="after")
+    def _objectives_fit(self) -> Self:
+        check_objectives(self.objectives, self.training.metric, self.scheduler.name, self.sampler, self.pick)
+        return self
 
 
 def check_format(found: Any, source: object) -> None:

@@ -1,9 +1,10 @@
 """A trial: one configuration and one seed, trained to its end. Needs neither Ray nor Optuna nor MLflow."""
 
 import gc
+import math
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,6 +26,8 @@ from recmodels.training.memory import keep_freed_memory
 from recmodels.training.optimizers import SETTINGS
 from recmodels.training.stopping import best_epoch, epochs_without_improvement
 from tuning.execution.memory import memory_lack
+from tuning.objectives import MEASURED
+from tuning.objectives.objective import Subject
 from tuning.records import EpochRow, TrialFolder, TrialPlan, TrialResult
 from tuning.records.user_values import write_user_values
 from tuning.spec import Training
@@ -61,12 +64,14 @@ def run_trial(
     folder: TrialFolder,
     report: Report,
     stops_early: bool = True,
+    objectives: Sequence[str] = (),
 ) -> None:
     """Train a plan from its last checkpoint, or from the start, to its end; leaves result.json and test.json.
 
     A strategy that waits for the model to converge goes on when the patience is at its end, from the best weights with
     a fresh optimiser, and the patience counts anew. `stops_early`: whether its next end, or for other strategies the
-    first, ends the training before `max_epochs`.
+    first, ends the training before `max_epochs`. `objectives`: by name; those that need a trained model are measured at
+    the end, with the numbers that follow from the seed of `training`.
     `report` gets each epoch's row, which holds validation metrics alone; if it raises SystemExit (Ray's way to stop a
     trial) the state is saved first. A loss that is not finite makes the result "failed", without a
     test.json; so does any other exception, which is raised again. A lack of memory says nothing of the configuration,
@@ -78,7 +83,7 @@ def run_trial(
     with FileLock(folder.path / ".lock"):  # the worker of a killed driver may take a moment to die
         folder.write_out_of_memory(None)
         try:
-            _Run(plan, model, data, training, folder).finish(report, stops_early=stops_early)
+            _Run(plan, model, data, training, folder).finish(report, objectives, stops_early=stops_early)
         except TrainingDiverged as error:
             folder.write_result(TrialResult("failed", str(error)))
         except BaseException as error:
@@ -175,14 +180,24 @@ class _Run:
         for other in set(self.folder.path.glob("best-*.safetensors")) - {best}:
             other.unlink()
 
-    def finish(self, report: Report, *, stops_early: bool) -> None:
+    def finish(self, report: Report, objectives: Sequence[str], *, stops_early: bool) -> None:
         reason = self._train(report, stops_early)
         self._save()
         self.state.model.load_state_dict(self.best_weights)
         by_user = user_values(self.state.model, self.data, "valid", Metric(self.training.metric))
         write_user_values(self.folder, by_user)  # before the result: who has that one has both
         self.folder.write_test(evaluate(self.state.model, self.data, "test", self.training.cutoffs))
-        self.folder.write_result(TrialResult("finished", reason))
+        began = time.monotonic()
+        measured = self._measured([name for name in objectives if name in MEASURED])
+        spent = time.monotonic() - began if measured else 0.0
+        self.folder.write_result(TrialResult("finished", reason, measured, spent))
+
+    def _measured(self, objectives: Sequence[str]) -> dict[str, float]:
+        """Return the objectives at the best weights, which the model has, without those that are not finite."""
+        rule = self.training
+        subject = Subject(self.state.model, self.data, Metric(rule.metric), self.batch_size, rule.seed)
+        values = {name: measure(subject) for name in objectives if (measure := MEASURED[name].measure)}
+        return {name: value for name, value in values.items() if value is not None and math.isfinite(value)}
 
     def _train(self, report: Report, stops_early: bool) -> str:
         """Train until the trial ends, and say why it ended."""

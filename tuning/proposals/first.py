@@ -22,6 +22,10 @@ def first_points(space: Space, warm_start: WarmStart) -> list[StartPoint]:
 def check_known(spec: SearchSpec) -> None:
     """Raise UserError unless the points of the spec's warm start are points of its space."""
     dimensions = spec.space.dimensions
+    if spec.objectives and spec.warm_start.told:
+        raise UserError(
+            "warm_start: expected points without values, as they are of one objective and the search has several"
+        )
     for known in spec.warm_start.points:
         try:
             if known.point.keys() != dimensions.keys():

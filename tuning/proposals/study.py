@@ -15,6 +15,7 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.trial import TrialState, create_trial
 
+from tuning.objectives import Objective
 from tuning.proposals.first import first_points
 from tuning.proposals.forecast import ForecastingGP
 from tuning.records import SearchFolder, TrialPlan, TrialRecord
@@ -61,10 +62,19 @@ class Study:
     """One search's study in a journal. Trials go by the search's names ("0003"); Optuna's numbers stay in here.
 
     Optuna state RUNNING means that the trial is unfinished; an orderly interruption ends it as FAIL and a resume opens
-    a new one with the same parameters, so that nothing stays RUNNING for ever.
+    a new one with the same parameters, so that nothing stays RUNNING for ever. `objectives`: none for the value of the
+    metric alone.
     """
 
-    def __init__(self, folder: SearchFolder, space: Space, sampler: str, seed: int, warm_start: WarmStart = NOTHING):
+    def __init__(
+        self,
+        folder: SearchFolder,
+        space: Space,
+        sampler: str,
+        seed: int,
+        warm_start: WarmStart = NOTHING,
+        objectives: Sequence[Objective] = (),
+    ):
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         _drop_torn_line(folder.journal)
         journal = str(folder.journal)
@@ -72,9 +82,10 @@ class Study:
             stale.unlink()  # of a killed driver: the search's own lock is held by now
         self.storage = JournalStorage(JournalFileBackend(journal, lock_obj=JournalFileOpenLock(journal)))
         self.space, self.distributions = space, optuna_distributions(space)
-        self.grid = sampler == "grid"
+        self.grid, self.objectives = sampler == "grid", objectives
+        directions = [each.direction for each in objectives] or ["maximize"]
         self.study = optuna.create_study(
-            study_name=folder.name, storage=self.storage, direction="maximize", load_if_exists=True
+            study_name=folder.name, storage=self.storage, directions=directions, load_if_exists=True
         )
         self.study_id = self.storage.get_study_id_from_name(folder.name)
         self.first = [start.point for start in first_points(space, warm_start)]
@@ -112,16 +123,20 @@ class Study:
         return trial.params
 
     def report(self, name: str, epoch: int, best: float) -> None:
-        """The best value so far after an epoch; without effect for a trial that the study did not propose."""
-        if name in self.numbers:
+        """The best value so far after an epoch; without effect for a trial that the study did not propose, and with
+        several objectives, of which it would be one."""
+        if name in self.numbers and not self.objectives:
             self.storage.set_trial_intermediate_value(self._id(self.numbers[name]), epoch, best)
 
     def tell(self, record: TrialRecord) -> None:
-        """Finished with its best value, pruned with the best so far, failed as failed."""
+        """Finished with its best value, pruned with the best so far, failed as failed, and so is one that lacks an
+        objective."""
         if record.trial not in self.numbers:
             return
-        if record.status == "finished":
-            self.study.tell(self.numbers[record.trial], record.value)
+        values = [each.of(record) for each in self.objectives]
+        if record.status == "finished" and None not in values:
+            own = [value for value in values if value is not None]
+            self.study.tell(self.numbers[record.trial], own or record.value)
         else:
             self._end(record.trial, TrialState.PRUNED if record.status == "pruned" else TrialState.FAIL)
 

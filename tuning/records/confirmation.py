@@ -40,12 +40,26 @@ class Difference(Part):
     n: Annotated[int, Field(ge=2)]
 
 
+class FrontPoint(Part):
+    """A point of the front of several objectives on fresh seeds.
+
+    `values`: of each objective, on the seeds that have all of them; {} without such a seed. `stays`: whether it is on
+    the front of the means. `alike`: the other points from which the seeds tell it apart in no objective.
+    """
+
+    trial: str
+    values: dict[str, Spread]
+    stays: bool
+    alike: tuple[str, ...] = ()
+
+
 class Confirmation(File):
     """The configuration of a search that was chosen on fresh seeds, with its figures there.
 
     `experiment`: its name. `trial`: the chosen trial of the search. `choice`: why that one, in a sentence. `seeds`: the
     fresh ones. `metric`: of all figures. `reference`: what it was compared with, None for nothing; `compared`: number
-    of strategies that were, by which p values are corrected. `verdict`: the result in a sentence.
+    of strategies that were, by which p values are corrected. `verdict`: the result in a sentence. `front`: with several
+    objectives all points that were trained on these seeds.
     """
 
     what: ClassVar = "the confirmation of a search"
@@ -61,6 +75,7 @@ class Confirmation(File):
     over_seeds: Difference | None = None
     over_users: Difference | None = None
     verdict: str
+    front: tuple[FrontPoint, ...] = ()
 
     @classmethod
     def in_file(cls, path: Path) -> Self | None:

@@ -102,12 +102,17 @@ class EpochRow(_Stored):
 
 @dataclass(frozen=True)
 class TrialResult(_Stored):
-    """The end of a trial that was not stopped. Its test metrics are in a file of their own: `tuning.records.sealed`."""
+    """The end of a trial that was not stopped. Its test metrics are in a file of their own: `tuning.records.sealed`.
+
+    `measured`: objectives that were measured at the weights of its best epoch, by name, which took `measured_seconds`.
+    """
 
     unread = frozenset({"test"})
 
     status: Status
     reason: str
+    measured: dict[str, float] = field(default_factory=dict)
+    measured_seconds: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,8 +120,8 @@ class TrialRecord(_Configuration):
     """One line of the ledger: a trial that has ended, and its plan.
 
     `value`: the search's metric at `best_epoch`. `valid`: all metrics at that epoch. `seconds`: of training and
-    evaluation. `passes`: forward and backward passes over a batch. Older lines also have test metrics, which are not
-    read here.
+    evaluation. `passes`: forward and backward passes over a batch. `measured`, `measured_seconds`: as of a TrialResult.
+    Older lines also have test metrics, which are not read here.
     """
 
     unread = frozenset({"test"})
@@ -129,6 +134,8 @@ class TrialRecord(_Configuration):
     valid: dict[str, float] = field(default_factory=dict)
     seconds: float = 0.0
     passes: int = 0
+    measured: dict[str, float] = field(default_factory=dict)
+    measured_seconds: float = 0.0
 
 
 def best_row(rows: list[EpochRow]) -> EpochRow | None:
@@ -154,4 +161,6 @@ def record_of(plan: TrialPlan, rows: list[EpochRow], result: TrialResult) -> Tri
         valid=best.valid if best else {},
         seconds=sum(row.seconds + row.valid_seconds for row in rows),
         passes=sum(row.passes for row in rows),
+        measured=result.measured,
+        measured_seconds=result.measured_seconds,
     )

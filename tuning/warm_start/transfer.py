@@ -72,6 +72,8 @@ def unlike(source: Source, spec: SearchSpec, fingerprint: str) -> str | None:
 
 def _gift(source: Source, spec: SearchSpec, fingerprint: str, sampler: str) -> _Gift:
     reason = unlike(source, spec, fingerprint)
+    if reason is None and spec.objectives:
+        reason = "of one objective, here several"
     if reason is None and sampler not in LEARNERS:
         reason = f"nothing to {sampler}"
     gift = _Gift(source, reason)

@@ -89,7 +89,15 @@ def run_trials(
 def _ray_trial(config: dict[str, Any], *, data: RecDataset, spec: SearchSpec, folder: SearchFolder) -> None:
     trial = folder.trial(config["trial"])
     plan = TrialPlan.from_json(config, trial.path)
-    run_trial(plan, model=spec.model, data=data, training=spec.training, folder=trial, report=_report)
+    run_trial(
+        plan,
+        model=spec.model,
+        data=data,
+        training=spec.training,
+        folder=trial,
+        report=_report,
+        objectives=spec.objectives,
+    )
 
 
 def _report(row: EpochRow) -> None:
