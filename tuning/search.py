@@ -14,10 +14,13 @@ from tuning.execution.observer import Observer
 from tuning.execution.ray_tune.placement import TrialResources
 from tuning.execution.ray_tune.settings import prepare
 from tuning.execution.trial import fallback, trained_model
+from tuning.export.front import export_front
 from tuning.export.mmrec import check_mmrec
 from tuning.export.winner import check_export_dir, export_best
+from tuning.objectives import objectives_of
 from tuning.proposals import check_known, choose_sampler, remaining
 from tuning.records import Confirmation, Environment, SearchFolder, Tests, TrialRecord
+from tuning.records.front import chosen_trial
 from tuning.records.sealed import opened
 from tuning.records.trials import record_of
 from tuning.reports.resolution import measured_resolution
@@ -36,7 +39,7 @@ class Outcome:
     """The result of one start of a search. `waiting`: runs whose records wait on disk for the tracking store.
 
     `popularity`: the metrics that every model has to beat. `tests`: trial name -> test metrics, of the winner and of
-    the others whose test metrics may be seen.
+    the others whose test metrics may be seen. `front`: the exports of the points of a front of several objectives.
     """
 
     records: list[TrialRecord]
@@ -46,6 +49,7 @@ class Outcome:
     waiting: int
     popularity: Scores | None
     tests: Tests = field(default_factory=dict)
+    front: tuple[Path, ...] = ()
 
 
 class Search:
@@ -121,6 +125,8 @@ class Search:
     def conclude(self) -> Outcome:
         """Export the winner and bring the tracker up to date once more, as what is known of it may have changed."""
         with self.folder.locked():
+            if self.spec.objectives:  # another point of the front may have been picked
+                self.folder.write_spec(self.spec)
             return self._finish(interrupted=False)
 
     def _explore(self, resources: TrialResources) -> bool:
@@ -132,7 +138,8 @@ class Search:
             self.folder.write_popularity(popularity_scores(self.data, self.spec.training.cutoffs))
         self.folder.write_environment(Environment.now(self.data, self.argv, resources.cpus, before))
         spec = self.spec
-        study = Study(self.folder, spec.space, spec.sampler, spec.training.seed, spec.warm_start)
+        objectives = objectives_of(spec.objectives)
+        study = Study(self.folder, spec.space, spec.sampler, spec.training.seed, spec.warm_start, objectives)
         recover(self.folder, study)
         self.folder.confirmation.unlink(missing_ok=True)  # of what was the best before these trials
         self._track()
@@ -146,25 +153,21 @@ class Search:
     def _finish(self, interrupted: bool) -> Outcome:
         records = list(self.folder.ledger().values())
         confirmation = Confirmation.in_file(self.folder.confirmation)
-        best, path = self._best(confirmation), None
+        best, path, front = chosen_trial(self.spec, self.folder.contenders(), confirmation), None, tuple[Path, ...]()
         try:
             chosen = best if confirmation or not self.spec.awaits_confirmation else None
             tests = self._open_tests(records, chosen)  # the choice is made
             if best and self.spec.role == "search":  # the best of some seeds is luck
                 test = tests.get(best.trial, {})
                 path = export_best(self.spec, best, test, self.folder, self.observer.say, confirmation)
+                if self.spec.objectives:
+                    front = export_front(self.spec, records, tests, self.folder, self.observer.say)
             self.observer.concluded(self.folder)
         finally:
             if not self.trackers:
                 self._track()
             waiting = sum(tracker.close(interrupted) for tracker in self.trackers)
-        return Outcome(records, best, path, interrupted, waiting, self.folder.popularity(), tests)
-
-    def _best(self, confirmation: Confirmation | None) -> TrialRecord | None:
-        """Return the trial that the confirmation chose; without one, that with the best value."""
-        best = self.folder.contenders()
-        own = confirmation if self.spec.role == "search" else None
-        return (own.among(best) if own else None) or next(iter(best), None)
+        return Outcome(records, best, path, interrupted, waiting, self.folder.popularity(), tests, front)
 
     def _track(self) -> None:
         for uri in tracking_uris(self.spec):

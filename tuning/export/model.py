@@ -51,6 +51,7 @@ class Export(File):
     `reconstruction`: whether the strategy was rebuilt without its paper's full text; its results are not the paper's.
     `parameters`: by section. `popularity`: metrics of ranking by popularity on the same data; None in older files.
     `threads`, `device`: of the trial. `confirmation`: on fresh seeds; None where there was none, as in older files.
+    `objectives`: values of several objectives on validation, None for one that was not measured; {} without such.
     """
 
     what: ClassVar = "an exported configuration"
@@ -70,6 +71,7 @@ class Export(File):
     device: Literal["cpu", "cuda"]
     search: ExportedSearch
     confirmation: Confirmation | None = None
+    objectives: dict[str, float | None] = Field(default_factory=dict)
 
 
 def read_trainable(path: Path) -> Export:

@@ -16,6 +16,7 @@ from tuning.commandlines import replay_command
 from tuning.export.mmrec import to_mmrec
 from tuning.export.model import Export
 from tuning.export.place import choose_place
+from tuning.objectives import objectives_of
 from tuning.records import Confirmation, SearchFolder, Status, TrialRecord
 from tuning.spec import SearchSpec
 from tuning.yaml_document import comment
@@ -24,8 +25,13 @@ log = logging.getLogger("mirrortune")
 
 
 def export_name(spec: SearchSpec) -> str:
-    """Return the file name of a search's winner: `GRCN-synthetic-clothing-mg.yaml`."""
-    return re.sub(r"[^A-Za-z0-9._+-]+", "-", f"{spec.model}-{spec.dataset}-{spec.strategy}.yaml")
+    """Return the file name of a search's winner: `GRCN-synthetic-clothing-mg.yaml`.
+
+    Objectives besides the metric are in it, `GRCN-demo-mg-robustness.yaml`, as winners of different ones are not
+    compared.
+    """
+    parts = (spec.model, spec.dataset, spec.strategy, *spec.objectives[1:])
+    return re.sub(r"[^A-Za-z0-9._+-]+", "-", f"{'-'.join(parts)}.yaml")
 
 
 def check_export_dir(folder: Path) -> None:
@@ -50,7 +56,7 @@ def export_best(
     this trial was chosen. If the spec asks for mmrec, the export in `export_dir` is also written as `...-mmrec.yaml`
     beside it; UserError if MMRec cannot train it.
     """
-    export = _export(spec, record, test, folder, confirmation)
+    export = export_of(spec, record, test, folder, confirmation)
     path = Path(spec.export_dir) / export_name(spec)
     place = None
     try:
@@ -58,10 +64,10 @@ def export_best(
         with FileLock(path.parent / ".lock"):  # of two searches that end together the second sees the first's export
             place = choose_place(export, path, _exported_before(folder), spec.export_anyway)
             if place.writes:
-                _write(place.path, export, record.status, spec)
+                write_export(place.path, export, record.status, spec)
     except OSError as error:
         say(f"{path}: cannot be written ({error.strerror or error}); the winner is in {folder.best}")
-    _write(folder.best, export, record.status, spec)
+    write_export(folder.best, export, record.status, spec)
     for line in place.said if place else ():
         say(line)
     if place and spec.export_format == "mmrec":
@@ -77,7 +83,8 @@ def _exported_before(folder: SearchFolder) -> Export | None:
         return None
 
 
-def _write(path: Path, export: Export, status: Status, spec: SearchSpec) -> None:
+def write_export(path: Path, export: Export, status: Status, spec: SearchSpec) -> None:
+    """Write an export of a search, with comments that say what it is. `status`: of its trial."""
     write_whole(path, comment(_header(export, status, replay_command(path, spec.data_dir))) + export.to_yaml())
 
 
@@ -87,14 +94,14 @@ def _write_mmrec(path: Path, export: Export | None, new: bool) -> None:
         write_whole(target, to_mmrec(export))
 
 
-def _export(
+def export_of(
     spec: SearchSpec,
     record: TrialRecord,
     test: Mapping[str, float],
     folder: SearchFolder,
-    confirmation: Confirmation | None,
+    confirmation: Confirmation | None = None,
 ) -> Export:
-    """Return a search's winner, whose record this is, as an Export."""
+    """Return a search's winner, or a point of its front, whose record this is, as an Export."""
     from recmodels.training.strategies import is_reconstruction  # it loads torch
 
     counts = Counter(other.status for other in folder.ledger().values() if other.role != "baseline")
@@ -122,14 +129,17 @@ def _export(
             "told": spec.warm_start.told,
         },
         "confirmation": confirmation,
+        "objectives": {each.name: each.of(record) for each in objectives_of(spec.objectives)},
     }
     return Export.model_validate(content)
 
 
 def _header(export: Export, status: Status, replay: str) -> list[str]:
+    values = ", ".join(f"{name} {value:.4g}" for name, value in export.objectives.items() if value is not None)
+    what, by = ("A point of the front", values) if values else ("The best", export.training.metric)
     lines = [
-        f"The best of the search {export.search.name}: {export.model} on {export.dataset}, strategy {export.strategy}.",
-        f"Chosen by {export.training.metric} on validation; test metrics had no part in the choice.",
+        f"{what} of the search {export.search.name}: {export.model} on {export.dataset}, strategy {export.strategy}.",
+        f"Chosen by {by} on validation; test metrics had no part in the choice.",
         *([export.confirmation.choice, export.confirmation.verdict] if export.confirmation else []),
     ]
     if status != "finished":
