@@ -6,11 +6,14 @@ from statistics import fmean, stdev
 
 from recmodels.evaluation.paired_tests import PairedTest, mean_interval
 from recmodels.files import write_whole
+from tuning.experiments.confirmed import Confirmed
 from tuning.experiments.experiment import Experiment
 from tuning.experiments.results import StrategyResult
 from tuning.experiments.runner import as_it_runs
 from tuning.experiments.verdict import verdict
+from tuning.objectives import objectives_of
 from tuning.records import Confirmation, Difference, SearchFolder, Spread
+from tuning.records.confirmation import FrontPoint
 from tuning.search import Outcome
 from tuning.spec import SearchSpec
 
@@ -55,7 +58,23 @@ def confirmation_of(
         over_seeds=_difference(result.seeds),
         over_users=_difference(result.users),
         verdict=verdict(experiment, results, result),
+        front=_front(experiment.searches[0].objectives, result.confirmed),
     )
+
+
+def _front(names: Sequence[str], found: Confirmed) -> tuple[FrontPoint, ...]:
+    """Return the points of the front on their fresh seeds; none without objectives."""
+    if found.front is None:
+        return ()
+    points, trials = [], [each.found.trial for each in found.configurations]
+    for place, each in enumerate(found.configurations):
+        values = {objective.name: each.by_seed(objective) for objective in objectives_of(names)}
+        shared = sorted(set.intersection(*map(set, values.values())))
+        spreads = {name: spread([own[seed] for seed in shared]) for name, own in values.items()} if shared else {}
+        alike = tuple(trials[other] for other in found.front.alike.get(place, ()))
+        point = FrontPoint(trial=each.found.trial, values=spreads, stays=place in found.front.stays, alike=alike)
+        points.append(point)
+    return tuple(points)
 
 
 def spread(values: Sequence[float]) -> Spread:

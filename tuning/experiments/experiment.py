@@ -13,8 +13,10 @@ from pydantic import Field, ValidationError, model_validator
 
 from recmodels.files import write_whole
 from recmodels.metric import Metric
+from tuning.objectives import spread_over
 from tuning.records import SearchFolder, TrialRecord
 from tuning.records.confirmation import SEEDS
+from tuning.records.front import front_of
 from tuning.spec import File, Part, SearchSpec, first_fault
 from tuning.yaml_document import Document, read_yaml
 
@@ -117,11 +119,26 @@ class Experiment(File):
             kept = begun.spec()
             own |= {"space": kept.space, "confirmed": kept.confirmed, "budget": kept.budget}
             return SearchSpec.model_validate(own)
-        best = distinct(SearchFolder.of(spec).contenders())[: self.confirm.top]
+        best = to_confirm(spec, SearchFolder.of(spec).contenders(), self.confirm.top)
         if not best or not self.confirm.seeds:
             return None
         own |= {"confirmed": [record.point for record in best], "budget": {"trials": len(best) * self.confirm.seeds}}
         return SearchSpec.model_validate(own)
+
+
+def to_confirm(spec: SearchSpec, trials: list[TrialRecord], top: int) -> list[TrialRecord]:
+    """Return the at most `top` of a search's trials, best first, that are trained on fresh seeds.
+
+    With several objectives they are spread over the front: its pick, and those far from it and from each other. Where
+    no trial has all objectives, the best by the metric.
+    """
+    trials = distinct(trials)
+    front = front_of(spec.objectives, trials) if spec.objectives else None
+    picked = front.picked(spec.pick) if front else None
+    if front is None or picked is None:
+        return trials[:top]
+    places = spread_over(front.vectors(), top, front.points.index(picked))
+    return [front.points[place] for place in sorted(places)]
 
 
 def distinct(records: list[TrialRecord]) -> list[TrialRecord]:

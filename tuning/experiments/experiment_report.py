@@ -6,6 +6,7 @@ A new column is one line in COLUMNS, or in CONFIRMED.
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from statistics import fmean, stdev
 
 from rich.table import Table
@@ -13,11 +14,11 @@ from rich.table import Table
 from recmodels.evaluation.paired_tests import LEVEL
 from recmodels.files import write_whole
 from recmodels.training.strategies import is_reconstruction
-from tuning.experiments.choice import Choice
 from tuning.experiments.confirmed import Configuration
 from tuning.experiments.experiment import REFERENCE, Experiment
 from tuning.experiments.results import RESULT, StrategyResult
 from tuning.experiments.verdict import decision, verdict
+from tuning.objectives import Objective, objectives_of
 from tuning.records import SearchFolder
 from tuning.reports.published import published_figures, published_lines, published_name
 from tuning.reports.tables import Column, markdown_table, shown, table
@@ -89,6 +90,17 @@ CONFIRMED: tuple[Column[ConfirmedRow], ...] = (
 in that."""
 
 
+def confirmed_columns(experiment: Experiment) -> tuple[Column[ConfirmedRow], ...]:
+    """Return CONFIRMED, with several objectives also a column for each of the others."""
+    others = objectives_of(experiment.searches[0].objectives)[1:]
+    own = [Column(each.name, partial(_on_seeds, each), _mean_and_spread) for each in others]
+    return (*CONFIRMED[:5], *own, *CONFIRMED[5:])
+
+
+def _on_seeds(objective: Objective, row: ConfirmedRow) -> list[float] | None:
+    return list(row.configuration.by_seed(objective).values()) or None
+
+
 def result_table(
     results: Sequence[StrategyResult], popularity: Scores | None, metric: str, published: Sequence[Figures] = ()
 ) -> Table:
@@ -97,9 +109,10 @@ def result_table(
     return table(COLUMNS, rows(results, popularity, metric, published), title=metric)
 
 
-def confirmed_table(results: Sequence[StrategyResult], metric: str) -> Table:
+def confirmed_table(experiment: Experiment, results: Sequence[StrategyResult]) -> Table:
     """Return the confirmed configurations as a table for the terminal."""
-    return table(CONFIRMED, confirmed_rows(results), title=f"{metric} on validation")
+    title = f"{experiment.metric} on validation"
+    return table(confirmed_columns(experiment), confirmed_rows(results), title=title)
 
 
 def rows(
@@ -120,7 +133,7 @@ def confirmed_rows(results: Sequence[StrategyResult]) -> list[ConfirmedRow]:
             result.strategy,
             configuration,
             result.parameters_of(configuration.found),
-            _taken(result.confirmed.choice, place),
+            result.confirmed.word(place),
         )
         for result in results
         if result.confirmed
@@ -167,7 +180,7 @@ def write_result(experiment: Experiment, results: Sequence[StrategyResult], popu
     published = published_figures(spec)
     tables = [markdown_table(COLUMNS, rows(results, popularity, metric, published))]
     if confirmed := confirmed_rows(results):
-        tables.append(markdown_table(CONFIRMED, confirmed))
+        tables.append(markdown_table(confirmed_columns(experiment), confirmed))
     said = [f"**{sentence}**" for sentence in verdicts(experiment, results)]
     notes = "\n".join(f"- {remark}" for remark in remarks(experiment, results, popularity))
     page = "\n\n".join([f"## {spec.model} on {spec.dataset}, {metric}", *said, *tables, notes])
@@ -202,12 +215,6 @@ def _row(result: StrategyResult, reference: StrategyResult, metric: str) -> Resu
     )
 
 
-def _taken(choice: Choice, place: int) -> str:
-    if place == choice.chosen:
-        return "chosen"
-    return "not told apart" if place in choice.alike else ""
-
-
 def _how(experiment: Experiment, results: Sequence[StrategyResult]) -> str:
     """Return how the configurations were chosen and compared."""
     most = max((len(result.confirmed.configurations) for result in results if result.confirmed), default=0)
@@ -218,6 +225,13 @@ def _how(experiment: Experiment, results: Sequence[StrategyResult]) -> str:
         how = (
             f"Each strategy's best configurations by validation {experiment.metric}, at most {most}, were trained on "
             f"{seeds} fresh seeds; of those that validation on these seeds does not tell apart the cheapest was chosen"
+        )
+    if experiment.searches[0].objectives:
+        return (
+            f"Points of the front of {', '.join(experiment.searches[0].objectives)}, at most {most}, were trained on "
+            f"{seeds} fresh seeds; the choice is among those that stay on the front of the means."
+            if most
+            else "The pick of the front, on the seed of its search, where luck of the seed may have made the front."
         )
     if experiment.reference is None:
         return f"{how}."

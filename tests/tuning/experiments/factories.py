@@ -60,7 +60,13 @@ class Driver:
             trial = folder.trial(plan.trial)
             trial.write_plan(plan)
             run_trial(
-                plan, model=spec.model, data=self.data, training=spec.training, folder=trial, report=lambda row: None
+                plan,
+                model=spec.model,
+                data=self.data,
+                training=spec.training,
+                folder=trial,
+                report=lambda row: None,
+                objectives=spec.objectives,
             )
             result = trial.result()
             assert result is not None
