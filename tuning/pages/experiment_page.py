@@ -7,7 +7,7 @@ from tuning.experiments import Experiment
 from tuning.experiments.conclusion import spread
 from tuning.experiments.experiment_report import (
     COLUMNS,
-    CONFIRMED,
+    confirmed_columns,
     confirmed_rows,
     remarks,
     verdicts,
@@ -18,6 +18,7 @@ from tuning.experiments.verdict import decision
 from tuning.pages import search_sections as sections
 from tuning.pages.analyses_section import analyses_sections
 from tuning.pages.content import Figure, Links, Notes, Page, Section, Table, Text, Tile
+from tuning.pages.front_section import front_sections
 from tuning.pages.look import REFERENCE, Series, series
 from tuning.pages.origins import commands_section, data_section, spec_section, versions_section
 from tuning.pages.scores import Line, over_seeds
@@ -96,7 +97,7 @@ def experiment_page(path: Path, running: bool) -> Page:
         tiles=_tiles(folder),
         sections=(
             _strategies(folder),
-            *([_whose(folder, sections.winner(focus))] if focus else []),
+            *([_whose(folder, sections.winner(focus)), *front_sections(focus)] if focus else []),
             sections.best_against_cost(lines, experiment.metric),
             *([_whose(folder, section) for section in sections.knobs(focus)] if focus else []),
             _curves(folder),
@@ -263,7 +264,7 @@ def _confirmed(folder: ExperimentFolder) -> Section:
         )
         return Section("confirmed", title, (Text(f"None: {why}."),))
     caption = f"{folder.experiment.metric} on validation: on the one seed of the search, and on fresh seeds"
-    return Section("confirmed", title, (Table.of(caption, CONFIRMED, found),))
+    return Section("confirmed", title, (Table.of(caption, confirmed_columns(folder.experiment), found),))
 
 
 def _commands(folder: ExperimentFolder, focus: SearchTrials | None) -> Section:

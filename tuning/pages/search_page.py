@@ -9,6 +9,7 @@ from tuning.experiments import REFERENCE
 from tuning.pages import search_sections as sections
 from tuning.pages.analyses_section import analyses_sections
 from tuning.pages.content import Page, Section, Text, Tile
+from tuning.pages.front_section import front_sections
 from tuning.pages.look import series
 from tuning.pages.origins import commands_section, data_section, spec_section, versions_section
 from tuning.pages.scores import Line
@@ -29,7 +30,7 @@ def search_page(path: Path, running: bool) -> Page:
     verdict, evidence = _verdict(found, running)
     chosen_by_itself = spec.role == "search"
     body = [
-        *([sections.winner(found)] if chosen_by_itself else []),
+        *([sections.winner(found), *front_sections(found)] if chosen_by_itself else []),
         sections.best_against_cost([Line(spec.strategy, series(0), records=found.tried)], found.metric),
         *(sections.knobs(found) if chosen_by_itself else []),
         sections.curves(found),
@@ -41,7 +42,7 @@ def search_page(path: Path, running: bool) -> Page:
     ]
     return Page(
         title=f"{spec.model} on {spec.dataset}, {spec.strategy}",
-        subtitle=f"Search {spec.name}, chosen by {found.metric} on validation",
+        subtitle=f"Search {spec.name}, chosen by {', '.join(spec.objectives) or found.metric} on validation",
         verdict=verdict,
         evidence=evidence,
         tiles=_tiles(found),

@@ -16,6 +16,7 @@ from tuning.records import (
     TrialRecord,
     baseline,
 )
+from tuning.records.front import chosen_trial
 from tuning.spec import Scores, SearchSpec
 
 
@@ -65,14 +66,13 @@ class SearchTrials:
         folder = SearchFolder(path.resolve())
         spec = folder.spec().model_copy(update={"name": path.name, "output_dir": str(path.parent)})
         records = list(folder.ledger().values())
-        confirmation, contenders = Confirmation.in_file(folder.confirmation), folder.contenders()
-        own = confirmation if spec.role == "search" else None  # the best of some seeds is luck
+        confirmation = Confirmation.in_file(folder.confirmation)
         return cls(
             spec=spec,
             folder=folder,
             records=records,
             running=folder.unfinished(),
-            best=(own.among(contenders) if own else None) or next(iter(contenders), None),
+            best=chosen_trial(spec, folder.contenders(), confirmation),
             tests=visible_tests(folder, spec),
             confirmation=confirmation,
             environment=folder.environment(),

@@ -9,6 +9,7 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any, Literal
 
+from tuning.objectives import Objective, objectives_of
 from tuning.records import EpochRow, Role, Status, TrialPlan, TrialRecord
 from tuning.reports.tables import Column
 from tuning.space import Fixed, Parameter
@@ -60,8 +61,13 @@ def trial_columns(spec: SearchSpec) -> tuple[Column[TrialRow], ...]:
         Column("best epoch", lambda row: row.record and row.record.best_epoch, live=False),
         *(Column(parameter.name, partial(_value, parameter)) for parameter in shown_parameters(spec)),
         Column(f"valid {metric}", lambda row: row.value),
+        *(Column(each.name, partial(_objective, each)) for each in objectives_of(spec.objectives)[1:]),
         Column(f"test {metric}", lambda row: row.test.get(metric), live=False),
     )
+
+
+def _objective(objective: Objective, row: TrialRow) -> float | None:
+    return objective.of(row.record) if row.record else None
 
 
 def shown_parameters(spec: SearchSpec) -> list[Parameter]:

@@ -9,9 +9,11 @@ from typing import get_args
 from rich.table import Table
 
 from tuning.commandlines import next_steps
-from tuning.records import Confirmation, Environment, Status, Tests, TrialRecord, baseline, ranked, winner
+from tuning.records import Confirmation, Environment, Status, Tests, TrialRecord, baseline, ranked
+from tuning.records.front import chosen_trial
 from tuning.reports import columns
 from tuning.reports.columns import TrialRow, ended_row, popularity_row
+from tuning.reports.front import front_markdown
 from tuning.reports.published import published_lines, published_rows
 from tuning.reports.tables import markdown_table, plain_columns, shown, table
 from tuning.spec import Scores, SearchSpec
@@ -86,7 +88,8 @@ def summary_markdown(
     records = list(records)
     counts = Counter(record.status for record in records if record.role != "baseline")
     ended = ", ".join(f"{counts[status]} {status}" for status in get_args(Status))
-    best = (confirmation.among(records) if confirmation else None) or winner(records)
+    best = chosen_trial(spec, records, confirmation)
+    front = front_markdown(spec, records, best, tests, confirmation) if best and spec.objectives else ""
     none = "No trial has a result yet."
     if spec.role == "confirmation":  # the best of some seeds is luck
         best, none = (
@@ -100,11 +103,12 @@ def summary_markdown(
     paragraphs = [
         f"## {spec.model} on {spec.dataset}, strategy {spec.strategy}",
         f"Search `{spec.name}`: {counts.total()} trials ended ({ended}). Sampler {spec.sampler}, "
-        f"scheduler {spec.scheduler.name}. Chosen by {spec.training.metric} on validation; "
-        "test metrics had no part in the choice.",
+        f"scheduler {spec.scheduler.name}. Chosen by {', '.join(spec.objectives) or spec.training.metric} on "
+        "validation; test metrics had no part in the choice.",
         *(["Warm start:\n\n" + "\n".join(f"- {line}" for line in said)] if (said := spec.warm_start.said) else []),
         *(_winner_paragraphs(best, popularity, spec, tests) if best else [none]),
         *([f"### On fresh seeds\n\n{confirmation.choice}\n\n{confirmation.verdict}"] if confirmation else []),
+        *([f"### Front of {', '.join(spec.objectives)}\n\n{front}"] if best and front else []),
         *([f"### Best trials\n\n{trials}"] if best else []),
         *([origins] if best and origins else []),
         *([f"### What a difference means\n\n{resolution}"] if resolution else []),

@@ -12,7 +12,8 @@ from pathlib import Path
 from threading import Event
 from typing import Literal
 
-from tuning.records import Confirmation, SearchFolder, Status, Tests, TrialFolder, TrialPlan, TrialRecord, winner
+from tuning.records import Confirmation, SearchFolder, Status, Tests, TrialFolder, TrialPlan, TrialRecord
+from tuning.records.front import chosen_trial, front_of
 from tuning.records.run_ids import RunIds
 from tuning.records.sealed import opened
 from tuning.records.trials import EpochRow
@@ -167,7 +168,8 @@ class Delivery:
         new: list[Point] = []
         tags = {"status": "interrupted"}
         if record:
-            new = points.ending_points(record, rows, self._spec.training.metric, told=run.arranged)
+            objectives = points.objective_values(self._spec, record, "objective")
+            new = points.ending_points(record, rows, self._spec.training.metric, run.arranged, objectives)
             new = self._arranged(new, run.arranged)
             tags = {"status": record.status, "reason": record.reason or ""}
         self._store.log(run.id, new, tags, {})
@@ -178,11 +180,15 @@ class Delivery:
         tags: dict[str, str] = {}
         confirmation = Confirmation.in_file(self._folder.confirmation)
         own = confirmation if self._spec.role == "search" else None
-        best = (own.among(records) if own else None) or winner(records)
+        best = chosen_trial(self._spec, records, confirmation)
         chosen = best and ending and (confirmation or not self._spec.awaits_confirmation)
         self._open_tests(records, best.trial if best and chosen else None)
         if best and self._spec.role == "search":  # the best of some seeds is luck
             values = points.best_values(best) | points.knob_values(self._spec, best)
+            if self._spec.objectives:
+                front = front_of(self._spec.objectives, records)
+                values |= points.objective_values(self._spec, best, "best/objective") | points.front_values(front)
+                tags |= points.front_tags(front, self._spec.pick)
             if ending:
                 values |= points.test_values(self._tests.get(best.trial, {}), "best/test")
             # The same winner makes the same points each time, and MLflow keeps equal points once.

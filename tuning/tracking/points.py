@@ -9,7 +9,9 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate
 from typing import Any, NamedTuple
 
+from tuning.objectives import objectives_of
 from tuning.records import Confirmation, Environment, EpochRow, TrialPlan, TrialRecord
+from tuning.records.front import Front
 from tuning.space.distributions import Fixed
 from tuning.spec import SearchSpec
 
@@ -98,16 +100,40 @@ def best_values(record: TrialRecord) -> Values:
     return {**_named("best/valid", record.valid), **epoch}
 
 
-def ending_points(record: TrialRecord, rows: Sequence[EpochRow], metric: str, told: bool) -> list[Point]:
-    """Return the points of a trial's end: the metrics of its best epoch.
+def ending_points(
+    record: TrialRecord, rows: Sequence[EpochRow], metric: str, told: bool, objectives: Values | None = None
+) -> list[Point]:
+    """Return the points of a trial's end: the metrics of its best epoch, and its `objectives` besides the metric.
 
     `told`: whether the store has the deciding metric's best value from the epochs; else it is the best epoch's point.
     """
     decides, step = _named("best/valid", {metric: record.value}), record.best_epoch or 0
     best = [] if told else [row.time for row in rows if row.epoch == record.best_epoch]
     own = [point for time in best for point in finite_points(decides, seconds=time, step=step)]
-    rest = {name: value for name, value in best_values(record).items() if name not in decides}
+    rest = {name: value for name, value in best_values(record).items() if name not in decides} | (objectives or {})
     return own + (finite_points(rest, seconds=rows[-1].time, step=step) if rows else [])
+
+
+def objective_values(spec: SearchSpec, record: TrialRecord, prefix: str) -> Values:
+    """Return a trial's objectives besides the metric by name; {} where a search has one alone. `prefix`: `objective`,
+    or `best/objective` on the search's own run."""
+    return {f"{prefix}/{each.name}": each.of(record) for each in objectives_of(spec.objectives)[1:]}
+
+
+def front_values(front: Front) -> Values:
+    """Return the number of points on a front, and the best value of each objective there."""
+    best: Values = {
+        f"front/best/{_name(each.name)}": max(found, key=each.gain)
+        for each in front.objectives
+        if (found := [value for point in front.points if (value := each.of(point)) is not None])
+    }
+    return {"front/points": float(len(front.points)), **best}
+
+
+def front_tags(front: Front, pick: str) -> dict[str, str]:
+    """Return the objectives, the names of the trials on the front, and the pick as tags of the search's run."""
+    names = ", ".join(f"{each.direction} {each.name}" for each in front.objectives)
+    return _texts({"objectives": names, "front": ", ".join(each.trial for each in front.points), "pick": pick})
 
 
 def knob_values(spec: SearchSpec, record: TrialRecord) -> Values:
@@ -136,13 +162,18 @@ def confirmed_values(confirmation: Confirmation) -> Values:
         if test:
             parts = {f"over_{over}/{name}": float(value) for name, value in test.model_dump().items()}
             values |= _named("confirmed", parts)
+    own = next((point for point in confirmation.front if point.trial == confirmation.trial), None)
+    for name, spread in own.values.items() if own else ():
+        for part in ("mean", "deviation", "low", "high"):
+            values[f"confirmed/objective/{_name(name)}/{part}"] = getattr(spread, part)
     return values
 
 
 def confirmed_tags(confirmation: Confirmation) -> dict[str, str]:
     """Return what was decided about a chosen configuration, as tags of its search's run."""
     names = ("experiment", "trial", "choice", "reference", "compared", "verdict")
-    return _texts({f"confirmed.{name}": getattr(confirmation, name) for name in names})
+    stays = ", ".join(point.trial for point in confirmation.front if point.stays) or None
+    return _texts({f"confirmed.{name}": getattr(confirmation, name) for name in names} | {"confirmed.front": stays})
 
 
 def trial_title(spec: SearchSpec, plan: TrialPlan) -> str:
