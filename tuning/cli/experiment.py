@@ -12,6 +12,7 @@ from tuning.cli import search
 from tuning.cli.arguments import Given, refuse
 from tuning.cli.datasets import download, load_data
 from tuning.cli.new_experiments import new_experiment, warmed_experiment
+from tuning.cli.objectives import check_pick, show_front
 from tuning.cli.options import refuse_changes, with_options
 from tuning.cli.records import check_experiment, check_records, going_on, known_runs, records_line, resumed_line
 from tuning.cli.register import register_best
@@ -26,6 +27,7 @@ from tuning.experiments.experiment_report import confirmed_table, remarks, resul
 from tuning.experiments.runner import is_done, searches
 from tuning.proposals import planned_trials
 from tuning.records import SearchFolder
+from tuning.reports.front import searched_lines
 from tuning.reports.published import origin_line, published_figures
 from tuning.reports.resolution import expected_resolution, measured_resolution
 from tuning.reports.search_report import best_table
@@ -70,6 +72,8 @@ def gone_on(experiment: Experiment, folder: Path, given: Given) -> Experiment:
     """Return the experiment in a folder with what the options change. UserError for a bad value."""
     given = {**given, "output_dir": str(folder.parent)}
     changed = [with_options(going_on(spec, given), given) for spec in experiment.searches]
+    for spec in changed:
+        check_pick(spec, SearchFolder.of(spec), given, experiment.name)
     check_records(changed[0], given, f"{folder}: tracking.uri")
     return experiment.model_copy(update={"searches": changed})
 
@@ -93,6 +97,8 @@ def run(
     say(console, f"{data}\n{expected_resolution(data, experiment.metric)}\n{records}")
     if first.pair:
         say(console, origin_line(first.pair))
+    for line in searched_lines(first):
+        say(console, line)
     for spec in experiment.searches:
         Search(spec, data)  # refuses what cannot run, before anything is written
 
@@ -102,6 +108,7 @@ def run(
         outcome = run_search(spec, data, argv, console, place_of(spec.name, stages, experiment.folder.parent))
         if spec.role == "search":
             console.print(best_table(spec, outcome.records, outcome.popularity, outcome.tests))
+            show_front(spec, outcome, console)
             if told := measured_resolution(SearchFolder.of(spec), outcome.records, experiment.metric):
                 say(console, told)
         return not outcome.interrupted
@@ -112,6 +119,8 @@ def run(
                 with cluster(address, first, partial(say, console)):
                     complete = run_experiment(experiment, run_one)
             else:
+                if first.objectives:  # another point of the front may have been picked
+                    experiment.write()
                 complete = True
         except KeyboardInterrupt:
             complete = False
@@ -130,7 +139,7 @@ def show(experiment: Experiment, results: Sequence[StrategyResult], console: Con
     popularity = SearchFolder.of(experiment.searches[0]).popularity()
     write_result(experiment, results, popularity)
     if any(result.confirmed for result in results):
-        console.print(confirmed_table(results, experiment.metric))
+        console.print(confirmed_table(experiment, results))
     console.print(result_table(results, popularity, experiment.metric, published_figures(experiment.searches[0])))
     for remark in remarks(experiment, results, popularity):
         say(console, remark)
@@ -152,7 +161,8 @@ def _purpose(spec: SearchSpec) -> str:
     if spec.role == "search":
         return ""
     points = max(1, len(spec.confirmed))
-    return f", its best {points} on {spec.budget.trials // points} fresh seeds"
+    which = f"{points} of its front" if spec.objectives else f"its best {points}"
+    return f", {which} on {spec.budget.trials // points} fresh seeds"
 
 
 def _dry_run(experiment: Experiment, given: Given, console: Console) -> int:
@@ -166,7 +176,8 @@ def _dry_run(experiment: Experiment, given: Given, console: Console) -> int:
         print(f"the base of the other searches: the one that {first.name} finds")
     trials = sum(planned_trials(spec) for spec in experiment.searches)
     again = sum(min(confirm.top, planned_trials(spec)) * confirm.seeds for spec in experiment.searches)
-    how = f"{again} trainings, the best {confirm.top} of each search on {confirm.seeds} fresh seeds"
+    which = f"at most {confirm.top} of the front" if first.objectives else f"the best {confirm.top} of each search"
+    how = f"{again} trainings, {which} on {confirm.seeds} fresh seeds"
     print(f"experiment {experiment.name}: {trials} trials in {len(experiment.searches)} searches")
     print(f"confirmation: {how if confirm.runs else 'none'}")
     return 0
@@ -194,5 +205,7 @@ def _say_next(
     say(console, "\n  ".join(["next:", *steps]))
     for strategy, path in exports:
         say(console, f"best configuration of {strategy}: {path}")
+        if front := outcomes[strategy].front if strategy in outcomes else ():
+            say(console, f"the points of its front, to be trained again: {', '.join(map(str, front))}")
     say(console, f"result: {experiment.folder / 'result.md'}")
     say_report(SearchFolder(experiment.folder).report, experiment.searches[0], console)

@@ -31,8 +31,9 @@ def new_experiment(given: Given) -> Experiment | None:
 def any_experiment(given: Given) -> Experiment:
     """Make the experiment that the options ask for, where a search alone is one without a reference and a confirmation.
 
-    UserError for one that does not fit.
+    UserError for one that does not fit, or that has several objectives, in which experiments are not compared.
     """
+    refuse(given, ("objectives", "pick"), "is for one model and one data set, as an overview compares by the metric")
     strategies, base, alone = _what_is_compared(given)
     if alone:
         return _experiment(given, strategies[-1:], base, Confirm(top=0, seeds=0))
@@ -76,6 +77,7 @@ def _experiment(given: Given, strategies: Sequence[str], base: int | None, confi
 def _compared(given: Given) -> list[str]:
     """Return the strategies of --compare, the reference first."""
     refuse(given, ("strategy", "baseline", "export_format", "points"), "has no meaning with --compare")
+    refuse(given, ("objectives", "pick"), "is for one strategy, as --compare compares by the metric")
     if given.get("tune", "strategy") not in SECTIONS_OF_TUNE:
         raise UserError(f"--tune {given['tune']}: expected one of {', '.join(SECTIONS_OF_TUNE)} with --compare")
     named = [REFERENCE, *given["compare"].split(","), *(CONTROLS if "controls" in given else ())]
@@ -92,6 +94,10 @@ def _with_reference(given: Given, own: SearchSpec) -> list[str]:
             raise UserError(f"--baseline: is plain training that is not tuned, but --tune-base {base} tunes it")
         if "points" in given:
             raise UserError(f"--points: what a point does not name is at its default, but --tune-base {base} tunes it")
+    if own.objectives:
+        named = [name for name in wanted if name in ("baseline", "tune_base")]
+        refuse(given, named, "no reference goes with --objectives, as it compares by the metric")
+        return [own.strategy]
     alone = own.strategy == REFERENCE or (given.get("tune") == "base" and "baseline" not in given)
     if alone:
         why = "the search is one of plain training itself" if own.strategy == REFERENCE else "--tune base searches it"

@@ -63,6 +63,8 @@ PAIRS = """models and data sets from a YAML file, each pair with options of its 
 SHARE_BUDGET = """the budget is for all pairs of an overview together, in equal parts for each pair and each of its
 searches"""
 
+OBJECTIVES = """the first is also --metric; the search ends in a front of trials, of which --pick chooses one"""
+
 TABLE_METRICS = """with commas: the metrics in the table of an overview (the metric that decides, and ndcg)"""
 
 
@@ -98,7 +100,7 @@ class Option:
         text = "; ".join(filter(None, (field.description, self.help)))
         if get_origin(field.annotation) is Literal:
             text += f"; one of {', '.join(get_args(field.annotation))}"
-        if self.metavar and not field.is_required() and field.default is not None:
+        if self.metavar and not field.is_required() and field.default not in (None, ()):
             default = ", ".join(field.default) if isinstance(field.default, tuple) else field.default
             text += f" ({default})"
         return text.replace("%", "%%")
@@ -111,7 +113,12 @@ def read_uri(text: str) -> str | None:
 
 def read_stores(text: str) -> tuple[str, ...]:
     """Return the names of tracking stores, with commas; () for `none`."""
-    return () if text == "none" else tuple(name.strip() for name in text.split(","))
+    return () if text == "none" else read_names(text)
+
+
+def read_names(text: str) -> tuple[str, ...]:
+    """Return names with commas."""
+    return tuple(name.strip() for name in text.split(","))
 
 
 OPTIONS: dict[str, tuple[Option, ...]] = {
@@ -134,6 +141,8 @@ OPTIONS: dict[str, tuple[Option, ...]] = {
         Option("--tune", "WHAT", help=TUNE),
     ),
     "search and budget": (
+        Option("--objectives", "NAMES", "objectives", OBJECTIVES, read=read_names),
+        Option("--pick", "WHAT", "pick", resumable=True),
         Option("--sampler", "NAME", "sampler"),
         Option("--scheduler", "NAME", "scheduler.name"),
         Option("--grace", "EPOCHS", "scheduler.grace"),

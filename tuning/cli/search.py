@@ -15,6 +15,7 @@ from recmodels.models import MODELS
 from recmodels.training import STRATEGIES
 from tuning.cli.arguments import Given
 from tuning.cli.datasets import download, load_data
+from tuning.cli.objectives import check_pick, for_objectives, show_front
 from tuning.cli.options import refuse_changes, with_options
 from tuning.cli.records import (
     URI,
@@ -32,6 +33,7 @@ from tuning.cli.warm import say_start, show_first, sources_of, warmed
 from tuning.commandlines import next_steps, resume_command
 from tuning.proposals import planned_trials
 from tuning.records import SearchFolder, baseline
+from tuning.reports.front import searched_lines
 from tuning.reports.published import origin_line, published_lines
 from tuning.reports.resolution import expected_resolution, measured_resolution
 from tuning.reports.search_report import baseline_gain, below_popularity, best_table
@@ -66,6 +68,8 @@ def new(given: Given, argv: Sequence[str], console: Console) -> int:
     say(console, records_line(spec, given))
     if spec.pair:
         say(console, origin_line(spec.pair))
+    for line in searched_lines(spec):
+        say(console, line)
     say_start(spec, console)
     return search(spec, data, argv, console)
 
@@ -81,6 +85,7 @@ def resume(root: Path, given: Given, argv: Sequence[str], console: Console) -> i
         raise UserError(f"--resume {name}: no such search in {root}{did_you_mean(name, known)}")
     refuse_changes(given, "by --resume, start a new search instead")
     spec = with_options(going_on(folder.spec(), given), {**given, **place})
+    check_pick(spec, folder, given)
     check_records(spec, given, f"{folder.path / 'spec.yaml'}: tracking.uri")
     data = load_data(spec.dataset, dict(spec))
     say(console, resumed_line(spec, given))
@@ -128,6 +133,7 @@ def show(spec: SearchSpec, outcome: Outcome, console: Console) -> int:
     """Print the result and the next steps of a search; return the exit code."""
     metric, winner = spec.training.metric, outcome.winner
     console.print(best_table(spec, outcome.records, outcome.popularity, outcome.tests))
+    show_front(spec, outcome, console)
     for line in published_lines(spec, SearchFolder.of(spec).environment()):
         say(console, line)
     if told := measured_resolution(SearchFolder.of(spec), outcome.records, metric):
@@ -166,6 +172,8 @@ def dry_run(spec: SearchSpec, given: Given, console: Console, strategies: Collec
     console.print(table(plain_columns("section", "parameter", "values", "from", left=4), spec.space.describe()))
     if spec.pair:
         say(console, origin_line(spec.pair))
+    for line in searched_lines(spec):
+        say(console, line)
     points = spec.space.grid_size()
     if spec.space.points:
         print(f"points: {points:,}, of which {planned_trials(spec):,} are tried, in their order")
@@ -201,6 +209,7 @@ def new_spec(given: Given) -> SearchSpec:
     records = from_environment(given)
     pair = known_pair(model, dataset)
     content = {"name": name, "strategy": strategy, "space": space, "pair": pair, "tracking": records}
+    content |= for_objectives(given)
     if space.points:
         content["budget"] = {"trials": len(space.points)}
     spec = with_options(content, given)

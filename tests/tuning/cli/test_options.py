@@ -135,6 +135,8 @@ def test_every_option_reaches_the_spec(capsys: Any) -> None:
         "awaits_confirmation": False,
         "show_test": True,
         "warm_start": {"points": [], "said": []},
+        "objectives": [],
+        "pick": "knee",
         "format": 1,
         "pair": None,
         "output_dir": "o",
