@@ -156,8 +156,8 @@ def confirmed(experiment: Experiment, spec: SearchSpec) -> Confirmed | None:
     if not spec.objectives:
         return Confirmed(configurations, choice)
     objectives = objectives_of(spec.objectives)
-    found = [[each.by_seed(objective) for objective in objectives] for each in configurations]
-    front = front_of_means(objectives, found, [each.found.trial for each in configurations], spec.pick)
+    values = [[each.by_seed(objective) for objective in objectives] for each in configurations]
+    front = front_of_means(objectives, values, [each.found.trial for each in configurations], spec.pick)
     points = distinct(front_of(spec.objectives, trials).points)
     known = [each.found.params for each in configurations]
     left_out = sum(each.params not in known for each in points)

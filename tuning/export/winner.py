@@ -135,8 +135,9 @@ def export_of(
 
 
 def _header(export: Export, status: Status, replay: str) -> list[str]:
-    values = ", ".join(f"{name} {value:.4g}" for name, value in export.objectives.items() if value is not None)
-    what, by = ("A point of the front", values) if values else ("The best", export.training.metric)
+    values = [f"{name} {value:.4g}" for name, value in export.objectives.items() if value is not None]
+    on_front = values and len(values) == len(export.objectives)
+    what, by = ("A point of the front", ", ".join(values)) if on_front else ("The best", export.training.metric)
     lines = [
         f"{what} of the search {export.search.name}: {export.model} on {export.dataset}, strategy {export.strategy}.",
         f"Chosen by {by} on validation; test metrics had no part in the choice.",

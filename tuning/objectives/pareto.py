@@ -13,7 +13,12 @@ def dominates(one: Vector, other: Vector) -> bool:
 
 def front(vectors: Sequence[Vector]) -> list[int]:
     """Return the places of the vectors that no other dominates, ascending; of equal ones all."""
-    return [place for place, each in enumerate(vectors) if not any(dominates(other, each) for other in vectors)]
+    found = list[int]()
+    # What dominates a vector is larger in the first objective in which they differ, so that it comes before it.
+    for place in sorted(range(len(vectors)), key=lambda place: tuple(vectors[place]), reverse=True):
+        if not any(dominates(vectors[other], vectors[place]) for other in found):
+            found.append(place)
+    return sorted(found)
 
 
 def knee(vectors: Sequence[Vector]) -> int:

@@ -11,7 +11,7 @@ from tuning.records import Confirmation, Tests, TrialRecord
 from tuning.records.front import Front, front_of
 from tuning.reports import columns
 from tuning.reports.columns import TrialRow, ended_row
-from tuning.reports.tables import Column, markdown_table, shown, table
+from tuning.reports.tables import Column, markdown_table, plain_columns, shown, table
 from tuning.spec import SearchSpec
 
 NAMED = 10
@@ -63,18 +63,8 @@ def front_markdown(
 
 def means_columns(spec: SearchSpec) -> list[Column[Sequence[str]]]:
     """Return the columns of the points of a front on fresh seeds."""
-    headings = [
-        "trial",
-        *(f"{name}, mean over seeds" for name in spec.objectives),
-        "front of the means",
-        "not apart from",
-    ]
-    return [
-        Column(
-            heading, lambda row, place=place: row[place], str, "left" if place in (0, len(headings) - 1) else "right"
-        )
-        for place, heading in enumerate(headings)
-    ]
+    means = [f"{name}, mean over seeds" for name in spec.objectives]
+    return plain_columns("trial", *means, "front of the means", "not told apart from", format=str)
 
 
 def means_rows(spec: SearchSpec, confirmation: Confirmation) -> list[Sequence[str]]:

@@ -19,8 +19,10 @@ NAMES = ("ndcg@5", "robustness", "sharpness", "seconds")
 
 
 def run(folder: TrialFolder, objectives: tuple[str, ...]) -> TrialResult:
-    training = TRAINING.model_copy(update={"seed": 21})
-    run_trial(plan(), model="GRCN", data=DATA, training=training, folder=folder, report=ignore, objectives=objectives)
+    training = TRAINING.model_copy(update={"seed": 21, "max_epochs": 5})
+    run_trial(
+        plan(), model="LightGCN", data=DATA, training=training, folder=folder, report=ignore, objectives=objectives
+    )
     result = folder.result()
     assert result is not None
     return result
@@ -32,7 +34,7 @@ def test_they_are_those_of_the_best_weights_by_the_numbers_of_the_search(tmp_pat
     result = run(folder, NAMES)
     best = folder.epochs()[-1].best_epoch or 0
     assert best < len(folder.epochs())
-    model = trained_model(plan(), "GRCN", DATA, load_weights(folder.best_weights(best)))
+    model = trained_model(plan(), "LightGCN", DATA, load_weights(folder.best_weights(best)))
     assert plan().seed != 21
     assert result.measured == {
         "robustness": robust_score(model, DATA, Metric("ndcg@5"), 21),

@@ -17,13 +17,13 @@ NAMES = ("recall@20", "robustness")
 
 def made_front(tmp_path: Path, names: tuple[str, ...] = NAMES) -> SearchFolder:
     """A search of six trials, the last of which failed; robustness falls while the metric rises."""
-    folder = SearchFolder(made_search(made_spec(tmp_path, "s", objectives=names, scheduler={"name": "none"}), trials=6))
+    spec = made_spec(tmp_path, "s", objectives=names, scheduler={"name": "none"})
+    folder = SearchFolder(made_search(spec, trials=6, statuses=[*["finished"] * 5, "failed"]))
     records = list(folder.ledger().values())
     (folder.path / "ledger.jsonl").unlink()
     for number, record in enumerate(records):
-        status = "failed" if record.status == "failed" else "finished"
         measured = {"robustness": 0.5 - 0.01 * number, "sharpness": 0.1 + number}
-        folder.append_record(replace(record, status=status, measured=measured, measured_seconds=1.0))  # type: ignore[arg-type]
+        folder.append_record(replace(record, measured=measured, measured_seconds=1.0))
     return folder
 
 
