@@ -30,10 +30,10 @@ def cached(path: Path, make: Callable[[], Table]) -> Table:
     The name of `path` must follow from all that `make` depends on. Of several processes that want it at once one calls
     `make`, and the others wait for it. A folder that cannot be written costs a log line.
     """
-    if (table := _read(path)) is not None:
+    if (table := read_table(path)) is not None:
         return table
     with _alone(path):
-        if (table := _read(path, built_again=True)) is not None:  # by another process meanwhile
+        if (table := read_table(path, built_again=True)) is not None:  # by another process meanwhile
             return table
         table = make()
         try:
@@ -44,8 +44,8 @@ def cached(path: Path, make: Callable[[], Table]) -> Table:
         return table
 
 
-def _read(path: Path, built_again: bool = False) -> Table | None:
-    """Return the array in a file; None if it cannot be read. `built_again`: say so of a damaged one."""
+def read_table(path: Path, built_again: bool = False) -> Table | None:
+    """Return the array in a file of `cached`; None if it cannot be read. `built_again`: say so of a damaged one."""
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
             table: Table = stored["table"]

@@ -1,7 +1,7 @@
 """A data set as arrays: three splits by user, one feature matrix per modality."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -55,6 +55,8 @@ class Interactions:
         return np.repeat(np.arange(len(self.indptr) - 1, dtype=np.int64), self.counts)
 
 
+Shelf = Callable[[str, Callable[[], NDArray[np.integer]]], NDArray[np.integer]]
+"""Returns the table of a name: the one that it keeps, or what the function makes, which it then keeps."""
 Splits = tuple[Interactions, Interactions, Interactions]
 Split = Literal["valid", "test"]
 
@@ -66,7 +68,8 @@ class RecDataset:
     `features`: modality name -> float32 (n_items, dim), row i belongs to item i; may be empty.
     `fingerprint`: hex digest of the content, computed unless it is given; `replace(data, ..., fingerprint="")` computes
     it again. Two data sets are equal if and only if their fingerprints are.
-    `cache_dir`: folder for results that are slow to derive from the data; None: they are not kept.
+    `cache_dir`: folder for results that are slow to derive from the data; None: they are not kept. `shelf`: keeps them
+    instead, for a data set that is used on another machine than that of the folder.
     `candidates`: items that the one positive of each user of a split is ranked against, int64 (users of the split, n),
     users ascending; None: all items except the user's training items, as in MMRec.
     `id_source`: reads the original ids; None: there are none.
@@ -81,6 +84,7 @@ class RecDataset:
     features: Mapping[str, NDArray[np.float32]] = field(repr=False)
     fingerprint: str = ""
     cache_dir: Path | None = None
+    shelf: Shelf | None = field(default=None, repr=False)
     candidates: Mapping[Split, NDArray[np.int64]] | None = field(default=None, repr=False)
     id_source: IdSource | None = field(default=None, repr=False)
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, TypeVar, TypeVarTuple
+from typing import Any, TypeVar, TypeVarTuple, cast
 from weakref import WeakKeyDictionary
 
 from recmodels.data.cache import Table, cached
@@ -38,10 +38,13 @@ def derived(
 
 
 def stored(make: Callable[[], Table], data: RecDataset, kind: str, *key: object) -> Table:
-    """Return `make()`, read from the data set's cache folder or stored there, if it has one.
+    """Return `make()`, read from the data set's shelf or cache folder or stored there, if it has one.
 
     `kind` names the result and its version, `key` the arguments other than the data set that it depends on.
     """
+    name = "-".join(map(str, (kind, data.fingerprint, *key)))
+    if data.shelf:
+        return cast(Table, data.shelf(name, make))
     if data.cache_dir is None:
         return make()
-    return cached(data.cache_dir / f"{'-'.join(map(str, (kind, data.fingerprint, *key)))}.npz", make)
+    return cached(data.cache_dir / f"{name}.npz", make)
