@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from filelock import FileLock
 from torch import Tensor
 from torch.optim import Optimizer
 
@@ -26,6 +25,7 @@ from recmodels.training.memory import keep_freed_memory
 from recmodels.training.optimizers import SETTINGS
 from recmodels.training.stopping import best_epoch, epochs_without_improvement
 from tuning.execution.memory import memory_lack
+from tuning.execution.place_fault import PlaceFault
 from tuning.objectives import MEASURED
 from tuning.objectives.objective import Subject
 from tuning.records import EpochRow, TrialFolder, TrialPlan, TrialResult
@@ -34,6 +34,8 @@ from tuning.spec import Training
 
 CHECKPOINT_SECONDS = 5.0
 """At most this much training is done again after a kill. A trial that Ray stops saves itself first."""
+SAVING_SHARE = 0.05
+"""Checkpoints take at most this share of a trial's time: large ones, or those that travel, come more seldom."""
 
 Report = Callable[[EpochRow], None]
 
@@ -76,11 +78,11 @@ def run_trial(
     trial) the state is saved first. A loss that is not finite makes the result "failed", without a
     test.json; so does any other exception, which is raised again. A lack of memory says nothing of the configuration,
     as another trial on the same card may have caused it: there is no result then, the folder says why, and the
-    exception is raised again.
+    exception is raised again. So it is for a PlaceFault: where the trial runs, no trial can.
     """
     torch.set_num_threads(plan.threads)
     keep_freed_memory()
-    with FileLock(folder.path / ".lock"):  # the worker of a killed driver may take a moment to die
+    with folder.held():
         folder.write_out_of_memory(None)
         try:
             _Run(plan, model, data, training, folder).finish(report, objectives, stops_early=stops_early)
@@ -99,7 +101,9 @@ def run_trial(
 
 def _note(error: Exception, folder: TrialFolder) -> None:
     """Write down what ended the trial."""
-    (folder.path / "error.txt").write_text(traceback.format_exc())
+    if isinstance(error, PlaceFault):
+        return
+    folder.write_error(traceback.format_exc())
     if lack := memory_lack(error):
         folder.write_out_of_memory(lack.reason)
     else:
@@ -177,12 +181,14 @@ class _Run:
         return self.folder.best_weights(best_epoch(self.scores)) if self.scores else None
 
     def _keep_weights(self, best: Path | None) -> None:
-        for other in set(self.folder.path.glob("best-*.safetensors")) - {best}:
+        others = set(self.folder.path.glob("best-*.safetensors")) - {best}
+        for other in others:
             other.unlink()
+        self.folder.written(*(other.name for other in others))
 
     def finish(self, report: Report, objectives: Sequence[str], *, stops_early: bool) -> None:
         reason = self._train(report, stops_early)
-        self._save()
+        self._save(ends=True)
         self.state.model.load_state_dict(self.best_weights)
         by_user = user_values(self.state.model, self.data, "valid", Metric(self.training.metric))
         write_user_values(self.folder, by_user)  # before the result: who has that one has both
@@ -201,7 +207,7 @@ class _Run:
 
     def _train(self, report: Report, stops_early: bool) -> str:
         """Train until the trial ends, and say why it ended."""
-        saved = time.monotonic()
+        saved, pause = time.monotonic(), CHECKPOINT_SECONDS
         if self._is_over() and stops_early:  # restored after its last epoch
             return self._with_notes(self._enough())
         for epoch in train(
@@ -213,13 +219,14 @@ class _Run:
             eval_every=self.training.eval_every,
         ):
             row = self._record(epoch)
-            if time.monotonic() - saved > CHECKPOINT_SECONDS:
+            if (since := time.monotonic()) - saved > pause:
                 self._save()
                 saved = time.monotonic()
+                pause = max(CHECKPOINT_SECONDS, (saved - since) / SAVING_SHARE)
             try:
                 report(row)
             except SystemExit:
-                self._save()
+                self._save(ends=True)
                 raise
             if self._is_over() and stops_early:
                 return self._with_notes(self._enough())
@@ -268,11 +275,12 @@ class _Run:
         every = self.training.flatness_every
         return sharpness(self.state, self.data, batch_size=self.batch_size) if every and epoch % every == 0 else {}
 
-    def _save(self) -> None:
+    def _save(self, *, ends: bool = False) -> None:
         # The weights first: last.pt never names a best epoch whose weights are not on disk.
         best = self._best_file()
         if best and not best.exists():
             save_weights(best, self.best_weights)
         progress = {"scores": self.scores, "converged": self.converged}
         save_state(self.folder.path / "last.pt", {**self.state.state_dict(), **progress})
+        self.folder.checkpointed(best, ends=ends)
         self._keep_weights(best)

@@ -11,7 +11,7 @@ report.html         the search as a page to look at, if one was made
 analyses.jsonl      verdicts and numbers of analyses of the winner, append-only
 confirmation.yaml   the trial that was chosen on fresh seeds, with its figures there, if there was a choice
 trials/0003/        trial.json, epochs.jsonl, last.pt, best-0012.safetensors, users.npy, test.json,
-                    result.json; or out_of_memory.txt
+                    result.json; or out_of_memory.txt; stored.json: where a storage has its checkpoint
 ray/                Ray's scratch, removed when the search ends
 """
 
@@ -38,7 +38,8 @@ from tuning.spec import Scores, SearchSpec
 class TrialFolder:
     """The files of one trial. The driver writes trial.json before the trial starts, its worker all others.
 
-    test.json is only written here: `tuning.records.sealed` reads it.
+    test.json is only written here: `tuning.records.sealed` reads it. `written` and `checkpointed` say when files are
+    complete, for folders that are copies of one on another machine: they send them there.
     """
 
     path: Path
@@ -46,6 +47,18 @@ class TrialFolder:
     @property
     def name(self) -> str:
         return self.path.name
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Keep other processes from running the trial: the worker of a killed driver may take a moment to die."""
+        with FileLock(self.path / ".lock"):
+            yield
+
+    def written(self, *names: str) -> None:
+        """Tell that the files of these names are whole, or gone."""
+
+    def checkpointed(self, weights: Path | None, *, ends: bool) -> None:
+        """Tell that last.pt and the file of the best weights so far are whole. `ends`: they are the last ones."""
 
     def plan(self) -> TrialPlan:
         """Read trial.json. UserError if it is missing, damaged or of another version."""
@@ -67,6 +80,7 @@ class TrialFolder:
         """Drop the rows that a restored trial will write again."""
         rows = [json.dumps(row.to_json()) + "\n" for row in self.epochs() if row.epoch <= epoch]
         write_whole(self.path / "epochs.jsonl", "".join(rows))
+        self.written("epochs.jsonl")
 
     def result(self) -> TrialResult | None:
         """Return how the trial came to its end; None if it was stopped or killed, or still runs."""
@@ -75,10 +89,17 @@ class TrialFolder:
 
     def write_result(self, result: TrialResult) -> None:
         _write_json(self.path / "result.json", result.to_json())
+        self.written("result.json")
 
     def write_test(self, metrics: Mapping[str, float]) -> None:
         """Write down the test metrics of the best epoch's weights, apart from all that is read before the choice."""
         _write_json(self.path / "test.json", metrics)
+        self.written("test.json")
+
+    def write_error(self, text: str) -> None:
+        """Write down the exception that ended the trial, for people."""
+        write_whole(self.path / "error.txt", text)
+        self.written("error.txt")
 
     def out_of_memory(self) -> str | None:
         """Return why the latest start of the trial ran out of memory; None if it did not."""
@@ -92,6 +113,7 @@ class TrialFolder:
             path.unlink(missing_ok=True)
         else:
             write_whole(path, reason)
+        self.written(path.name)
 
     def best_weights(self, epoch: int) -> Path:
         """Return the file that has the evaluation weights of epoch `epoch`, if that is the best one."""

@@ -18,6 +18,7 @@ def write_user_values(trial: TrialFolder, values: NDArray[np.floating]) -> None:
     """Write users.npy of the trial, whole; four bytes a user."""
     with replacing(trial.user_values, sync=True) as temporary, temporary.open("wb") as file:
         np.save(file, values.astype(np.float32))
+    trial.written(trial.user_values.name)
 
 
 def read_user_values(folder: SearchFolder, names: Iterable[str]) -> dict[str, UserValues]:

@@ -1,11 +1,13 @@
 """One trial alone: what it reports and leaves on disk, and that no interruption changes a bit of it."""
 
+import time
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -267,6 +269,7 @@ def test_a_kill_at_any_step_changes_nothing(
     original = getattr(place, step) if place else ignore
     with monkeypatch.context() as patch:
         patch.setattr(trial, "CHECKPOINT_SECONDS", seconds)
+        patch.setattr(trial, "SAVING_SHARE", float("inf"))
         if place:
             patch.setattr(place, step, deadly)
         with pytest.raises(Killed):
@@ -277,6 +280,29 @@ def test_a_kill_at_any_step_changes_nothing(
     assert run(tmp_path / "b", data) == unbroken
     assert files(tmp_path / "b") == files(tmp_path / "a")
     assert (tmp_path / "b" / "users.npy").read_bytes() == (tmp_path / "a" / "users.npy").read_bytes()
+
+
+@pytest.mark.parametrize(("share", "saves"), [(0.05, 2), (0.5, 3), (float("inf"), 8)])
+def test_checkpoints_that_take_long_come_more_seldom(
+    tmp_path: Path, data: RecDataset, monkeypatch: pytest.MonkeyPatch, share: float, saves: int
+) -> None:
+    """Each epoch takes 6 s and each checkpoint 10 s, by a clock that does not run by itself."""
+    now, saved = 0.0, 0
+
+    def save(*arguments: Any) -> None:
+        nonlocal now, saved
+        now, saved = now + 10.0, saved + 1
+        save_state(*arguments)
+
+    def report(row: EpochRow) -> None:
+        nonlocal now
+        now += 6.0
+
+    monkeypatch.setattr(trial, "time", SimpleNamespace(monotonic=lambda: now, time=time.time))
+    monkeypatch.setattr(trial, "save_state", save)
+    monkeypatch.setattr(trial, "SAVING_SHARE", share)
+    run(tmp_path, data, report)
+    assert saved == saves
 
 
 def test_a_trial_without_anything_to_train_ends_after_one_evaluation(tmp_path: Path, data: RecDataset) -> None:
