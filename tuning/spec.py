@@ -145,6 +145,15 @@ def _placeable(gpus: float) -> float:
     return gpus
 
 
+def _by_name(named: dict[str, float]) -> dict[str, float]:
+    for name, much in named.items():
+        if name in ("CPU", "GPU"):
+            raise ValueError(f"expected other resources than {name}, which has an option of its own")
+        if not (1e-4 <= much < 1 or (much >= 1 and much == round(much))):  # as Ray wants them
+            raise ValueError(f"expected a share of 1, at least 0.0001, or a whole number of {name}, but got {much:g}")
+    return named
+
+
 class Resources(Part):
     """The share of the machine that one trial gets. None: derived from the machine."""
 
@@ -156,6 +165,11 @@ class Resources(Part):
     """most trials at a time"""
     ray_address: str | None = None
     """Ray cluster to join: HOST:PORT of its head, or auto; local: none; RAY_ADDRESS by default"""
+    named: Annotated[dict[Annotated[str, Field(min_length=1)], float], AfterValidator(_by_name)] = {}
+    """further resources of a trial, by Ray's names, as JSON such as {"accelerator_type:H100": 0.1}"""
+    storage: str | None = None
+    """place of checkpoints: a path that every node sees, or such as s3://bucket/prefix; the search's folder by default
+    """
 
 
 class Tracking(Part):

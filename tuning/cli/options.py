@@ -4,6 +4,7 @@ A new option is one row in OPTIONS, and one field of the spec if it is a part of
 """
 
 import argparse
+import json
 from argparse import SUPPRESS
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -121,6 +122,15 @@ def read_names(text: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in text.split(","))
 
 
+def read_named(text: str) -> Any:
+    """Return the resources in a JSON object."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        expected = """expected JSON such as '{"accelerator_type:H100": 0.1}'"""
+        raise argparse.ArgumentTypeError(f"{expected}, but got {text!r}") from None
+
+
 OPTIONS: dict[str, tuple[Option, ...]] = {
     "what to search": (
         Option("--model", "NAME", "model", "see --list-models"),
@@ -176,6 +186,8 @@ OPTIONS: dict[str, tuple[Option, ...]] = {
         Option("--gpus-per-trial", "X", "resources.gpus_per_trial", resumable=True),
         Option("--max-concurrent", "N", "resources.max_concurrent", resumable=True),
         Option("--ray-address", "ADDRESS", "resources.ray_address", resumable=True),
+        Option("--resources", "JSON", "resources.named", read=read_named, resumable=True),
+        Option("--storage", "PLACE", "resources.storage", resumable=True),
     ),
     "records and results": (
         Option("--output-dir", "DIR", "output_dir", resumable=True),

@@ -2,6 +2,7 @@
 
 import math
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from ray import tune
@@ -11,10 +12,13 @@ from tuning.spec import SearchSpec
 
 
 class OutOfBudget(tune.Stopper):
-    """Stops everything when the spec's seconds (from this start), epochs or passes (of the search) are used up."""
+    """Stops everything when the spec's seconds (from this start), epochs or passes (of the search) are used up.
 
-    def __init__(self, spec: SearchSpec, folder: SearchFolder):
-        budget = spec.budget
+    `faults`: why no trial can run where they do, as soon as that is found out; then everything is stopped as well.
+    """
+
+    def __init__(self, spec: SearchSpec, folder: SearchFolder, faults: Sequence[str] = ()):
+        budget, self.faults = spec.budget, faults
         self.end = time.monotonic() + budget.seconds if budget.seconds else math.inf
         self.epochs_left: float = budget.epochs or math.inf
         self.passes_left: float = budget.passes or math.inf
@@ -28,7 +32,7 @@ class OutOfBudget(tune.Stopper):
         return False
 
     def stop_all(self) -> bool:
-        return self.epochs_left <= 0 or self.passes_left <= 0 or time.monotonic() > self.end
+        return bool(self.faults) or self.epochs_left <= 0 or self.passes_left <= 0 or time.monotonic() > self.end
 
     def _spend(self, passes: int) -> None:
         self.epochs_left -= 1

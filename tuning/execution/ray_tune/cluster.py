@@ -7,6 +7,7 @@ import traceback
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,11 @@ from tuning.execution.ray_tune.address import Address
 from tuning.execution.ray_tune.extras import no_servers
 from tuning.execution.ray_tune.folder import ray_folder
 from tuning.execution.ray_tune.joining import check_joining
+from tuning.execution.ray_tune.keeper import forget_keeper
+from tuning.execution.ray_tune.nodes import Versions, check_nodes, runtime_env
 from tuning.execution.ray_tune.object_store import forget_stored
 from tuning.execution.ray_tune.placement import Node, TrialResources, count, placement
+from tuning.execution.storage import Storage, remove
 from tuning.spec import Resources, SearchSpec
 
 Say = Callable[[str], None]
@@ -31,23 +35,29 @@ def cluster(address: Address, spec: SearchSpec, say: Say) -> Iterator[TrialResou
     """Run Ray, on this machine or on a cluster, quietly, and yield what each trial of the search gets.
 
     A Ray that runs already is left running. Call `settings.prepare`, which returns the address, before this module is
-    imported. UserError, one line, if Ray does not start, the cluster cannot be joined, or no trial could ever run.
+    imported. UserError, one line, if Ray does not start, the cluster cannot be joined, a node is not fit for trials or
+    does not reach the storage, or no trial could ever run.
     """
     if ray.is_initialized():
         yield trial_resources(address, spec, say=lambda _: None)  # all was said when it started
         return
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # a failed trial's reason is in the ledger
     on_sigterm = signal.getsignal(signal.SIGTERM)
+    storage = Storage.of(spec.resources.storage) if spec.resources.storage else None
+    if storage:
+        remove(storage.check())
     try:
         if address.cluster is None:
             _start(say)
         else:
             _join(address, say)
+            check_nodes(Versions.here(), storage)
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, on_sigterm)  # Ray has put its own there, which ends the process at once
         yield trial_resources(address, spec, say)
     finally:
         forget_stored()
+        forget_keeper()
         ray.shutdown()
 
 
@@ -65,7 +75,14 @@ def trial_resources(address: Address, spec: SearchSpec, say: Say) -> TrialResour
 def alive_nodes() -> list[Node]:
     """Return the nodes of the running Ray."""
     parts = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    return [Node(int(each.get("CPU", 0)), int(each.get("GPU", 0))) for each in parts]
+    return [
+        Node(
+            int(each.get("CPU", 0)),
+            int(each.get("GPU", 0)),
+            {name: amount for name, amount in each.items() if name not in ("CPU", "GPU")},
+        )
+        for each in parts
+    ]
 
 
 def _usable(nodes: list[Node], wanted: Resources, say: Say) -> list[Node]:
@@ -86,7 +103,7 @@ def _usable(nodes: list[Node], wanted: Resources, say: Say) -> list[Node]:
         raise UserError(f"--gpus-per-trial {wanted.gpus_per_trial:g}: {reason}")
     if wanted.gpus_per_trial is None:
         say(f"trials run on the CPU: this machine has a GPU, but {reason}")
-    return [Node(node.cpus, 0) for node in nodes]
+    return [replace(node, gpus=0) for node in nodes]
 
 
 def _start(say: Say) -> None:
@@ -107,7 +124,7 @@ def _join(address: Address, say: Say) -> None:
     """Join the cluster, and say which it is."""
     check_joining(address)
     try:
-        _init(address=address.cluster)
+        _init(address=address.cluster, runtime_env=runtime_env())
     except _NoRay as error:
         raise UserError(f"{address}: {error}") from None
     nodes, place = alive_nodes(), ray.get_runtime_context().gcs_address

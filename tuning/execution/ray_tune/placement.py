@@ -1,21 +1,23 @@
 """How many trials run at a time, and with what: pure functions of the nodes and of what is wanted. Without Ray."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from recmodels.errors import UserError
 from tuning.spec import Resources
 
+NOTHING: Mapping[str, float] = {}
 MAX_CPU_TRIALS = 8
 """Trials at a time where the number is not given: a sequential sampler learns little from many parallel ones."""
 
 
 @dataclass(frozen=True)
 class Node:
-    """A machine of Ray's: its cores and GPUs, whether or not they are in use."""
+    """A machine of Ray's: its cores and GPUs, whether or not they are in use. `named`: its other resources."""
 
     cpus: int
     gpus: int
+    named: Mapping[str, float] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True)
@@ -23,7 +25,7 @@ class TrialResources:
     """The cores and GPUs of one trial, and how many trials run at a time.
 
     `grows`: they may be of a node that is still to come, as nodes join and leave a cluster. `machine`: what all nodes
-    that were there had together.
+    that were there had together. `named`: further resources of a trial.
     """
 
     cpus: int
@@ -31,13 +33,14 @@ class TrialResources:
     concurrent: int
     grows: bool = False
     machine: Node | None = field(default=None, compare=False)
+    named: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def device(self) -> str:
         return "cuda" if self.gpus else "cpu"
 
     def __str__(self) -> str:
-        return amount(self.cpus, self.gpus)
+        return " and ".join([amount(self.cpus, self.gpus), *(f"{much:g} {name}" for name, much in self.named.items())])
 
 
 def placement(nodes: Sequence[Node], wanted: Resources, trials: int, grows: bool = False) -> TrialResources:
@@ -50,9 +53,11 @@ def placement(nodes: Sequence[Node], wanted: Resources, trials: int, grows: bool
     gpus = wanted.gpus_per_trial
     if gpus is None:
         gpus = 1.0 if any(node.gpus for node in nodes) else 0.0
-    room = trials_that_fit(nodes, wanted.cpus_per_trial or 1, gpus)
+    room = trials_that_fit(nodes, wanted.cpus_per_trial or 1, gpus, wanted.named)
     if not room:
-        needed = TrialResources(wanted.cpus_per_trial or 1, gpus, wanted.max_concurrent or 1, grows)
+        needed = TrialResources(
+            wanted.cpus_per_trial or 1, gpus, wanted.max_concurrent or 1, grows, named=dict(wanted.named)
+        )
         if grows:
             return needed
         raise UserError(
@@ -61,22 +66,27 @@ def placement(nodes: Sequence[Node], wanted: Resources, trials: int, grows: bool
     concurrent = wanted.max_concurrent or (room if gpus else min(room, MAX_CPU_TRIALS, trials))
     if not grows:
         concurrent = min(concurrent, room)
-    cpus = wanted.cpus_per_trial or most_cpus(nodes, gpus, min(concurrent, room))
+    cpus = wanted.cpus_per_trial or most_cpus(nodes, gpus, min(concurrent, room), wanted.named)
     machine = Node(sum(node.cpus for node in nodes), sum(node.gpus for node in nodes))
-    return TrialResources(cpus, gpus, concurrent, grows, machine)
+    return TrialResources(cpus, gpus, concurrent, grows, machine, dict(wanted.named))
 
 
-def trials_that_fit(nodes: Iterable[Node], cpus: int, gpus: float) -> int:
-    """Return how many trials run at a time on the nodes. A trial has its cores and GPUs on one node, a share of a GPU
-    on one GPU."""
-    by_gpus = (_by_gpus(node.gpus, gpus) if gpus else node.cpus for node in nodes)
-    return sum(min(node.cpus // cpus, most) for node, most in zip(nodes, by_gpus, strict=True))
+def trials_that_fit(nodes: Iterable[Node], cpus: int, gpus: float, named: Mapping[str, float] = NOTHING) -> int:
+    """Return how many trials run at a time on the nodes. A trial has all it needs on one node, a share of a GPU on one
+    GPU."""
+
+    def fit(node: Node) -> int:
+        by_gpus = [_by_gpus(node.gpus, gpus)] if gpus else []
+        by_name = (int(node.named.get(name, 0) / much + 1e-9) for name, much in named.items())
+        return min(node.cpus // cpus, *by_gpus, *by_name) if by_gpus or named else node.cpus // cpus
+
+    return sum(fit(node) for node in nodes)
 
 
-def most_cpus(nodes: Sequence[Node], gpus: float, trials: int) -> int:
+def most_cpus(nodes: Sequence[Node], gpus: float, trials: int, named: Mapping[str, float] = NOTHING) -> int:
     """Return the most cores of a trial with which so many of them run at a time; with one core they must fit."""
     cores = range(1, max(node.cpus for node in nodes) + 1)
-    return max(cpus for cpus in cores if trials_that_fit(nodes, cpus, gpus) >= trials)
+    return max(cpus for cpus in cores if trials_that_fit(nodes, cpus, gpus, named) >= trials)
 
 
 def amount(cpus: int, gpus: float) -> str:
@@ -111,6 +121,9 @@ def count(number: float, unit: str) -> str:
 def _option(nodes: Sequence[Node], needed: TrialResources) -> str:
     """Return the option that no node can fulfil, or both."""
     cpus, gpus = f"--cpus-per-trial {needed.cpus}", f"--gpus-per-trial {needed.gpus:g}"
+    for name, much in needed.named.items():
+        if not any(node.named.get(name, 0) >= much for node in nodes):
+            return f"--resources {name}"
     if needed.gpus and not any(_by_gpus(node.gpus, needed.gpus) for node in nodes):
         return gpus
     return cpus if not trials_that_fit(nodes, needed.cpus, 0) else f"{cpus}, {gpus}"

@@ -57,6 +57,8 @@ class Pruning(FIFOScheduler):
         inner.set_search_properties("best", "max")
         self.inner, self.max_epochs = inner, max_epochs
         self.stopped: dict[str, int] = {}  # trial name -> epoch
+        self._judged: dict[str, int] = {}  # trial name -> the last epoch that the inner scheduler has seen
+        self._known: dict[str, _Known] = {}
 
     def set_search_properties(self, metric: str | None, mode: str | None, **spec: Any) -> bool:
         return True  # the inner scheduler has had them from the start
@@ -66,7 +68,7 @@ class Pruning(FIFOScheduler):
         prunes as an unbroken one."""
         inner, nobody = cast(Any, self.inner), _Nobody()
         curves = {trial.name: rows for trial in trials if (rows := trial.epochs())}
-        running = {name: _Past(name) for name in curves}
+        running = {name: _Known(name) for name in curves}
         for past in running.values():
             inner.on_trial_add(nobody, past)
         reports = [(name, row) for name, rows in curves.items() for row in rows]
@@ -84,16 +86,22 @@ class Pruning(FIFOScheduler):
 
     def on_trial_add(self, tune_controller: Any, trial: Trial) -> None:
         give_time(tune_controller, TRAINING)
-        if _is_searched(trial):
-            self.inner.on_trial_add(tune_controller, trial)
+        name = trial.config["trial"]
+        if _is_searched(trial) and name not in self._known:
+            self._known[name] = _Known(name)
+            self.inner.on_trial_add(tune_controller, self._as_known(trial))
 
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
         if not (_is_searched(trial) and result["evaluated"]) or result["epoch"] >= self.max_epochs:
             return TrialScheduler.CONTINUE
-        decision = self.inner.on_trial_result(tune_controller, trial, result)
+        name = trial.config["trial"]
+        if result["epoch"] <= self._judged.get(name, 0):  # trained again, as its worker was lost
+            return TrialScheduler.CONTINUE
+        self._judged[name] = result["epoch"]
+        decision = self.inner.on_trial_result(tune_controller, self._as_known(trial), result)
         if decision != TrialScheduler.STOP:
             return TrialScheduler.CONTINUE  # never pause, as the median rule would to let others catch up
-        self.stopped[trial.config["trial"]] = result["epoch"]
+        self.stopped[name] = result["epoch"]
         return decision
 
     def on_trial_complete(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> None:
@@ -101,15 +109,19 @@ class Pruning(FIFOScheduler):
         if result.get("done") and not any(other is not trial for other in tune_controller.get_live_trials()):
             give_time(tune_controller, SAVING)
         if _is_searched(trial) and result.get("evaluated"):  # one that failed in its first epoch has reported nothing
-            self.inner.on_trial_complete(tune_controller, trial, result)
+            self.inner.on_trial_complete(tune_controller, self._as_known(trial), result)
 
     def on_trial_remove(self, tune_controller: Any, trial: Trial) -> None:
         if _is_searched(trial):
-            self.inner.on_trial_remove(tune_controller, trial)
+            self.inner.on_trial_remove(tune_controller, self._as_known(trial))
 
     def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
         if _is_searched(trial):
-            self.inner.on_trial_error(tune_controller, trial)
+            self.inner.on_trial_error(tune_controller, self._as_known(trial))
+
+    def _as_known(self, trial: Trial) -> Trial:
+        """Return what the inner scheduler knows a trial as: the same when it goes on after its worker was lost."""
+        return cast(Trial, self._known[trial.config["trial"]])
 
 
 def give_time(tune_controller: Any, seconds: int) -> None:
@@ -126,8 +138,8 @@ class _Nobody:
 
 
 @dataclass(frozen=True, eq=False)
-class _Past:
-    """A trial of an earlier start, as schedulers see it."""
+class _Known:
+    """A trial as schedulers see it."""
 
     trial_id: str
 

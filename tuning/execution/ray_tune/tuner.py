@@ -12,9 +12,13 @@ from ray.tune import CheckpointConfig, FailureConfig, RunConfig, TuneConfig, Tun
 from ray.tune.experiment import Trial
 
 from recmodels.data.dataset import RecDataset
+from recmodels.errors import UserError
 from tuning.execution.observer import Observer
 from tuning.execution.ray_tune.budget import OutOfBudget
 from tuning.execution.ray_tune.extras import no_count_of_callbacks
+from tuning.execution.ray_tune.keeper import keeper
+from tuning.execution.ray_tune.kept_trial import Home, bring_home, bring_weights_home, trial_folder
+from tuning.execution.ray_tune.nodes import Versions
 from tuning.execution.ray_tune.object_store import in_store
 from tuning.execution.ray_tune.placement import TrialResources
 from tuning.execution.ray_tune.pruning import Pruning, scheduler
@@ -22,6 +26,7 @@ from tuning.execution.ray_tune.recorder import Recorder
 from tuning.execution.ray_tune.searcher import PlanSearcher
 from tuning.execution.ray_tune.trainable import saved_before_the_next
 from tuning.execution.ray_tune.waiting import Waiting
+from tuning.execution.storage import Storage
 from tuning.execution.trial import run_trial
 from tuning.proposals import make_queue, remaining
 from tuning.proposals.study import Study
@@ -40,15 +45,25 @@ def run_trials(
     """Run the trials that remain, inside `cluster`; False if the user interrupted.
 
     Trials that the end of the budget or the user stopped, or that ran out of memory, have no line in the ledger: a
-    resume goes on with them.
+    resume goes on with them. UserError, one line, if a node or the storage is not fit for trials.
     """
+    storage = Storage.of(spec.resources.storage) if spec.resources.storage else None
+    if storage is None:
+        for plan in folder.unfinished():
+            bring_home(folder.trial(plan.trial))
+    home = Home(keeper(folder.path), storage, Versions.here()) if resources.grows or storage else None
     pruning = Pruning(scheduler(spec), spec.training.max_epochs)
     pruning.remember([folder.trial(name) for name, record in folder.ledger().items() if record.role != "baseline"])
     trainable = tune.with_resources(
-        saved_before_the_next(tune.with_parameters(_ray_trial, data=in_store(data), spec=spec, folder=folder)),
-        {"cpu": resources.cpus, "gpu": resources.gpus},
+        saved_before_the_next(
+            tune.with_parameters(
+                _ray_trial, data=in_store(data, home and home.keeper), spec=spec, folder=folder, home=home
+            )
+        ),
+        {"cpu": resources.cpus, "gpu": resources.gpus, **resources.named},
     )
-    recorder, budget = Recorder(spec, folder, study, pruning, observer), OutOfBudget(spec, folder)
+    recorder = Recorder(spec, folder, study, pruning, observer)
+    budget = OutOfBudget(spec, folder, recorder.faults)
     callbacks: list[tune.Callback] = [recorder]
     if resources.grows:
         callbacks.append(Waiting(resources, observer.say))
@@ -59,7 +74,7 @@ def run_trials(
             mode="max",
             num_samples=-1,
             max_concurrent_trials=resources.concurrent,
-            search_alg=PlanSearcher(make_queue(spec, folder, study), folder, resources),
+            search_alg=PlanSearcher(make_queue(spec, folder, study), folder, resources, recorder.again),
             scheduler=pruning,
             reuse_actors=True,
             trial_dirname_creator=_trial_name,
@@ -83,21 +98,29 @@ def run_trials(
             if not recorder.close(plan.trial, None):
                 study.interrupt(plan.trial)
         shutil.rmtree(folder.scratch, ignore_errors=True)
+    if recorder.faults:
+        raise UserError(recorder.faults[0])
+    bring_weights_home(folder, observer.say)
     return budget.stop_all() or remaining(spec, folder) == len(folder.out_of_memory())
 
 
-def _ray_trial(config: dict[str, Any], *, data: RecDataset, spec: SearchSpec, folder: SearchFolder) -> None:
-    trial = folder.trial(config["trial"])
-    plan = TrialPlan.from_json(config, trial.path)
-    run_trial(
-        plan,
-        model=spec.model,
-        data=data,
-        training=spec.training,
-        folder=trial,
-        report=_report,
-        objectives=spec.objectives,
-    )
+def _ray_trial(
+    config: dict[str, Any], *, data: RecDataset, spec: SearchSpec, folder: SearchFolder, home: Home | None
+) -> None:
+    if home:
+        home.versions.check()
+    holder = tune.get_context().get_trial_id()
+    with trial_folder(folder, config["trial"], home, holder) as trial:
+        plan = TrialPlan.from_json(config, trial.path)
+        run_trial(
+            plan,
+            model=spec.model,
+            data=data,
+            training=spec.training,
+            folder=trial,
+            report=_report,
+            objectives=spec.objectives,
+        )
 
 
 def _report(row: EpochRow) -> None:

@@ -36,7 +36,8 @@ class Waiting(NotPickled, tune.Callback):
             self.say(f"waiting for a node with {self.resources} free: {self._why(now)}")
 
     def _possible(self) -> bool:
-        return trials_that_fit(alive_nodes(), self.resources.cpus, self.resources.gpus) > 0
+        needed = self.resources
+        return trials_that_fit(alive_nodes(), needed.cpus, needed.gpus, needed.named) > 0
 
     def _why(self, now: float) -> str:
         if not self._possible():

@@ -102,9 +102,9 @@ def slow_to_save(run: Callable[..., None]) -> Callable[..., None]:
         if not hasattr(trial_module, "slowed"):  # a worker runs several trials
             save = trial_module._Run._save
 
-            def save_slowly(self: Any) -> None:
+            def save_slowly(self: Any, **how: Any) -> None:
                 time.sleep(seconds)
-                save(self)
+                save(self, **how)
 
             trial_module._Run._save, trial_module.slowed = save_slowly, True  # type: ignore[attr-defined, method-assign]
         run(config, **parts)
@@ -248,3 +248,15 @@ def test_a_ray_that_does_not_start_twice_is_one_line_and_leaves_no_folder(
     line = "Ray does not start on this machine: Failed to start GCS. Last 10 lines of error files:; its logs are in "
     assert str(error.value).startswith(line)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_storage_that_cannot_be_written_is_one_line_before_ray_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(ray, "init", pytest.fail)
+    (tmp_path / "file").write_text("")
+    spec = made_spec(resources={"storage": str(tmp_path / "file" / "below")})
+    refused = pytest.raises(UserError, match=r"^--storage .*/file/below: .*Not a directory$")
+    with refused, cluster(HERE, spec, pytest.fail):
+        pass

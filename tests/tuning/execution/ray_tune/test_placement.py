@@ -102,6 +102,22 @@ def test_what_no_node_can_give_is_one_line(nodes: list[Node], wanted: dict[str, 
     assert str(error.value).startswith(message)
 
 
+H100 = {"accelerator_type:H100": 0.5}
+
+
+def test_resources_go_by_name_as_well() -> None:
+    """As many trials as each node has of everything; what none has is refused, or waited for."""
+    nodes = [Node(8, 2, {"accelerator_type:H100": 1.0}), Node(64, 8), Node(1, 1, {"accelerator_type:H100": 4.0})]
+    assert placed(nodes, named=H100, gpus_per_trial=0.25) == (1, 0.25, 3)
+    assert placed(nodes, named=H100, gpus_per_trial=1, cpus_per_trial=4) == (4, 1, 2)
+    assert placement(nodes, Resources(named=H100), 40).named == H100
+    message = "--resources accelerator_type:H100: no trial can run, it needs 1 CPU and 0.5 accelerator_type:H100, but"
+    with pytest.raises(UserError, match=f"^{message}"):
+        placed([LAPTOP], named=H100)
+    needed = placement([LAPTOP], Resources(named=H100, max_concurrent=4), 40, grows=True)
+    assert (needed.concurrent, needed.named) == (4, H100)
+
+
 def test_a_cluster_that_grows_is_waited_for() -> None:
     nodes = [Node(64, 0)]
     assert placed(nodes, grows=True, gpus_per_trial=1) == (1, 1, 1)  # a GPU's node may have few cores

@@ -255,3 +255,32 @@ def test_a_trial_without_epochs_is_remembered_as_nothing(tmp_path: Any, name: st
     remember(made, folder, ["0000"])
     race(made, flat(0.1, first=1))
     assert made.stopped == {}
+
+
+@pytest.mark.parametrize("name", ["asha", "hyperband", "median"])
+def test_a_trial_that_lost_its_worker_is_judged_as_the_unbroken_one(name: str) -> None:
+    """It goes on as another trial of Ray's, and reports some epochs again: they count once."""
+    random.seed(3)
+    curves = {f"{number:04d}": [random.random() * (9 - number) for _ in range(EPOCHS)] for number in range(8)}
+    controller = FakeController()
+
+    def stopped(losses: bool) -> dict[str, int]:
+        random.seed(5)
+        np.random.seed(5)
+        made = pruning(name)
+        for trial, curve in curves.items():
+            made.on_trial_add(controller, worker := FakeTrial(trial))
+            for epoch in range(1, EPOCHS + 1):
+                if losses and epoch in (6, 9):
+                    made.on_trial_error(controller, worker)
+                    made.on_trial_add(controller, worker := FakeTrial(trial))
+                    for again in range(epoch - 3, epoch):
+                        result = {"epoch": again, "evaluated": True, "best": max(curve[:again])}
+                        assert made.on_trial_result(controller, worker, result) == TrialScheduler.CONTINUE
+                result = {"epoch": epoch, "evaluated": True, "best": max(curve[:epoch])}
+                if made.on_trial_result(controller, worker, result) == TrialScheduler.STOP or epoch == EPOCHS:
+                    made.on_trial_complete(controller, worker, result)
+                    break
+        return dict(made.stopped)
+
+    assert stopped(losses=True) == stopped(losses=False) != {}

@@ -6,9 +6,13 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from ray import cloudpickle
+from ray.exceptions import ActorDiedError, RayTaskError
 
 from tests.tuning.factories import made_metrics, made_row, made_spec, made_trial
-from tuning.execution.ray_tune.recorder import Recorder
+from tuning.execution.place_fault import PlaceFault
+from tuning.execution.ray_tune.keeper import Superseded
+from tuning.execution.ray_tune.recorder import MOST_LOSSES, Recorder
 from tuning.records.folder import SearchFolder
 from tuning.records.trials import BASELINE, EpochRow, TrialPlan, TrialRecord, TrialResult
 
@@ -37,6 +41,9 @@ class Witness:
     def report(self, name: str, epoch: int, best: float) -> None:
         self.heard.append(("study", name, epoch, best))
 
+    def say(self, text: str) -> None:
+        self.heard.append(("observer, said", text))
+
     def running(self, plan: TrialPlan, row: EpochRow | None) -> None:
         self.heard.append(("observer", plan.trial, row.epoch if row else 0, row.best if row else None))
 
@@ -52,8 +59,13 @@ def recorder(folder: SearchFolder, stopped: dict[str, int] | None = None) -> tup
     return made, witness
 
 
-def ray_trial(folder: SearchFolder, name: str, error: str | None = None) -> SimpleNamespace:
-    return SimpleNamespace(config=folder.trial(name).plan().to_json(), get_error=lambda: error)
+def ray_trial(folder: SearchFolder, name: str, raised: Exception | None = None) -> SimpleNamespace:
+    file = folder.path / "error.pkl"
+    file.unlink(missing_ok=True)
+    if raised:
+        file.write_bytes(cloudpickle.dumps(raised))
+    config = folder.trial(name).plan().to_json()
+    return SimpleNamespace(config=config, pickled_error_file=str(file))
 
 
 @pytest.mark.parametrize(
@@ -100,7 +112,7 @@ def test_a_lack_of_memory_is_no_result_and_is_told_once(folder: SearchFolder) ->
     made_trial(folder, "0000", epochs=2)
     folder.trial("0000").write_out_of_memory("out of memory of the GPU")
     made, witness = recorder(folder)
-    made.on_trial_error(1, [], ray_trial(folder, "0000", "a\ntrace\ntorch.OutOfMemoryError: CUDA out of memory."))
+    made.on_trial_error(1, [], ray_trial(folder, "0000", raised_by_trial(MemoryError("CUDA"))))
     assert not made.close("0000", None)  # as at the end of every start
     assert witness.heard == [("study, interrupted", "0000"), ("observer, lost", "0000", "out of memory of the GPU")]
     assert folder.ledger() == {}
@@ -135,11 +147,64 @@ def test_ray_s_calls_reach_the_study_and_the_table(folder: SearchFolder) -> None
     ]
     folder.trial("0000").write_result(FINISHED)
     made.on_trial_complete(1, [], ray_trial(folder, "0000"))
-    made.on_trial_error(1, [], ray_trial(folder, BASELINE))
+    made.on_trial_error(1, [], ray_trial(folder, BASELINE, raised_by_trial(KeyError("x"))))
     assert [(r.trial, r.status, r.reason) for r in folder.ledger().values()] == [
         ("0000", "finished", "all 4 epochs"),
-        (BASELINE, "failed", "the worker died"),
+        (BASELINE, "failed", "KeyError('x')"),
     ]
+
+
+def raised_by_trial(cause: Exception) -> RayTaskError:
+    return RayTaskError("train", f"a\ntrace\n{cause!r}", cause)
+
+
+@pytest.mark.parametrize(
+    "error", [ActorDiedError(), None, raised_by_trial(ActorDiedError()), raised_by_trial(Superseded("elsewhere"))]
+)
+def test_a_trial_that_loses_its_worker_goes_on_as_long_as_it_gets_on(
+    folder: SearchFolder, error: Exception | None
+) -> None:
+    made_trial(folder, "0000", epochs=2)
+    made, witness = recorder(folder)
+    for _ in range(MOST_LOSSES):
+        made.on_trial_error(1, [], ray_trial(folder, "0000", error))
+    folder.trial("0000").append_epoch(made_row("0000", 3))
+    for _ in range(MOST_LOSSES):
+        made.on_trial_error(1, [], ray_trial(folder, "0000", error))
+    assert [plan.trial for plan in made.again] == ["0000"] * 2 * MOST_LOSSES
+    assert folder.ledger() == {}
+    said = "trial 0000 has lost its worker after epoch {}: it goes on from its last checkpoint"
+    assert witness.heard == [("observer, said", said.format(epoch)) for epoch in [2] * MOST_LOSSES + [3] * MOST_LOSSES]
+    made.on_trial_error(1, [], ray_trial(folder, "0000", error))
+    reason = str(error or "the worker died").strip().splitlines()[-1]
+    assert (folder.ledger()["0000"].status, folder.ledger()["0000"].reason) == ("failed", reason)
+    assert len(made.again) == 2 * MOST_LOSSES
+
+
+def test_a_worker_that_is_lost_after_the_result_takes_nothing_away(folder: SearchFolder) -> None:
+    made_trial(folder, "0000", epochs=2)
+    folder.trial("0000").write_result(FINISHED)
+    made, _ = recorder(folder)
+    made.on_trial_error(1, [], ray_trial(folder, "0000", ActorDiedError()))
+    assert folder.ledger()["0000"].status == "finished"
+    assert not made.again
+
+
+def test_an_error_of_its_own_ends_a_trial(folder: SearchFolder) -> None:
+    made_trial(folder, "0000", epochs=2)
+    made, _ = recorder(folder)
+    made.on_trial_error(1, [], ray_trial(folder, "0000", raised_by_trial(KeyError("x"))))
+    assert folder.ledger()["0000"].reason == "KeyError('x')"
+    assert not made.again
+
+
+def test_a_place_that_is_not_fit_is_no_trials_end(folder: SearchFolder) -> None:
+    made_trial(folder, "0000", epochs=2)
+    made, witness = recorder(folder)
+    fault = raised_by_trial(PlaceFault("node 10.0.0.7 (b): torch 2.12.0, expected 2.13.0"))
+    made.on_trial_error(1, [], ray_trial(folder, "0000", fault))
+    assert made.faults == ["node 10.0.0.7 (b): torch 2.12.0, expected 2.13.0"]
+    assert (folder.ledger(), list(made.again), witness.heard) == ({}, [], [])
 
 
 def test_a_snapshot_of_ray_s_holds_nothing_of_it(folder: SearchFolder) -> None:
