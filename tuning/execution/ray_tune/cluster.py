@@ -16,7 +16,7 @@ import torch
 
 from recmodels.errors import UserError
 from tuning.execution.ray_tune.address import Address
-from tuning.execution.ray_tune.extras import no_servers
+from tuning.execution.ray_tune.extras import no_messages, no_servers
 from tuning.execution.ray_tune.folder import ray_folder
 from tuning.execution.ray_tune.joining import check_joining
 from tuning.execution.ray_tune.keeper import forget_keeper
@@ -54,7 +54,8 @@ def cluster(address: Address, spec: SearchSpec, say: Say) -> Iterator[TrialResou
             check_nodes(Versions.here(), storage)
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, on_sigterm)  # Ray has put its own there, which ends the process at once
-        yield trial_resources(address, spec, say)
+        with no_messages():
+            yield trial_resources(address, spec, say)
     finally:
         forget_stored()
         forget_keeper()

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
+from ray._private import worker
 from ray._private.node import Node
 from ray.air._internal import usage
 
@@ -26,6 +27,14 @@ def no_count_of_callbacks() -> AbstractContextManager[None]:
     That is half a second, also where a search is recorded elsewhere or nowhere.
     """
     return _doing_nothing(usage, "tag_callbacks")
+
+
+def no_messages() -> AbstractContextManager[None]:
+    """Let Ray print no messages of a cluster's nodes in the block: a node that dies leaves 25 lines of its log.
+
+    What it means for trials is said by the search, in one line.
+    """
+    return _doing_nothing(worker, "print_to_stdstream")
 
 
 @contextmanager

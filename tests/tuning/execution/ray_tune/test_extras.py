@@ -1,11 +1,12 @@
 """What Ray does beside what trials need, and does not do here."""
 
 import pytest
+from ray._private import worker
 from ray._private.node import Node
 from ray.air._internal import usage
 from ray.tune import Callback, tune
 
-from tuning.execution.ray_tune.extras import SERVERS, no_count_of_callbacks, no_servers
+from tuning.execution.ray_tune.extras import SERVERS, no_count_of_callbacks, no_messages, no_servers
 
 
 def test_callbacks_are_not_counted_for_statistics(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -16,6 +17,15 @@ def test_callbacks_are_not_counted_for_statistics(monkeypatch: pytest.MonkeyPatc
     assert asked == []
     tune.air_usage.tag_callbacks([Callback()])
     assert len(asked) == 1
+
+
+def test_messages_of_nodes_are_not_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    message = {"ip": "10.0.0.7", "pid": "raylet", "lines": ["it has died"], "is_err": True, "job": None}
+    worker.print_to_stdstream(message, False)
+    assert "it has died" in "".join(capsys.readouterr())
+    with no_messages():
+        worker.print_to_stdstream(message, False)
+    assert "".join(capsys.readouterr()) == ""
 
 
 def test_servers_are_left_out_in_the_block_alone() -> None:
