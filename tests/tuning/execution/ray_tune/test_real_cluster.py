@@ -130,6 +130,7 @@ def test_a_search_outlives_its_nodes_its_driver_and_its_cluster(tmp_path: Path, 
     assert set(Counter(trial for _, trial in ended).values()) == {1}
 
     assert f"trial {lost} has lost its worker" in output
+    assert "(raylet)" not in output  # a page of its log
     later = [int(epoch) for node, trial, epoch, _ in told if trial == lost and node != "n1"]
     assert later[0] == HELD  # on another node, from its last checkpoint
     assert {Path(file).parents[3].name for *_, file in told} == {"py_modules_files"}  # the project came along
