@@ -1,31 +1,16 @@
 """SearchSpec: a whole search as one checked value. Resume, replay and report start from it and from nothing else."""
 
-import re
-from pathlib import Path
 from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    PlainSerializer,
-    PlainValidator,
-    ValidationError,
-    model_validator,
-)
-from pydantic_core import ErrorDetails
+from pydantic import AfterValidator, Field, PlainSerializer, PlainValidator, model_validator
 
-from recmodels.errors import UserError, nearest
 from recmodels.metric import Metric
+from tuning.checked_file import File, Part
 from tuning.objectives import KNEE, check_objectives
 from tuning.space import Pair, Space
 from tuning.space import Params as Params  # imported from here together with Scores
 from tuning.space.distributions import Scalar
-from tuning.yaml_document import Document, read_yaml, to_yaml
 
-FORMAT: Final = 1
-"""Version of a search's files, their key `format`. It rises when an older program would misread a file."""
 Scores = dict[str, dict[str, float]]
 """Metrics by split: {"valid": {"recall@20": 0.1, ...}, "test": {...}}."""
 CheckedMetric = Annotated[str, AfterValidator(Metric), PlainSerializer(str)]
@@ -35,43 +20,6 @@ CheckedSpace = Annotated[
     PlainSerializer(Space.to_data),
 ]
 """A Space, or the data of one."""
-
-
-class Part(BaseModel):
-    """A frozen value that refuses unknown keys, NaN and infinity. Docstrings of its fields are their descriptions."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, use_attribute_docstrings=True)
-
-
-class File(Part):
-    """A value that is kept in a YAML file."""
-
-    what: ClassVar[str]
-    """The file's content, for messages: `the spec of a search`."""
-    unversioned: ClassVar[int] = 0
-    """Version of a file that names none, as it is older than versions."""
-    format: Literal[1] = FORMAT
-    """Version of the file's form."""
-
-    def to_yaml(self) -> str:
-        """Return the file's text, from which `read` makes an equal value."""
-        return to_yaml(self.model_dump(mode="json"))
-
-    @classmethod
-    def read(cls, path: Path) -> Self:
-        """Return the value in a file. UserError, one line, if it is missing, damaged, or of another version."""
-        return cls.of(read_yaml(path, expected=cls.what))
-
-    @classmethod
-    def of(cls, document: Document) -> Self:
-        """Return the value in a document. UserError, one line with file and line, if it is not one."""
-        if isinstance(document.data, dict):
-            check_format(document.data.get("format", cls.unversioned), document.name)
-        try:
-            return cls.model_validate(document.data)
-        except ValidationError as error:
-            place = document.where(*map(str, _worst(error)["loc"]))
-            raise UserError(f"{place}: {first_fault(error)}") from None
 
 
 class Budget(Part):
@@ -154,6 +102,9 @@ def _by_name(named: dict[str, float]) -> dict[str, float]:
     return named
 
 
+Named = Annotated[dict[Annotated[str, Field(min_length=1)], float], AfterValidator(_by_name)]
+
+
 class Resources(Part):
     """The share of the machine that one trial gets. None: derived from the machine."""
 
@@ -165,7 +116,7 @@ class Resources(Part):
     """most trials at a time"""
     ray_address: str | None = None
     """Ray cluster to join: HOST:PORT of its head, or auto; local: none; RAY_ADDRESS by default"""
-    named: Annotated[dict[Annotated[str, Field(min_length=1)], float], AfterValidator(_by_name)] = {}
+    named: Named = {}  # noqa: RUF012, pydantic copies it
     """further resources of a trial, by Ray's names, as JSON such as {"accelerator_type:H100": 0.1}"""
     storage: str | None = None
     """place of checkpoints: a path that every node sees, or such as s3://bucket/prefix; the search's folder by default
@@ -279,35 +230,3 @@ class SearchSpec(File):
     def _objectives_fit(self) -> Self:
         check_objectives(self.objectives, self.training.metric, self.scheduler.name, self.sampler, self.pick)
         return self
-
-
-def check_format(found: Any, source: object) -> None:
-    """Raise UserError unless the version of a file is FORMAT. `source`: its name, for the message."""
-    if type(found) is not int or found != FORMAT:
-        fault = f"written by another version of MirrorTune (format {found!r}, this one reads {FORMAT})"
-        raise UserError(f"{source}: {fault}: use that version, or start a new search")
-
-
-def first_fault(error: ValidationError) -> str:
-    """Return the first fault of a validation as one line: `budget.trials: Input should be ..., but got 0`."""
-    fault = _worst(error)
-    cause = fault.get("ctx", {}).get("error")
-    if isinstance(cause, UserError):  # a space's fault says itself where it is
-        return str(cause)
-    where = ".".join(str(part) for part in fault["loc"]) or "spec"
-    got = "" if fault["type"] == "missing" or "but got" in fault["msg"] else f", but got {fault['input']!r}"
-    message = fault["msg"].removeprefix("Value error, ")  # pydantic's own words
-    return f"{where}: {message}{got}{_hint(fault)}"
-
-
-def _hint(fault: ErrorDetails) -> str:
-    """Return the nearest right value as the end of a message, for a field that takes one of some texts."""
-    if fault["type"] != "literal_error" or not isinstance(fault["input"], str):
-        return ""
-    near = nearest(fault["input"], re.findall("'([^']*)'", fault["ctx"]["expected"]))
-    return f"; did you mean {near!r}?" if near else ""
-
-
-def _worst(error: ValidationError) -> ErrorDetails:
-    """Return the fault to show. A misspelt key causes two, an unknown and a missing key: the unknown one says more."""
-    return min(error.errors(), key=lambda fault: fault["type"] != "extra_forbidden")

@@ -8,6 +8,7 @@ from recmodels.data.dataset import RecDataset
 from recmodels.errors import UserError
 from recmodels.models import MODELS
 from recmodels.training.strategies.names import CONTROLS, knobs
+from tuning.checked_file import first_fault
 from tuning.cli.arguments import Given, refuse
 from tuning.cli.search import file_name, new_spec, stamped
 from tuning.cli.warm import warmed
@@ -15,7 +16,7 @@ from tuning.experiments import REFERENCE, Confirm, Experiment
 from tuning.space import SECTIONS_OF_TUNE
 from tuning.space.catalogue import known_strategy
 from tuning.space.layers import base_of
-from tuning.spec import SearchSpec, WarmStart, first_fault
+from tuning.spec import SearchSpec, WarmStart
 
 CONFIRM = tuple(Confirm.model_fields)
 """The parts of --confirm-top and --confirm-seeds."""

@@ -16,8 +16,9 @@ from pydantic import ValidationError
 
 from recmodels.errors import UserError
 from recmodels.metric import NAMES
+from tuning.checked_file import first_fault
 from tuning.cli.arguments import Given, Parser, refuse
-from tuning.spec import SearchSpec, first_fault
+from tuning.spec import SearchSpec
 
 DESCRIPTION = """Search the best configuration for a model and a data set, tune plain training as well, and
 confirm the best of both on fresh seeds. Only --model and --dataset are needed."""

@@ -13,11 +13,12 @@ from pydantic import Field, ValidationError, model_validator
 
 from recmodels.files import write_whole
 from recmodels.metric import Metric
+from tuning.checked_file import File, Part, first_fault
 from tuning.objectives import spread_over
 from tuning.records import SearchFolder, TrialRecord
 from tuning.records.confirmation import SEEDS
 from tuning.records.front import front_of
-from tuning.spec import File, Part, SearchSpec, first_fault
+from tuning.spec import SearchSpec
 from tuning.yaml_document import Document, read_yaml
 
 REFERENCE = "plain"

@@ -14,6 +14,7 @@ from recmodels.errors import UserError
 from recmodels.evaluation import Evaluator
 from recmodels.evaluation.paired_tests import Pair, PairedTest, pair_by_key, paired_tests
 from recmodels.training.checkpoint import load_weights
+from tuning.checked_file import first_fault
 from tuning.execution.trial import trained_model
 from tuning.experiments.confirmed import Confirmed, confirmed
 from tuning.experiments.experiment import Experiment
@@ -23,7 +24,7 @@ from tuning.records import Confirmation, SearchFolder, Tests, TrialRecord
 from tuning.records.folder import read_json
 from tuning.records.sealed import open_test, opened
 from tuning.reports.tables import shown
-from tuning.spec import SearchSpec, first_fault
+from tuning.spec import SearchSpec
 
 RESULT = "result.json"
 """The file of an experiment's result, for programs."""

@@ -6,9 +6,10 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field
 
 from recmodels.errors import UserError, nearest
+from tuning.checked_file import FORMAT, File, Part
 from tuning.records import Confirmation
 from tuning.space import SECTIONS, Fixed, Parameter, Space, SpaceError
-from tuning.spec import FORMAT, CheckedMetric, File, Part
+from tuning.spec import CheckedMetric
 from tuning.yaml_document import Document, read_yaml
 
 

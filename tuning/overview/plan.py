@@ -13,8 +13,9 @@ from pydantic import Field
 from recmodels.errors import UserError
 from recmodels.files import write_whole
 from recmodels.metric import Metric
+from tuning.checked_file import File, Part
 from tuning.experiments.experiment import Experiment
-from tuning.spec import Budget, CheckedMetric, File, Part
+from tuning.spec import Budget, CheckedMetric
 
 FILE = "overview.yaml"
 COMPANIONS = ("recall", "ndcg")

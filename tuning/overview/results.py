@@ -8,11 +8,12 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from recmodels.errors import UserError
 from recmodels.metric import Metric
+from tuning.checked_file import first_fault
 from tuning.experiments.experiment import Experiment
 from tuning.overview.plan import PlannedPair
 from tuning.records import Difference, SearchFolder
 from tuning.records.folder import read_json
-from tuning.spec import CheckedMetric, Scores, first_fault
+from tuning.spec import CheckedMetric, Scores
 
 
 class StrategyFigures(BaseModel):

@@ -6,8 +6,8 @@ from typing import Annotated, ClassVar, Self
 
 from pydantic import Field
 
+from tuning.checked_file import File, Part
 from tuning.records.trials import TrialRecord
-from tuning.spec import File, Part
 
 SEEDS = "-seeds"
 """The end of the name of a search that confirms another."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import TypeAdapter, ValidationError
 
 from recmodels.errors import UserError
-from tuning.spec import first_fault
+from tuning.checked_file import first_fault
 
 if TYPE_CHECKING:  # it loads numpy
     from recmodels.data.dataset import RecDataset

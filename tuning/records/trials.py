@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
 from recmodels.errors import UserError
-from tuning.spec import FORMAT, Params, check_format
+from tuning.checked_file import FORMAT, check_format
+from tuning.spec import Params
 
 Role = Literal["search", "baseline", "confirmation", "replay"]
 """A trial of the search itself, the plain training that it is measured by, a winner on a fresh seed, or a replay."""

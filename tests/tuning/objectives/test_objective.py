@@ -8,8 +8,9 @@ from pydantic import ValidationError
 from recmodels.errors import UserError
 from tests.tuning.factories import made_spec
 from tests.tuning.records.test_selection import record
+from tuning.checked_file import first_fault
 from tuning.objectives import objectives_of
-from tuning.spec import SearchSpec, first_fault
+from tuning.spec import SearchSpec
 
 NONE = {"name": "none"}
 

@@ -7,9 +7,9 @@ import pytest
 
 from recmodels.errors import UserError
 from tests.tuning.factories import made_metrics, made_row, made_trial
+from tuning.checked_file import FORMAT
 from tuning.records.folder import SearchFolder
 from tuning.records.trials import EpochRow, TrialPlan, TrialRecord, TrialResult, record_of, until_evaluated
-from tuning.spec import FORMAT
 
 FINISHED = TrialResult("finished", "all 4 epochs")
 
