@@ -33,7 +33,8 @@ def fast(
 ) -> Callable[[Callable[Inputs, Output]], Callable[Inputs, Output]]:
     """Decorate a function of tensors, the plain twin, with faster passes that agree with it up to rounding.
 
-    `forward(ctx, *inputs)` and `backward(ctx, *gradients)` are those of a `torch.autograd.Function`.
+    `forward(ctx, *inputs)` and `backward(ctx, *gradients)` are those of a `torch.autograd.Function`. Inside
+    `torch.autocast` they compute in float32 all the same: their kernels take no mixed types.
     """
 
     def first_order(ctx: Any, *gradients: Tensor) -> Any:
@@ -48,8 +49,19 @@ def fast(
 
         @wraps(twin)
         def run(*inputs: Inputs.args, **named: Inputs.kwargs) -> Output:
-            return twin(*inputs, **named) if _plain.get() else operation.apply(*inputs, **named)
+            if _plain.get():
+                return twin(*inputs, **named)
+            mixed = next((kind for kind in ("cpu", "cuda") if torch.is_autocast_enabled(kind)), None)
+            if mixed is None:
+                return operation.apply(*inputs, **named)
+            with torch.autocast(mixed, enabled=False):
+                return operation.apply(*map(_full, inputs), **{name: _full(each) for name, each in named.items()})
 
         return run
 
     return decorate
+
+
+def _full(value: Any) -> Any:
+    """Return a tensor of lower precision as float32, and everything else as it is."""
+    return value.float() if isinstance(value, Tensor) and value.dtype in (torch.bfloat16, torch.float16) else value

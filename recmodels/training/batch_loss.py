@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import KW_ONLY, astuple, dataclass, field
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import torch
@@ -14,6 +14,8 @@ from torch.nn.utils import get_total_norm
 from recmodels.models.base import Recommender
 
 Terms = Mapping[str, Tensor]
+Precision = Literal["fp32", "bf16"]
+"""Of the forward pass: float32 throughout, or torch's autocast to bfloat16, which has float32's range."""
 Scalar = float | Tensor
 """A number, or the tensor () that holds it where it is not read yet."""
 
@@ -60,7 +62,8 @@ class BatchLoss:
 
     `rows`: users, positives and negatives (3, B), the same in every call. `counts` takes the passes. `transform` turns
     the model's loss into the one that is trained; None: they are the same. `epoch`, `batch_index` and `step` count from
-    0: the epoch, the batch in its epoch, the batch in the whole training.
+    0: the epoch, the batch in its epoch, the batch in the whole training. `precision`: of the forward pass; weights,
+    gradients and the terms of the loss are float32 with either.
     `value`, `terms`: the model's loss and its named terms in the first call, which is at the weights before the step;
     `value` is None before that call, and stays None if it was not finite. `gradient_norm`: in the last call.
     `unread`: None, and every number is read at once; or a list, see `unread_on`, which takes the numbers that decide
@@ -77,6 +80,7 @@ class BatchLoss:
     batch_index: int = 0
     step: int = 0
     unread: list[Tensor] | None = None
+    precision: Precision = "fp32"
     value: Scalar | None = field(default=None, init=False)
     terms: dict[str, Tensor] = field(default_factory=dict, init=False)
     gradient_norm: Scalar = field(default=0.0, init=False)
@@ -121,7 +125,7 @@ class BatchLoss:
         else:
             self._generators = _Generators(self.rows.device)
         with draws, _frozen_statistics(self.model) if self.terms else nullcontext():
-            terms = self.model.loss(self.rows)
+            terms = self._terms()
             trained = objective(terms)
             if "reg" in terms and _reads(terms["reg"], leaves):
                 torch.autograd.backward(unpenalised(terms), inputs=leaves, retain_graph=True)
@@ -134,6 +138,13 @@ class BatchLoss:
         terms = {name: term.detach() for name, term in terms.items()}
         self.terms = self.terms or terms
         return total(terms)
+
+    def _terms(self) -> Terms:
+        """Run the forward pass."""
+        if self.precision == "fp32":
+            return self.model.loss(self.rows)
+        with torch.autocast(self.rows.device.type, torch.bfloat16):
+            return {name: term.float() for name, term in self.model.loss(self.rows).items()}
 
     def gradients(self) -> Iterator[tuple[nn.Parameter, Tensor]]:
         """Yield each parameter that has a gradient, and the gradient, made dense if it is sparse."""

@@ -45,8 +45,8 @@ def build(plan: TrialPlan, model: str, data: RecDataset, device: torch.device) -
     params, seed = plan.params, plan.seed
     torch.manual_seed(seed)
     made = MODELS[model](data, **params["model"]).to(device)
-    clip_norm = params["train"].get("clip_norm")
-    strategy = make_strategy(plan.strategy, made, params["strategy"], clip_norm=clip_norm, seed=seed)
+    options = {name: params["train"][name] for name in ("clip_norm", "precision") if name in params["train"]}
+    strategy = make_strategy(plan.strategy, made, params["strategy"], **options, seed=seed)
     return TrainingState(made, fresh_optimizer(plan, made), strategy, np.random.default_rng(seed))
 
 

@@ -22,6 +22,7 @@ WITHOUT_KEY = {
     "sync_rng": False,
     "momentum": 0.0,
     "clip_norm": None,
+    "precision": "fp32",
     "initial_accumulator": 0.0,
 }
 """Our parameter without a key in MMRec -> the value that MMRec trains with."""

@@ -14,6 +14,7 @@ from recmodels.data.published import FOLDER_NAMES
 from recmodels.errors import UserError, did_you_mean
 from recmodels.models import MODELS
 from recmodels.signatures import CountFromOne, NotNegative, Positive, check_values, keywords
+from recmodels.training.batch_loss import Precision
 from recmodels.training.optimizers import check_optimizer
 from recmodels.training.strategies import STRATEGIES, canonical, knobs, parts_of
 from tuning.space.layers import load_space, sections_of
@@ -35,6 +36,7 @@ def train_section(
     momentum: NotNegative = 0.0,
     initial_accumulator: NotNegative = 0.0,
     clip_norm: Positive = math.inf,
+    precision: Precision = "fp32",
 ) -> None:
     """Check the values of a `train` section, whose schema is this signature. ValueError for another's setting."""
     rates: dict[str, Any] = {"learning_rate": learning_rate, "weight_decay": weight_decay}

@@ -5,6 +5,7 @@ from typing import Any
 
 from recmodels.models.base import Recommender
 from recmodels.signatures import keywords
+from recmodels.training.batch_loss import Precision
 from recmodels.training.strategies.amr import AMR
 from recmodels.training.strategies.averaging import EMA, SWA
 from recmodels.training.strategies.base import Part
@@ -72,12 +73,19 @@ def knobs(name: str) -> list[str]:
 
 
 def make_strategy(
-    name: str, model: Recommender, values: Mapping[str, Any] = {}, *, clip_norm: float | None = None, seed: int = 0
+    name: str,
+    model: Recommender,
+    values: Mapping[str, Any] = {},
+    *,
+    clip_norm: float | None = None,
+    seed: int = 0,
+    precision: Precision = "fp32",
 ) -> Strategy:
     """Return the strategy with these values of its knobs, the others at their defaults. Raises ValueError for an
     unknown name or an invalid value.
 
     `clip_norm`: the total norm to which the gradients of every step are clipped. `seed`: of the parts' random draws.
+    `precision`: of the forward passes.
 
     >>> from recmodels.data import load_dataset
     >>> from recmodels.models import MODELS
@@ -94,4 +102,4 @@ def make_strategy(
         part.layer: part(**{knob: values[knob] for knob in keywords(part) if knob in values})
         for part in parts_of(name).values()
     }
-    return Strategy(model, **layers, clip_norm=clip_norm, seed=seed)
+    return Strategy(model, **layers, clip_norm=clip_norm, seed=seed, precision=precision)

@@ -13,7 +13,7 @@ from torch.optim import Optimizer
 from recmodels.errors import TrainingDiverged
 from recmodels.models.base import Recommender
 from recmodels.signatures import Positive, check_value
-from recmodels.training.batch_loss import BadStep, Batches, BatchLoss, Counts
+from recmodels.training.batch_loss import BadStep, Batches, BatchLoss, Counts, Precision
 from recmodels.training.strategies.base import Averaging, LossTransform, Oracle, Part, Rule, Update, assign, restoring
 
 MAX_BAD_STEPS = 3
@@ -25,7 +25,8 @@ class Strategy:
     A batch whose loss or gradient is not finite is skipped; the weights stay as they were before it or, if only the
     second step of Mirror Gradient failed, as the first step left them. MAX_BAD_STEPS such batches in a row end the
     training. `clip_norm`: the total norm to which the gradients of every step are clipped, None for no clipping.
-    `seed`: for the random draws of the parts. Raises ValueError unless clip_norm > 0.
+    `seed`: for the random draws of the parts. `precision`: of the forward passes. Raises ValueError unless
+    clip_norm > 0 and the precision is known.
     """
 
     def __init__(
@@ -38,10 +39,12 @@ class Strategy:
         averaging: Averaging | None = None,
         clip_norm: float | None = None,
         seed: int = 0,
+        precision: Precision = "fp32",
     ):
+        check_value("precision", precision, Precision)
         if clip_norm is not None:
             check_value("clip_norm", clip_norm, Positive)
-        self.model, self.clip_norm = model, clip_norm
+        self.model, self.clip_norm, self.precision = model, clip_norm, precision
         self.transform, self.oracle = transform, oracle or Oracle()
         self.rule, self.averaging = rule or Rule(), averaging or Averaging()
         self.counts, self.bad_in_a_row, self.last_fault = Counts(), 0, ""
@@ -55,7 +58,8 @@ class Strategy:
     ) -> BatchLoss:
         """Return the loss of a batch (3, B) as this strategy trains it; `BatchLoss` explains the numbers."""
         place = {"epoch": epoch, "batch_index": batch_index, "step": step}
-        return BatchLoss(self.model, rows, self.counts, self.transform, unread=unread, **place)
+        made = self.model, rows, self.counts, self.transform
+        return BatchLoss(*made, unread=unread, precision=self.precision, **place)
 
     def new_epoch(self, epoch: int, batches: Batches) -> None:
         """Called before each epoch, counted from 0."""

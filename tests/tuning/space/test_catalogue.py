@@ -25,7 +25,7 @@ USUAL: dict[str, Any] = {"optimizer": "adam", "learning_rate": 1e-3, "batch_size
 def test_names_come_from_the_signatures() -> None:
     assert known_parameters("LightGCN", "mg") == {
         "strategy": ["alpha", "beta", "interval", "compose", "phase", "clip_first", "sync_rng"],
-        "train": [*TRAIN, "momentum", "initial_accumulator", "clip_norm"],
+        "train": [*TRAIN, "momentum", "initial_accumulator", "clip_norm", "precision"],
         "model": ["embedding_size", "n_layers", "reg_weight", "variant"],
     }
     assert known_parameters("LightGCN", "plain")["strategy"] == []
