@@ -130,9 +130,10 @@ class Search:
             return self._finish(interrupted=False)
 
     def _explore(self, resources: TrialResources) -> bool:
-        from tuning.execution.ray_tune.tuner import run_trials
+        from tuning.execution.ray_tune.sharing import run_with_enough, shared
         from tuning.proposals.study import Study
 
+        resources = shared(resources, self.spec, self.data, self.observer.say)
         before = self.folder.environment()
         if self.folder.popularity() is None:
             self.folder.write_popularity(popularity_scores(self.data, self.spec.training.cutoffs))
@@ -146,7 +147,7 @@ class Search:
         self.observer.placed(resources)
         self.observer.begins(list(self.folder.ledger().values()))
         try:
-            return run_trials(self.spec, self.folder, study, self.data, resources, self.observer)
+            return run_with_enough(self.spec, self.folder, study, self.data, resources, self.observer)
         finally:
             self.observer.ends()
 

@@ -3,6 +3,7 @@
 from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
 from pydantic import AfterValidator, Field, PlainSerializer, PlainValidator, model_validator
+from pydantic.type_adapter import TypeAdapter
 
 from recmodels.metric import Metric
 from tuning.checked_file import File, Part
@@ -93,6 +94,13 @@ def _placeable(gpus: float) -> float:
     return gpus
 
 
+SHARE: Final = TypeAdapter(Annotated[float, Field(ge=0, allow_inf_nan=False), AfterValidator(_placeable)])
+
+
+def _share_or_auto(gpus: Any) -> Any:
+    return gpus if gpus == "auto" else SHARE.validate_python(gpus)
+
+
 def _by_name(named: dict[str, float]) -> dict[str, float]:
     for name, much in named.items():
         if name in ("CPU", "GPU"):
@@ -110,8 +118,9 @@ class Resources(Part):
 
     cpus_per_trial: Annotated[int, Field(ge=1)] | None = None
     """cores, and threads, of a trial"""
-    gpus_per_trial: Annotated[float, Field(ge=0), AfterValidator(_placeable)] | None = None
-    """GPUs of a trial: a whole number, or a share of one such as 0.25; 1 by default if there is one"""
+    gpus_per_trial: Annotated[float | Literal["auto"], PlainValidator(_share_or_auto)] | None = None
+    """GPUs of a trial: a whole number, a share of one such as 0.25, or auto: the share that a probe finds right; 1 by
+    default if there is one"""
     max_concurrent: Annotated[int, Field(ge=1)] | None = None
     """most trials at a time"""
     ray_address: str | None = None
@@ -121,6 +130,11 @@ class Resources(Part):
     storage: str | None = None
     """place of checkpoints: a path that every node sees, or such as s3://bucket/prefix; the search's folder by default
     """
+
+    @property
+    def gpus(self) -> float | None:
+        """The GPUs of a trial; None where the machine or a probe decides."""
+        return None if isinstance(self.gpus_per_trial, str) else self.gpus_per_trial
 
 
 class Tracking(Part):

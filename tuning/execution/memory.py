@@ -8,6 +8,7 @@ import torch
 OF_GPU = re.compile(r"CUDA error: out of memory|CU(BLAS|SPARSE|SOLVER)_STATUS_(ALLOC_FAILED|INSUFFICIENT_RESOURCES)")
 """What CUDA and its libraries say where torch's own allocator was not asked; the error is a plain RuntimeError."""
 OF_HOST = re.compile(r"DefaultCPUAllocator: (can't allocate|not enough) memory")
+OF_CARD = "out of memory of the GPU"
 AMOUNT = re.compile(r"(?:ried|nable) to allocate ([\d.]+ ?\w+)")
 
 
@@ -20,7 +21,7 @@ class MemoryLack:
 
     def __str__(self) -> str:
         more = f" ({self.amount} more did not fit)" if self.amount else ""
-        return f"out of memory of the {'GPU' if self.gpu else 'machine'}{more}"
+        return f"{OF_CARD if self.gpu else 'out of memory of the machine'}{more}"
 
     @property
     def reason(self) -> str:
@@ -37,3 +38,14 @@ def memory_lack(error: BaseException) -> MemoryLack | None:
         return None
     amount = AMOUNT.search(text)
     return MemoryLack(gpu, amount[1] if amount else None)
+
+
+def is_of_gpu(reason: str) -> bool:
+    """Return whether a trial's line, the `reason` of its lack of memory, is of a GPU's."""
+    return reason.startswith(OF_CARD)
+
+
+def cap_memory(share: float | None) -> None:
+    """Let torch take at most this share of its GPU's memory in this process; None: all of it."""
+    if share is not None:
+        torch.cuda.set_per_process_memory_fraction(share)

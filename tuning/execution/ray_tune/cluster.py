@@ -100,9 +100,9 @@ def _usable(nodes: list[Node], wanted: Resources, say: Say) -> list[Node]:
     built = torch.version.cuda or torch.version.hip
     fault = "finds no device it can use" if built else "is built for the CPU alone"
     reason = " ".join([f"torch {torch.__version__} {fault}", *(f"({each.message})" for each in caught[:1])])
-    if wanted.gpus_per_trial:
-        raise UserError(f"--gpus-per-trial {wanted.gpus_per_trial:g}: {reason}")
-    if wanted.gpus_per_trial is None:
+    if wanted.gpus:
+        raise UserError(f"--gpus-per-trial {wanted.gpus:g}: {reason}")
+    if wanted.gpus is None:
         say(f"trials run on the CPU: this machine has a GPU, but {reason}")
     return [replace(node, gpus=0) for node in nodes]
 

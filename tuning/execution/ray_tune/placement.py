@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from recmodels.errors import UserError
+from tuning.execution.cards import Meter
 from tuning.spec import Resources
 
 NOTHING: Mapping[str, float] = {}
@@ -25,7 +26,9 @@ class TrialResources:
     """The cores and GPUs of one trial, and how many trials run at a time.
 
     `grows`: they may be of a node that is still to come, as nodes join and leave a cluster. `machine`: what all nodes
-    that were there had together. `named`: further resources of a trial.
+    that were there had together. `named`: further resources of a trial. `memory`: the share of a card's memory that
+    torch may take in a trial's process, None for all of it; `meters`: the probe that the share of a card comes from, ()
+    if it was given.
     """
 
     cpus: int
@@ -34,6 +37,8 @@ class TrialResources:
     grows: bool = False
     machine: Node | None = field(default=None, compare=False)
     named: Mapping[str, float] = field(default_factory=dict)
+    memory: float | None = None
+    meters: tuple[Meter, ...] = field(default=(), compare=False)
 
     @property
     def device(self) -> str:
@@ -50,7 +55,7 @@ def placement(nodes: Sequence[Node], wanted: Resources, trials: int, grows: bool
     `trials`, and as many cores for each as leave room for them all. UserError if no node has what a trial needs, unless
     the cluster `grows`.
     """
-    gpus = wanted.gpus_per_trial
+    gpus = wanted.gpus
     if gpus is None:
         gpus = 1.0 if any(node.gpus for node in nodes) else 0.0
     room = trials_that_fit(nodes, wanted.cpus_per_trial or 1, gpus, wanted.named)

@@ -13,6 +13,7 @@ from ray.tune.experiment import Trial
 
 from recmodels.data.dataset import RecDataset
 from recmodels.errors import UserError
+from tuning.execution.memory import cap_memory
 from tuning.execution.observer import Observer
 from tuning.execution.ray_tune.budget import OutOfBudget
 from tuning.execution.ray_tune.extras import no_count_of_callbacks
@@ -57,7 +58,12 @@ def run_trials(
     trainable = tune.with_resources(
         saved_before_the_next(
             tune.with_parameters(
-                _ray_trial, data=in_store(data, home and home.keeper), spec=spec, folder=folder, home=home
+                _ray_trial,
+                data=in_store(data, home and home.keeper),
+                spec=spec,
+                folder=folder,
+                home=home,
+                memory=resources.memory,
             )
         ),
         {"cpu": resources.cpus, "gpu": resources.gpus, **resources.named},
@@ -105,10 +111,17 @@ def run_trials(
 
 
 def _ray_trial(
-    config: dict[str, Any], *, data: RecDataset, spec: SearchSpec, folder: SearchFolder, home: Home | None
+    config: dict[str, Any],
+    *,
+    data: RecDataset,
+    spec: SearchSpec,
+    folder: SearchFolder,
+    home: Home | None,
+    memory: float | None,
 ) -> None:
     if home:
         home.versions.check()
+    cap_memory(memory)
     holder = tune.get_context().get_trial_id()
     with trial_folder(folder, config["trial"], home, holder) as trial:
         plan = TrialPlan.from_json(config, trial.path)
