@@ -168,6 +168,24 @@ def hooks_in(words: list[str], _: object) -> None:
     exist([".pre-commit-config.yaml"])
 
 
+def is_rays_own(words: list[str], _: object) -> None:
+    """The command and its options are Ray's; a file that it reads is there."""
+    commands: Any = importlib.import_module("ray.scripts.scripts").cli.commands
+    command = commands[words.pop(0)]
+    command = command.commands[words.pop(0)] if hasattr(command, "commands") else command
+    if "--" in words:  # of a job: the command line that it runs
+        words = words[: words.index("--")]
+    known = {option for each in command.params for option in each.opts}
+    assert {word.partition("=")[0] for word in words if word.startswith("-")} <= known
+    exist([word for word in words if word.startswith("deploy/")])
+
+
+def reads_files(words: list[str], _: object) -> None:
+    """Of Docker, Kubernetes or Slurm, which need not be here."""
+    assert any(word.startswith("deploy/") for word in words) or words[0] in ("run", "logs")
+    exist([word for word in words if word.startswith("deploy/")])
+
+
 def activates(words: list[str], _: object) -> None:
     assert words == [".venv/bin/activate"]
     assert "VENV := .venv\n" in (ROOT / "Makefile").read_text()
@@ -184,6 +202,10 @@ CHECKS: dict[str, Callable[[list[str], Any], None]] = {
     "optuna-dashboard": shows_the_study,
     "env": serves_a_model,
     "pre-commit": hooks_in,
+    "ray": is_rays_own,
+    "docker": reads_files,
+    "kubectl": reads_files,
+    "sbatch": reads_files,
     ".": activates,
 }
 """First words of a command -> what checks the others."""

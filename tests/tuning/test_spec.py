@@ -63,6 +63,14 @@ def test_a_fault_is_one_line_with_its_place(changes: dict[str, Any], message: st
     assert "\n" not in found
 
 
+def test_the_share_of_a_card_may_be_left_to_a_probe() -> None:
+    spec = made_spec(resources={"gpus_per_trial": "auto"})
+    assert SearchSpec.model_validate(spec.model_dump(mode="json")) == spec
+    assert (spec.resources.gpus_per_trial, spec.resources.gpus) == ("auto", None)
+    given = made_spec(resources={"gpus_per_trial": "0.25"})
+    assert given.resources.gpus_per_trial == given.resources.gpus == 0.25
+
+
 @pytest.mark.parametrize("place", ["budget.seconds", "scheduler.reduction", "resources.gpus_per_trial"])
 @pytest.mark.parametrize("value", ["nan", "inf"])
 def test_a_number_that_is_not_finite_is_refused(place: str, value: str) -> None:

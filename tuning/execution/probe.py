@@ -18,7 +18,7 @@ from tuning.execution.cards import Meter, Reading
 from tuning.execution.memory import memory_lack
 from tuning.execution.trial import build
 from tuning.records import TrialPlan
-from tuning.space.distributions import Choice, Range
+from tuning.space import Choice, Parameter, Range
 from tuning.spec import SearchSpec
 
 SECONDS = 3.0
@@ -66,7 +66,7 @@ def _usual(spec: SearchSpec) -> dict[str, Any]:
     return {name: each.at(0) if isinstance(each, Choice) else each.low for name, each in space.dimensions.items()}
 
 
-def _sizes(spec: SearchSpec) -> list[Any]:
+def _sizes(spec: SearchSpec) -> list[Parameter]:
     return [p for p in spec.space.parameters if p.section == "model" or p.name == "batch_size"]
 
 

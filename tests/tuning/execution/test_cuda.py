@@ -1,4 +1,5 @@
-"""A trial on a real GPU: its memory goes back, and a lack of it is no result. Skipped where torch can use none."""
+"""A trial on a real GPU: its memory goes back, a lack of it is no result, and a probe measures it. Skipped where torch
+can use none."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,7 +9,11 @@ import torch
 
 from recmodels.data import load_dataset
 from recmodels.training.checkpoint import load_weights
-from tests.tuning.factories import made_plan
+from tests.tuning.factories import made_plan, made_spec
+from tuning.execution import probe as probe_module
+from tuning.execution.cards import trials_per_card
+from tuning.execution.memory import cap_memory
+from tuning.execution.probe import CudaGauge, probe
 from tuning.execution.trial import run_trial, trained_model
 from tuning.records import TrialFolder, TrialPlan
 from tuning.spec import Training
@@ -66,3 +71,28 @@ def test_a_lack_of_memory_is_no_result(tmp_path: Path) -> None:
     run(folder, 8)  # what was taken is free again
     assert folder.result() is not None
     assert folder.out_of_memory() is None
+
+
+def test_a_probe_measures_the_card(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(probe_module, "SECONDS", 1.0)
+    params = {**plan(64).params, "strategy": {}}
+    sizes = {"type": "categorical", "values": [64, 4096], "default": 64}
+    space = {**params, "model": {"embedding_size": sizes, "n_layers": 2}}
+    meter = probe(made_spec(model="LightGCN", strategy="plain", space=space), DATA, CudaGauge())
+    small, large = meter.readings
+    assert meter.memory is not None
+    assert small.torch is not None
+    assert large.torch is not None
+    assert 0 < small.torch + 2**26 < large.torch < meter.memory  # weights of 28 MB, their gradients and Adam's means
+    assert 2**20 < small.around < meter.memory / 2  # CUDA's context, if nobody else is on the card
+    assert small.busy is None or 0 <= small.busy <= 1
+    assert trials_per_card([meter], 100) >= 1
+
+
+def test_a_cap_is_of_this_process_alone() -> None:
+    cap_memory(0.01)
+    try:
+        with pytest.raises(torch.OutOfMemoryError):
+            torch.empty(int(0.02 * torch.cuda.get_device_properties(0).total_memory), dtype=torch.uint8, device="cuda")
+    finally:
+        cap_memory(1.0)

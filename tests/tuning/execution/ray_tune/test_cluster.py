@@ -206,6 +206,8 @@ def test_cards_that_torch_cannot_use_leave_trials_on_the_cpu(monkeypatch: pytest
     why = f"torch {torch.__version__} is built for the CPU alone"
     assert heard == [f"trials run on the CPU: this machine has a GPU, but {why}"]
     assert trial_resources(HERE, made_spec(resources={"gpus_per_trial": 0}), pytest.fail).device == "cpu"
+    assert trial_resources(HERE, made_spec(resources={"gpus_per_trial": "auto"}), heard.append).device == "cpu"
+    assert heard.pop() == heard[0]
     with pytest.raises(UserError) as error:
         trial_resources(HERE, made_spec(resources={"gpus_per_trial": 0.5}), pytest.fail)
     assert str(error.value) == f"--gpus-per-trial 0.5: {why}"

@@ -33,6 +33,8 @@ def placed(nodes: Sequence[Node], trials: int = 40, grows: bool = False, **wante
         ([WORKSTATION], {}, (8, 1, 2)),
         ([WORKSTATION], {"gpus_per_trial": 0}, (2, 0, 8)),
         ([WORKSTATION], {"gpus_per_trial": 2}, (16, 2, 1)),
+        ([WORKSTATION], {"gpus_per_trial": "auto"}, (8, 1, 2)),  # until a probe knows better
+        ([LAPTOP], {"gpus_per_trial": "auto"}, (1, 0, 8)),
         ([WORKSTATION], {"gpus_per_trial": 0.25}, (2, 0.25, 8)),
         ([WORKSTATION], {"max_concurrent": 1}, (16, 1, 1)),
         ([WORKSTATION], {"trials": 1}, (8, 1, 2)),
