@@ -57,9 +57,17 @@ class Strategy:
         self, rows: Tensor, *, epoch: int = 0, batch_index: int = 0, step: int = 0, unread: list[Tensor] | None = None
     ) -> BatchLoss:
         """Return the loss of a batch (3, B) as this strategy trains it; `BatchLoss` explains the numbers."""
-        place = {"epoch": epoch, "batch_index": batch_index, "step": step}
-        made = self.model, rows, self.counts, self.transform
-        return BatchLoss(*made, unread=unread, precision=self.precision, **place)
+        return BatchLoss(
+            self.model,
+            rows,
+            self.counts,
+            self.transform,
+            unread=unread,
+            precision=self.precision,
+            epoch=epoch,
+            batch_index=batch_index,
+            step=step,
+        )
 
     def new_epoch(self, epoch: int, batches: Batches) -> None:
         """Called before each epoch, counted from 0."""
