@@ -1,7 +1,8 @@
 """The files of `deploy/`: each is what its tool reads, as far as that can be known without a cloud or a cluster.
 
 The cluster's file is checked by Ray's own validator. KubeRay's definition of a RayJob is in no Python package: its
-fields are written down here from its documentation. Slurm's script runs with programs that pretend Slurm and Ray.
+fields are listed here, and the list was not checked against the definition. Slurm's script runs with programs that
+pretend Slurm and Ray.
 """
 
 import os

@@ -15,7 +15,6 @@ from tuning.execution.observer import Observer
 from tuning.execution.probe import CudaGauge, probe
 from tuning.execution.ray_tune.budget import OutOfBudget
 from tuning.execution.ray_tune.cluster import Say, alive_nodes
-from tuning.execution.ray_tune.object_store import in_store
 from tuning.execution.ray_tune.placement import Node, TrialResources, count, placement
 from tuning.execution.ray_tune.tuner import run_trials
 from tuning.proposals import planned_trials
@@ -30,7 +29,8 @@ Probe = Callable[[SearchSpec, RecDataset], list[Meter]]
 def probe_cards(spec: SearchSpec, data: RecDataset) -> list[Meter]:
     """Measure a trial of the search on one free card of each kind that the running Ray knows, all at the same time."""
     kinds = {_kind(node["Resources"]) for node in ray.nodes() if node["Alive"] and node["Resources"].get("GPU", 0)}
-    stored, cpus = in_store(data), spec.resources.cpus_per_trial or 1
+    # A copy of its own, given back after the probe: that of the trials may also have the tables of a cluster.
+    stored, cpus = ray.put(data), spec.resources.cpus_per_trial or 1
     task = ray.remote(num_gpus=1, num_cpus=cpus, max_retries=0)(_probe_here)  # its process ends with it
     return ray.get(
         [task.options(resources={kind: 0.001} if kind else {}).remote(spec, stored) for kind in sorted(kinds)]
