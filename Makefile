@@ -16,7 +16,7 @@ test: $(VENV)/.installed
 	$(BIN)/python -m ruff format --check .
 	$(BIN)/python -m mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest -q -n 2 --dist worksteal
+	$(BIN)/python -m pytest -q -n 3 --dist worksteal
 
 # torch comes first and by its exact version, so that no other package's wish for torch is met by another build.
 $(VENV)/.installed: pyproject.toml constraints.txt
