@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 from recmodels.errors import UserError
 from recmodels.metric import NAMES
 from tests.tuning.factories import made_spec
+from tuning.checked_file import check_format, first_fault
 from tuning.space import Space
 from tuning.spec import (
     Budget,
@@ -19,8 +20,6 @@ from tuning.spec import (
     SearchSpec,
     Tracking,
     Training,
-    check_format,
-    first_fault,
 )
 
 

@@ -38,8 +38,8 @@ def slow(trial):
 
     finish = trial._Run.finish
 
-    def finished(run, report, **how):
-        finish(run, report, **how)
+    def finished(run, *given, **how):
+        finish(run, *given, **how)
         tell(f"ended {run.plan.trial}")
 
     trial._Run.finish = finished

@@ -94,4 +94,6 @@ def test_a_node_that_joined_later_with_another_torch_trains_nothing(
     with pytest.raises(
         PlaceFault, match=r"^node 10\.0\.0\.7 \(b\): torch .*, expected 1\.0 as on the driver's machine$"
     ):
-        tuner._ray_trial({"trial": "0000"}, data=data, spec=made_spec(), folder=SearchFolder(tmp_path), home=home)
+        tuner._ray_trial(
+            {"trial": "0000"}, data=data, spec=made_spec(), folder=SearchFolder(tmp_path), home=home, memory=None
+        )
