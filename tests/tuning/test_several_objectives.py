@@ -4,6 +4,8 @@ import os
 import signal
 from pathlib import Path
 
+import pytest
+
 from recmodels.analysis import robust_score
 from recmodels.data import load_dataset
 from recmodels.metric import Metric
@@ -18,6 +20,7 @@ OPTIONS = ("--objectives", "recall@20,robustness", "--trials", "5", "--max-epoch
 MODEL = ("--model", "LightGCN", "--dataset", "demo", "--set", "embedding_size=8", "--name", "s", *BARE)
 
 
+@pytest.mark.long
 def test_a_search_by_two_objectives_ends_in_a_front_whose_exports_replay(tmp_path: Path) -> None:
     folder = SearchFolder(tmp_path / "searches" / "s")
     first = started(tmp_path, *MODEL, *OPTIONS)

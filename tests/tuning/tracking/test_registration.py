@@ -211,6 +211,7 @@ def test_what_cannot_be_registered_is_one_line(capsys: pytest.CaptureFixture[str
 
 
 @pytest.mark.usefixtures("here")
+@pytest.mark.long
 def test_a_served_winner_answers_the_same_top_20_as_recommend(tmp_path: Path) -> None:
     """Registered with an MLflow server, and served from it."""
     data, records, port = prepared(numbers=False), Server(tmp_path), free_port()

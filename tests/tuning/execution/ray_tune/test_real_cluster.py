@@ -57,6 +57,7 @@ class Driver:
 
 
 @pytest.mark.parametrize("head_dies", [False, pytest.param(True, marks=pytest.mark.slow)])
+@pytest.mark.long
 def test_a_search_outlives_its_nodes_its_driver_and_its_cluster(tmp_path: Path, head_dies: bool) -> None:
     """Twelve trials: none is lost and none is trained to its end twice. Checkpoints are kept at home, then in S3."""
     own, kills, told, ended = tmp_path / "own", list[str](), list[list[str]](), list[list[str]]()
