@@ -115,7 +115,7 @@ def run_search(
 
     `place`: of the search in its experiment.
     """
-    signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGINT))
+    signal.signal(signal.SIGTERM, interrupt)
     every, most = spec.training.flatness_every, spec.training.max_epochs
     if every and every > most:
         say(console, f"--flatness-every {every} measures nothing in a trial of at most {most} epochs (--max-epochs)")
@@ -127,6 +127,14 @@ def run_search(
     if outcome.winner and outcome.winner.reason and spec.role == "search":
         say(console, f"trial {outcome.winner.trial} is the best, {outcome.winner.reason}")
     return outcome
+
+
+def interrupt(*_: object) -> None:
+    """Do what Ctrl-C does, to Ray's handler of it where that is in place, also where a shell has Ctrl-C ignored: those
+    of scripts do for commands in the background. Takes what a handler of signals gets."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        raise KeyboardInterrupt
+    os.kill(os.getpid(), signal.SIGINT)
 
 
 def show(spec: SearchSpec, outcome: Outcome, console: Console) -> int:

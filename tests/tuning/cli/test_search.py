@@ -413,3 +413,17 @@ def test_points_of_a_file_with_a_fault_start_nothing(capsys: Any, here: Path) ->
         "points/authors.yaml:2: no parameter"
     )
     assert refused(capsys, *NEW, "--points", "authors", "--compare", "mg") == "--points: has no meaning with --compare"
+
+
+@pytest.mark.parametrize("handler", [signal.SIG_IGN, signal.default_int_handler])
+def test_a_polite_kill_interrupts_also_where_ctrl_c_is_ignored(handler: Any) -> None:
+    def killed() -> None:
+        cli_search.interrupt(signal.SIGTERM, None)
+        time.sleep(1)  # until the signal has come
+
+    before = signal.signal(signal.SIGINT, handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            killed()
+    finally:
+        signal.signal(signal.SIGINT, before)
