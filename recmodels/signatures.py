@@ -17,6 +17,7 @@ class Range(NamedTuple):
 Positive = Annotated[float, Range("{} > 0", lambda value: value > 0)]
 NotNegative = Annotated[float, Range("{} >= 0", lambda value: value >= 0)]
 Share = Annotated[float, Range("0 <= {} <= 1", lambda value: 0 <= value <= 1)]
+PositiveShare = Annotated[float, Range("0 < {} <= 1", lambda value: 0 < value <= 1)]
 ShareBelowOne = Annotated[float, Range("0 <= {} < 1", lambda value: 0 <= value < 1)]
 Count = Annotated[int, Range("{} >= 0", lambda value: value >= 0)]
 CountFromOne = Annotated[int, Range("{} >= 1", lambda value: value >= 1)]

@@ -21,6 +21,7 @@ from recmodels.models import Recommender
 from recmodels.ops import uploaded
 from recmodels.signatures import CountFromOne, check_value
 from recmodels.training.batch_loss import BatchLoss, Counts, unread_on
+from recmodels.training.optimizers import decay_rates
 from recmodels.training.strategies import Strategy
 
 WINDOW = 32
@@ -149,6 +150,7 @@ def _train_epoch(state: TrainingState, sampler: BatchSampler) -> tuple[float, di
         while True:
             yield from map(strategy.loss, batches_on(device, sampler, rng))
 
+    decay_rates(state.optimizer, epoch)
     state.model.train()
     state.model.new_epoch()
     strategy.new_epoch(epoch, batches)

@@ -13,7 +13,7 @@ from recmodels.data.corruptions import clean_name
 from recmodels.data.published import FOLDER_NAMES
 from recmodels.errors import UserError, did_you_mean
 from recmodels.models import MODELS
-from recmodels.signatures import CountFromOne, NotNegative, Positive, check_values, keywords
+from recmodels.signatures import CountFromOne, NotNegative, Positive, PositiveShare, check_values, keywords
 from recmodels.training.batch_loss import Precision
 from recmodels.training.optimizers import check_optimizer
 from recmodels.training.strategies import STRATEGIES, canonical, knobs, parts_of
@@ -35,12 +35,15 @@ def train_section(
     weight_decay: NotNegative,
     momentum: NotNegative = 0.0,
     initial_accumulator: NotNegative = 0.0,
+    lr_decay: PositiveShare = 1.0,
+    lr_decay_epochs: Positive = 50.0,
     clip_norm: Positive = math.inf,
     precision: Precision = "fp32",
 ) -> None:
     """Check the values of a `train` section, whose schema is this signature. ValueError for another's setting."""
     rates: dict[str, Any] = {"learning_rate": learning_rate, "weight_decay": weight_decay}
     rates |= {"momentum": momentum, "initial_accumulator": initial_accumulator}
+    rates |= {"lr_decay": lr_decay, "lr_decay_epochs": lr_decay_epochs}
     check_optimizer(optimizer, **rates)
 
 

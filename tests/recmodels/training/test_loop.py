@@ -278,6 +278,24 @@ def test_a_training_that_goes_on_evaluates_the_epochs_of_an_unbroken_one() -> No
     assert [report.epoch for report in [*first, *rest] if report.valid] == [3, 6, 7]
 
 
+def test_a_rate_that_falls_goes_on_falling_after_a_break() -> None:
+    """Bit for bit, from a saved state, into an optimiser that was made anew."""
+
+    def begun() -> TrainingState:
+        state = fresh(checkerboard(), "BPR")
+        settings = {"learning_rate": 0.02, "lr_decay": 0.5, "lr_decay_epochs": 2}
+        state.optimizer = make_optimizer("adam", state.model.parameters(), **settings)
+        return state
+
+    whole, part, other = begun(), begun(), begun()
+    run(whole, checkerboard(), 4)
+    run(part, checkerboard(), 2)
+    other.load_state_dict(part.state_dict())
+    run(other, checkerboard(), 4)
+    assert [group["lr"] for group in other.optimizer.param_groups] == pytest.approx([0.02 * 0.5**1.5], rel=1e-12)
+    assert all(torch.equal(a, b) for a, b in zip(whole.model.parameters(), other.model.parameters(), strict=True))
+
+
 @pytest.mark.parametrize("every", [0, -1, 1.5, True])
 def test_an_interval_of_evaluations_that_is_no_count_is_refused(every: Any) -> None:
     data = checkerboard()

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from recmodels.training.optimizers import OPTIMIZERS, SETTINGS, make_optimizer
+from recmodels.training.optimizers import OPTIMIZERS, SETTINGS, decay_rates, make_optimizer
 
 RATE = {"learning_rate": 0.1}
 
@@ -25,7 +25,25 @@ def test_settings_reach_the_optimiser(name: str) -> None:
 
 
 def test_settings_are_the_keywords() -> None:
-    assert SETTINGS == ("learning_rate", "weight_decay", "momentum", "initial_accumulator")
+    assert SETTINGS[:2] == ("learning_rate", "weight_decay")
+    assert SETTINGS[2:] == ("momentum", "initial_accumulator", "lr_decay", "lr_decay_epochs")
+
+
+def test_the_rate_falls_by_a_power_of_the_epoch() -> None:
+    """By `lr_decay` in `lr_decay_epochs` epochs, each group from its own; at a decay of 1 groups know nothing of it."""
+    fast, slow = nn.Parameter(torch.ones(2)), nn.Parameter(torch.ones(3))
+    optimizer = make_optimizer("adam", [fast, slow], {slow: 0.01}, **RATE, lr_decay=0.9, lr_decay_epochs=20)
+    for epoch in (40, 0, 1, 10):
+        decay_rates(optimizer, epoch)
+        assert [group["lr"] for group in optimizer.param_groups] == pytest.approx(
+            [0.1 * 0.9 ** (epoch / 20), 0.001 * 0.9 ** (epoch / 20)], rel=1e-12
+        )
+    constant = make_optimizer("adam", [fast], **RATE)
+    before = [{key: value for key, value in group.items() if key != "params"} for group in constant.param_groups]
+    decay_rates(constant, 7)
+    after = [{key: value for key, value in group.items() if key != "params"} for group in constant.param_groups]
+    assert before == after
+    assert "first_lr" not in after[0]
 
 
 @pytest.mark.parametrize(
@@ -38,6 +56,9 @@ def test_settings_are_the_keywords() -> None:
         ("adam", {"learning_rate": "1e-3"}, "learning_rate must be a finite number, but got '1e-3'"),
         ("adam", {"learning_rate": True}, "learning_rate must be a finite number, but got True"),
         ("adam", RATE | {"weight_decay": -0.1}, "weight_decay >= 0 must hold, but got weight_decay=-0.1"),
+        ("adam", RATE | {"lr_decay": 0.0}, "0 < lr_decay <= 1 must hold, but got lr_decay=0.0"),
+        ("adam", RATE | {"lr_decay": 1.5}, "0 < lr_decay <= 1 must hold, but got lr_decay=1.5"),
+        ("adam", RATE | {"lr_decay_epochs": 0}, "lr_decay_epochs > 0 must hold, but got lr_decay_epochs=0"),
         ("sgd", RATE | {"momentum": 1.0}, "0 <= momentum < 1 must hold, but got momentum=1.0"),
         ("adam", RATE | {"momentum": 0.9}, "momentum is for sgd alone, but the optimizer is adam"),
         (
