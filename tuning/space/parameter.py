@@ -67,7 +67,8 @@ def parse_distribution(raw: Any) -> tuple[Distribution, str | None]:
     """Return the distribution that a value of a space file describes, and the name in its `of`, if any.
 
     A scalar is a fixed value; a mapping has a `type` and that type's keys. `fraction`, or `fixed` with an `of`, is a
-    share, within [0, 1), of the parameter with that name. ValueError for anything else.
+    share, within [0, 1), of the parameter with that name; a fixed one may be 1, which ties the two. ValueError for
+    anything else.
     """
     if not isinstance(raw, dict):
         return Fixed(raw), None
@@ -80,7 +81,7 @@ def parse_distribution(raw: Any) -> tuple[Distribution, str | None]:
     distribution = TYPES[kind][0](**keys)
     if of is not None:
         least, most = bounds(distribution)
-        if not 0 <= least <= most < 1:
+        if not 0 <= least <= most < 1 and distribution != Fixed(1):
             raise ValueError(f"a fraction must stay in 0 <= fraction < 1, but got {distribution}")
     return distribution, of
 

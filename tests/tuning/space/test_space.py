@@ -161,6 +161,17 @@ def test_no_first_point_without_every_default():
     assert strategy(**{**MG, "alpha": alpha}).default_point() is None
 
 
+def test_a_whole_of_another_parameter_is_tied_to_it():
+    values = {"batch_size": {"type": "categorical", "values": [64, 256], "default": 64}}
+    tied = {"reg_batch_size": {"type": "fixed", "value": 1, "of": "batch_size"}}
+    space = Space.from_data({"train": values, "model": tied})
+    assert list(space.dimensions) == ["batch_size"]
+    assert [space.resolve(point)["model"] for point in space.grid()] == [{"reg_batch_size": n} for n in (64, 256)]
+    assert [type(space.resolve(point)["model"]["reg_batch_size"]) for point in space.grid()] == [int, int]
+    with pytest.raises(SpaceError, match=r"a fraction must stay in 0 <= fraction < 1, but got 2$"):
+        Space.from_data({"train": values, "model": {"a": tied["reg_batch_size"] | {"value": 2}}})
+
+
 def test_nothing_to_search():
     space = Space.from_data({"train": {"learning_rate": 0.1}})
     assert (space.dimensions, space.default_point(), space.grid_size(), list(space.grid())) == ({}, {}, 1, [{}])
