@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from recmodels.data.dataset import Floats, Ints, RecDataset
-from recmodels.graphs import ItemGraph, item_graph
+from recmodels.graphs import ItemGraph
 from recmodels.models.base import Recommender
 from recmodels.models.parts.item_features import ItemFeatures, feature_tables, shifted
 
@@ -134,7 +134,7 @@ def _graphs(model: Recommender, data: RecDataset, perturbed: Perturbed) -> Itera
         if isinstance(child, ItemGraph)
     ]
     for parent, name, graph in own:
-        setattr(parent, name, item_graph(altered, graph.weights, graph.k).to(model.device))
+        setattr(parent, name, graph.of(altered).to(model.device))
     try:
         yield
     finally:

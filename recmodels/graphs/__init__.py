@@ -1,7 +1,7 @@
 """Graphs as sparse matrices, built once per data set, and the products over them."""
 
 from recmodels.graphs.agreement import largest_of_confident, shares_by_agreement
-from recmodels.graphs.items import ItemGraph, item_graph, smoothed
+from recmodels.graphs.items import ItemGraph, cosine_graph, item_graph, largest_cosine_graph, smoothed
 from recmodels.graphs.nodes import ALL, Nodes, nodes_of
 from recmodels.graphs.propagation import MeanGraph, PrunedGraph, UserItemGraph
 from recmodels.graphs.users import UserGraph
@@ -17,7 +17,9 @@ __all__ = [
     "UserGraph",
     "UserItemEdges",
     "UserItemGraph",
+    "cosine_graph",
     "item_graph",
+    "largest_cosine_graph",
     "largest_of_confident",
     "nodes_of",
     "shares_by_agreement",

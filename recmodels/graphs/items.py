@@ -1,6 +1,7 @@
-"""The item graph: an edge from each item to those nearest to it by the cosine of their features."""
+"""Item graphs: edges from each item to those nearest to it by the cosine of their features."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 
 import numpy as np
 import torch
@@ -17,11 +18,15 @@ BLOCK = 2**24
 
 
 class ItemGraph(ConstantMatrix):
-    """An item graph that knows what it was made with, so that it can be made again from other features."""
+    """An item graph (I, I) that knows how it is made from a data set, so that it can be made again from another's."""
 
-    def __init__(self, matrix: Sparse, weights: Mapping[str, float], k: int):
-        super().__init__(matrix)
-        self.weights, self.k = dict(weights), k
+    def __init__(self, data: RecDataset, make: Callable[[RecDataset], sparse.csr_array]):
+        super().__init__(Sparse.from_scipy(make(data)))
+        self.make = make
+
+    def of(self, data: RecDataset) -> "ItemGraph":
+        """Return the same graph of another data set."""
+        return ItemGraph(data, self.make)
 
 
 def item_graph(data: RecDataset, weights: Mapping[str, float], k: int) -> ItemGraph:
@@ -29,14 +34,25 @@ def item_graph(data: RecDataset, weights: Mapping[str, float], k: int) -> ItemGr
 
     Zhou and Shen, FREEDOM, ACM MM 2023, eq. 1 to 4, as in the benchmark: directed, and all neighbours weigh the same.
     """
-    k = min(k, data.n_items)
-    indptr = np.arange(0, data.n_items * k + 1, k)
-    shape = (data.n_items, data.n_items)
-    graphs = [
-        sparse.csr_array((np.full(indptr[-1], weight / k), nearest_items(data, modality, k).ravel(), indptr), shape)
-        for modality, weight in weights.items()
-    ]
-    return ItemGraph(Sparse.from_scipy(sum(graphs[1:], start=graphs[0])), weights, k)
+    return ItemGraph(data, partial(_mixed, weights=dict(weights), k=k))
+
+
+def cosine_graph(data: RecDataset, modality: str, k: int) -> ItemGraph:
+    """Return the graph (I, I): row i holds, at each of the k items j nearest to i, itself one, cosine(i, j) over the
+    roots of the sums of both rows' cosines.
+
+    Zhang et al., LATTICE, ACM MM 2021, eq. 2 to 4, as in the benchmark: directed. A row whose cosines do not add up to
+    a positive number, such as that of an item without features, is empty, and so is its column.
+    """
+    return ItemGraph(data, partial(_by_cosine, modality=modality, k=k))
+
+
+def largest_cosine_graph(data: RecDataset, ks: Mapping[str, int]) -> ItemGraph:
+    """Return the graph that holds, wherever one of several `cosine_graph` has an entry, the largest of the entries.
+
+    `ks`: modality -> its k. Ong and Khong, SMORE, WSDM 2025.
+    """
+    return ItemGraph(data, partial(_largest_of, ks=dict(ks)))
 
 
 def smoothed(graph: ConstantMatrix, items: Tensor, n_hops: int, nodes: Tensor | None = None) -> Tensor:
@@ -45,6 +61,45 @@ def smoothed(graph: ConstantMatrix, items: Tensor, n_hops: int, nodes: Tensor | 
         items = graph(items)
     hop: Tensor = graph(items, nodes) if n_hops else select_rows(items, nodes)
     return hop
+
+
+def _mixed(data: RecDataset, weights: Mapping[str, float], k: int) -> sparse.csr_array:
+    k = min(k, data.n_items)
+    graphs = [
+        _listed(nearest_items(data, modality, k), np.full((data.n_items, k), weight / k))
+        for modality, weight in weights.items()
+    ]
+    return sum(graphs[1:], start=graphs[0])
+
+
+def _by_cosine(data: RecDataset, modality: str, k: int) -> sparse.csr_array:
+    nearest = nearest_items(data, modality, min(k, data.n_items))
+    features, near = shared_tensor(data.features[modality]), torch.from_numpy(nearest).long()
+    cosines = torch.empty(near.shape, dtype=torch.float64)
+    for items in torch.arange(data.n_items).split(max(1, BLOCK // (near.shape[1] * features.shape[1]))):
+        neighbours = unit_rows(features[near[items].flatten()].double()).view(*near[items].shape, -1)
+        cosines[items] = torch.einsum("if,ikf->ik", unit_rows(features[items].double()), neighbours)
+    sums = cosines.sum(1)
+    roots = torch.where(sums > 0, sums, torch.inf).rsqrt()
+    return _listed(nearest, (cosines * roots.unsqueeze(1) * roots[near]).numpy())
+
+
+def _largest_of(data: RecDataset, ks: Mapping[str, int]) -> sparse.csr_array:
+    graphs = [_by_cosine(data, modality, k).tocoo() for modality, k in ks.items()]
+    rows, columns, values = (
+        np.concatenate(parts) for parts in zip(*[(*g.coords, g.data) for g in graphs], strict=True)
+    )
+    # scipy's own maximum takes a missing entry for 0, which is more than a negative cosine.
+    order = np.lexsort((values, columns, rows))
+    rows, columns, values = rows[order], columns[order], values[order]
+    last = np.append((np.diff(rows) != 0) | (np.diff(columns) != 0), True)
+    return sparse.csr_array((values[last], (rows[last], columns[last])), graphs[0].shape)
+
+
+def _listed(neighbours: NDArray[np.int32], values: NDArray[np.float64]) -> sparse.csr_array:
+    """Return the (I, I) matrix with `values` (I, k) at the columns `neighbours` (I, k)."""
+    n, k = neighbours.shape
+    return sparse.csr_array((values.ravel(), neighbours.ravel(), np.arange(0, n * k + 1, k)), (n, n))
 
 
 @derived(entries=8)

@@ -16,7 +16,9 @@ from recmodels.graphs import (
     UserGraph,
     UserItemEdges,
     UserItemGraph,
+    cosine_graph,
     item_graph,
+    largest_cosine_graph,
     nodes_of,
     smoothed,
 )
@@ -265,6 +267,45 @@ def test_item_graph_mixes_the_modalities() -> None:
     for modality, weight in (("image", 0.1), ("text", 0.9)):
         expected[torch.arange(5)[:, None], torch.from_numpy(nearest_items(data, modality, 2)).long()] += weight / 2
     check(item_graph(data, {"image": 0.1, "text": 0.9}, 2)(items), expected @ items, [items])
+
+
+def cosines(features: np.ndarray, k: int) -> torch.Tensor:
+    """The k largest cosines of each row, each over the roots of both rows' sums, and 0 elsewhere, (I, I)."""
+    unit = torch.nn.functional.normalize(torch.from_numpy(features).double())
+    found = unit @ unit.T
+    kept = torch.zeros_like(found).scatter(1, found.topk(k).indices, 1) * found
+    sums = kept.sum(1)
+    return kept / (sums[:, None] * sums).sqrt()
+
+
+@pytest.mark.parametrize("block", [1, 2**24])
+def test_cosine_graph_is_weighted(monkeypatch: pytest.MonkeyPatch, block: int) -> None:
+    monkeypatch.setattr("recmodels.graphs.items.BLOCK", block)
+    features = np.random.default_rng(0).random((5, 3), dtype=np.float32)
+    (items,) = leaves((5, D))
+    graph = cosine_graph(with_features(image=features), "image", 3)
+    check(graph.double()(items), cosines(features, 3) @ items, [items])
+
+
+def test_an_item_without_features_has_no_edges() -> None:
+    features = np.random.default_rng(0).random((5, 3), dtype=np.float32)
+    features[2] = 0
+    dense = cosine_graph(with_features(image=features), "image", 2).matrix.rows.tensor(5).to_dense()
+    assert dense.isfinite().all()
+    assert not dense[2].any()
+    assert not dense[:, 2].any()
+
+
+def test_the_largest_of_two_graphs_may_be_negative() -> None:
+    """Where only one has an entry it is that one, below zero too."""
+    rng = np.random.default_rng(3)
+    data = with_features(image=rng.standard_normal((5, 2), dtype=np.float32), text=rng.random((5, 3), dtype=np.float32))
+    ks = {"image": 4, "text": 2}
+    one, other = (cosine_graph(data, name, k).matrix.rows.tensor(5).to_dense() for name, k in ks.items())
+    expected = torch.where(one == 0, other, torch.where(other == 0, one, torch.maximum(one, other)))
+    graph = largest_cosine_graph(data, ks)
+    torch.testing.assert_close(graph.matrix.rows.tensor(5).to_dense(), expected)
+    assert ((expected < 0) & (other == 0)).any()
 
 
 # --- user graph -------------------------------------------------------------------------------------------------------
