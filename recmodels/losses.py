@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from recmodels.ops import cross_entropy_of_own_key, frobenius
+from recmodels.ops import cross_entropy_of_own_key, frobenius, summed_cross_entropy
 
 
 def margins(users: Tensor, items: Tensor, batch: Tensor) -> Tensor:
@@ -52,6 +52,12 @@ def in_batch_softmax(queries: Tensor, keys: Tensor, temperature: float) -> Tenso
     van den Oord, Li, Vinyals, 2018, eq. 4, arXiv 1807.03748; logits are inner products over `temperature`.
     """
     return cross_entropy_of_own_key(queries / temperature, keys)
+
+
+def counted_softmax(queries: Tensor, keys: Tensor, counts: Tensor, temperature: float) -> Tensor:
+    """Return `in_batch_softmax` of a batch from its distinct rows (n, D) and how often each is in it, (n,)."""
+    own, counts = torch.arange(len(keys), device=keys.device), counts.to(keys)
+    return summed_cross_entropy(queries / temperature, keys, own, counts, counts) / counts.sum()
 
 
 def id_penalty(ids: Tensor, n_users: int, batch: Tensor) -> Tensor:

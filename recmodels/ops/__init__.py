@@ -5,7 +5,7 @@ from recmodels.ops.fast import fast, plain
 from recmodels.ops.hops import sum_of_hops
 from recmodels.ops.refined import sum_of_refined_hops
 from recmodels.ops.rows import cut_rows, select_rows
-from recmodels.ops.softmax import cross_entropy_of_own_key
+from recmodels.ops.softmax import cross_entropy_of_own_key, summed_cross_entropy
 from recmodels.ops.sparse import ConstantMatrix, Csr, Pattern, Sparse, gather_and_add
 from recmodels.ops.tensors import Dropout, cosine, frobenius, shared_tensor, unit_rows, uploaded
 
@@ -28,6 +28,7 @@ __all__ = [
     "shared_tensor",
     "sum_of_hops",
     "sum_of_refined_hops",
+    "summed_cross_entropy",
     "unit_rows",
     "uploaded",
 ]

@@ -17,6 +17,14 @@ class Distinct(NamedTuple):
         """Return which of the values are the first of their kind, (n,) bool."""
         return torch.zeros_like(self.values, dtype=torch.bool).index_fill_(0, self.place.flatten(), True)
 
+    def counts(self) -> Tensor:
+        """Return how often each of the values was given, (n,); of values with repeats, the first has it, the others 0.
+
+        In torch's default floating type.
+        """
+        ones = torch.ones(self.place.numel(), device=self.place.device)
+        return ones.new_zeros(len(self.values)).index_add_(0, self.place.flatten(), ones)
+
 
 def distinct_ids(ids: Tensor) -> Distinct:
     """Return the distinct ids of a batch, as torch's `unique` does, which on a GPU would make the host wait.

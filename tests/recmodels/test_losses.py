@@ -27,6 +27,22 @@ def test_in_batch_softmax_is_the_cross_entropy_of_the_own_key(monkeypatch: pytes
         torch.testing.assert_close(one, other)
 
 
+@pytest.mark.parametrize("rows", [1, 3, 256])
+def test_the_softmax_of_distinct_rows_is_that_of_the_batch(monkeypatch: pytest.MonkeyPatch, rows: int) -> None:
+    """A row that never occurs, as a GPU has them, is no key."""
+    monkeypatch.setattr(softmax, "ROWS", rows)
+    queries, keys = leaves((5, 4), (5, 4))
+    counts = torch.tensor([2.0, 1.0, 0.0, 3.0, 1.0])
+    places = torch.arange(5).repeat_interleave(counts.long())
+    ours = losses.counted_softmax(queries, keys, counts, 0.2)
+    theirs = losses.in_batch_softmax(queries[places], keys[places], 0.2)
+    torch.testing.assert_close(ours, theirs)
+    for one, other in zip(
+        torch.autograd.grad(ours, [queries, keys]), torch.autograd.grad(theirs, [queries, keys]), strict=True
+    ):
+        torch.testing.assert_close(one, other)
+
+
 def test_in_batch_softmax_of_large_logits_is_finite() -> None:
     queries = torch.full((3, 2), 1e4, requires_grad=True)
     loss = losses.in_batch_softmax(queries, torch.eye(3, 2), 0.1)

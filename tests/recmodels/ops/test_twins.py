@@ -52,6 +52,7 @@ class Case:
 
 E = int(pattern().sum())
 SOME = torch.tensor([1, 2, 5]), torch.tensor([0, 3, 4])  # an isolated user and an isolated item among them
+OWN, REPEATS = torch.tensor([0, 3, 3, 1, 0, 2, 4]), torch.tensor([1.0, 3.0, 1.0, 2.0, 1.0], dtype=torch.float64)
 CASES = {
     "unit_rows": Case("unit_rows", ops.unit_rows, ((U, D),)),
     "cosine": Case("cosine", ops.cosine, ((U, D), (U, D))),
@@ -121,6 +122,16 @@ CASES = {
         )
         for n in (1, 2, 3)
     },
+    "cross entropies": Case(
+        "summed_cross_entropy",
+        lambda queries, keys: ops.summed_cross_entropy(queries, keys, OWN, torch.arange(U).double(), None),
+        ((U, D), (I, D)),
+    ),
+    "cross entropies with repeats": Case(
+        "summed_cross_entropy",
+        lambda queries, keys: ops.summed_cross_entropy(queries, keys, OWN, torch.arange(U).double(), REPEATS),
+        ((U, D), (I, D)),
+    ),
     "cross entropy": Case("cross_entropy_of_own_key", ops.cross_entropy_of_own_key, ((U, D), (U, D))),
 }
 
