@@ -144,7 +144,7 @@ ADDITIONS = {
         {"recmodels/models/toy.py": MODEL, "search_spaces/models/Toy.yaml": MODEL_SPACE},
         [
             Edit(MODELS, "from recmodels.models.slmrec import SLMRec\n", "from recmodels.models.toy import Toy\n"),
-            Edit(MODELS, "SLMRec, ", "Toy, "),
+            Edit(MODELS, "SLMRec,", "Toy,"),
         ],
         most=3,
     ),

@@ -9,6 +9,7 @@ from recmodels.models.freedom import FREEDOM
 from recmodels.models.grcn import GRCN
 from recmodels.models.layergcn import LayerGCN
 from recmodels.models.lightgcn import LightGCN
+from recmodels.models.mgcn import MGCN
 from recmodels.models.mmgcn import MMGCN
 from recmodels.models.popularity import Popularity
 from recmodels.models.selfcf import SelfCF
@@ -17,7 +18,22 @@ from recmodels.models.vbpr import VBPR
 
 MODELS: dict[str, type[Recommender]] = {
     model.__name__: model
-    for model in (BM3, BPR, DRAGON, DualGNN, FREEDOM, GRCN, LayerGCN, LightGCN, MMGCN, Popularity, SLMRec, SelfCF, VBPR)
+    for model in (
+        BM3,
+        BPR,
+        DRAGON,
+        DualGNN,
+        FREEDOM,
+        GRCN,
+        LayerGCN,
+        LightGCN,
+        MGCN,
+        MMGCN,
+        Popularity,
+        SLMRec,
+        SelfCF,
+        VBPR,
+    )
 }
 
 __all__ = ["MODELS", "Recommender"]

@@ -26,9 +26,13 @@ WITHOUT_KEY = {
     "initial_accumulator": 0.0,
 }
 """Our parameter without a key in MMRec -> the value that MMRec trains with."""
+OF_MODELS = {
+    "MGCN": {"n_mm_layers": "n_layers", "cl_weight": "cl_loss"},
+}
+"""Our model -> our parameter -> MMRec's key, of those that it has under another name."""
 MODEL_NAMES = {"SelfCF": "SELFCFED_LGN"}
 """Our model -> MMRec's name of it, if that differs."""
-SCALARS = ("train_batch_size", "learner", "weight_decay", "embedding_size")
+SCALARS = ("train_batch_size", "learner", "weight_decay", "embedding_size", "learning_rate_scheduler")
 """MMRec's keys that hold one value. Those of other parameters hold a list of values to search."""
 METRICS = {"recall": "Recall", "precision": "Precision", "map": "MAP", "ndcg": "NDCG"}
 
@@ -76,14 +80,19 @@ def _parameters(export: Export) -> tuple[dict[str, Any], list[str]]:
     """
     settings: dict[str, Any] = {}
     left_out = []
+    train = export.parameters["train"]
+    if "lr_decay" in train:
+        settings["learning_rate_scheduler"] = [train["lr_decay"], train.get("lr_decay_epochs", 50)]
+    without_key = WITHOUT_KEY | {"reg_batch_size": train.get("batch_size")}
     for section, values in export.parameters.items():
         for name, value in values.items():
-            key = name if section == "model" else KEYS.get(name)
-            if name in WITHOUT_KEY:
-                _check(name, value, (WITHOUT_KEY[name],))
+            key = OF_MODELS.get(export.model, {}).get(name, name) if section == "model" else KEYS.get(name)
+            if name in without_key:
+                _check(name, value, (without_key[name],))
             elif key:
                 settings[key] = value if key in SCALARS else [value]
-            elif name != "clip_first":  # it only matters with clip_norm, which is None
+            # clip_first only matters with clip_norm, which is None.
+            elif name not in ("clip_first", "lr_decay", "lr_decay_epochs"):
                 left_out.append(f"{section}.{name}")
     return settings, left_out
 

@@ -18,8 +18,10 @@ class FeatureTable(ItemFeatures):
         super().__init__(data.features[modality], trained=trained)
         self.projection = nn.Linear(self.table.shape[1], size)
 
-    def forward(self, items: Tensor) -> Tensor:
-        """Return the projected rows of `items` (n,), (n, size)."""
+    def forward(self, items: Tensor | None = None) -> Tensor:
+        """Return the projected rows of `items` (n,), (n, size); None: all rows, (I, size)."""
+        if items is None:
+            return self.linear(self.projection.weight, self.projection.bias)
         return self.projection(self.rows(items))
 
 

@@ -44,6 +44,7 @@ PERCEPTRONS = {
     **linear("views.perceptrons.{}.0", "{}_mlp1"),
     **linear("views.perceptrons.{}.2", "{}_mlp2"),
 }
+SIDED = same("embedding_size", "n_ui_layers", "n_mm_layers", "reg_weight", "cl_weight", "reg_batch_size")
 CASES = {
     "BPR": Case(same("embedding_size", "reg_weight"), EMBEDDINGS),
     "LightGCN": Case(same("embedding_size", "n_layers", "reg_weight"), EMBEDDINGS),
@@ -124,6 +125,16 @@ CASES = {
         | linear("alignment.maps.0", "fac_mid")
         | linear("alignment.narrow", "fac_chain")
         | linear("alignment.last", "fac_text"),
+        LONG,
+    ),
+    "MGCN": Case(
+        SIDED | same("knn_k"),
+        EMBEDDINGS
+        | TABLES
+        | linear("gates.{}", "{}_gate")
+        | linear("preferences.{}", "{}_pref_gate")
+        | linear("query.0", "query1")
+        | {"query.2.weight": "query2_weight"},
         LONG,
     ),
 }

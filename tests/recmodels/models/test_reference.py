@@ -17,7 +17,7 @@ from recmodels.ops import ConstantMatrix, Sparse, cut_rows
 from tests.recmodels import reference as golden
 from tests.recmodels.models.reference_cases import CASES, FROZEN, LONG, SHORT, build, scores, total
 
-DOUBLE = ["VBPR", "GRCN", "MMGCN", "DualGNN"]
+DOUBLE = ["VBPR", "GRCN", "MMGCN", "DualGNN", "MGCN"]
 """Models whose files also hold a run in double precision."""
 
 

@@ -57,6 +57,11 @@ BIASES: dict[str, set[str]] = {name: set() for name in NO_BIAS} | {
     "DualGNN": PERCEPTRONS,
     "FREEDOM": PROJECTIONS,
     "GRCN": {"content.image.bias", "content.text.bias"},
+    "MGCN": {
+        *PROJECTIONS,
+        *(f"{part}.{name}.bias" for part in ("gates", "preferences") for name in ("image", "text")),
+        "query.0.bias",
+    },
     "MMGCN": {
         "branches.image.projection.bias",
         *(

@@ -247,6 +247,20 @@ def test_what_the_toolbox_fixes_has_no_key(tmp_path):
     assert "left out" not in text
 
 
+def test_a_model_whose_rate_falls_in_the_toolboxs_own_keys(tmp_path):
+    """With other names of its parameters; a penalty over another number than the batch's has no key there."""
+    model = {"n_mm_layers": 1, "cl_weight": 0.03, "reg_batch_size": 512}
+    params = {"train": {"lr_decay": 0.96, "lr_decay_epochs": 50, "batch_size": 512}, "model": model}
+    record = replace(WINNER, params=WINNER.params | params)
+    settings = parse_yaml(to_mmrec(Export.read(exported(tmp_path, a_spec(model="MGCN"), record))), "text").data
+    assert settings["learning_rate_scheduler"] == [0.96, 50]
+    assert (settings["n_layers"], settings["cl_loss"], settings["train_batch_size"]) == ([1], [0.03], 512)
+    assert not {"reg_batch_size", "lr_decay", "cl_weight", "n_mm_layers"} & settings.keys()
+    record = replace(WINNER, params=WINNER.params | params | {"model": model | {"reg_batch_size": 2048}})
+    with pytest.raises(UserError, match="export format mmrec: reg_batch_size: expected one of 512, but got 2048"):
+        to_mmrec(Export.read(exported(tmp_path, a_spec(model="MGCN"), record)))
+
+
 @pytest.mark.parametrize(("name", "value"), [("variant", "paper"), ("user_graph_k", 10), ("ssl_task", "fd")])
 def test_refuses_a_model_that_the_toolbox_does_not_have(tmp_path, name, value):
     record = replace(WINNER, params=WINNER.params | {"model": {name: value}})

@@ -8,6 +8,7 @@ from recmodels.errors import UserError
 from recmodels.models import MODELS
 from recmodels.training import STRATEGIES
 from recmodels.training.optimizers import OPTIMIZERS
+from tests.tuning.space.test_catalogue import DECAYING
 from tuning.space import Parameter, Space, SpaceError, layers, load_space
 from tuning.space.catalogue import known_parameters
 from tuning.space.distributions import Choice
@@ -59,6 +60,9 @@ def test_a_model_starts_at_the_published_training(model, dataset):
     params = space.resolve(space.default_point())
     changed = {"batch_size": 512} if dataset == "demo" else {}
     changed |= {"weight_decay": 1e-4} if model == "SLMRec" else {}
+    changed |= {"lr_decay": 0.96, "lr_decay_epochs": 50} if model in DECAYING else {}
+    # The penalty's divisor follows the size of a batch.
+    assert params["model"].get("reg_batch_size", params["train"]["batch_size"]) == params["train"]["batch_size"]
     assert params["train"] == PUBLISHED | changed
     assert params["strategy"] == {"alpha": 1.0, "beta": 0.2, "interval": 3} | AS_THE_AUTHORS
 

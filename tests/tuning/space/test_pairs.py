@@ -50,6 +50,7 @@ def test_every_graded_find_has_its_file() -> None:
         "FREEDOM": amazon | {"electronics"},
         "GRCN": amazon | {"tiktok"},
         "LightGCN": amazon | {"electronics", "tiktok"},
+        "MGCN": {"baby"},
         "MMGCN": amazon | {"tiktok"},
         "SLMRec": amazon | {"tiktok"},
         "VBPR": amazon | {"tiktok", "pinterest"},
