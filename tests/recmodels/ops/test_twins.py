@@ -197,6 +197,18 @@ def test_second_gradients_at_zero_are_finite(name: str) -> None:
         assert second is None or second.isfinite().all()
 
 
+@pytest.mark.parametrize("name", ["unit_rows", "cosine"])
+@pytest.mark.parametrize("length", [1e-15, 1e-9])
+def test_a_row_shorter_than_the_least_length_has_a_constant_one(name: str, length: float) -> None:
+    inputs = CASES[name].inputs()
+    inputs[0].data[1] *= length / inputs[0].data[1].norm()
+    with ops.plain():
+        plain = CASES[name].run(*inputs)
+    fast, weights = CASES[name].run(*inputs), torch.randn_like(plain)
+    gradients = [torch.autograd.grad(made, inputs, weights) for made in (fast, plain)]
+    torch.testing.assert_close(*gradients)
+
+
 def test_equal_weights_share_the_gradient_and_negative_ones_have_none() -> None:
     nodes, confidence = torch.tensor([0, 0, 1]), torch.tensor([[1.0, 2.0], [1.0, -1.0]])
     weights = [torch.tensor([2.0, -1.0, 0.0], requires_grad=True), torch.tensor([1.0, -1.0, 3.0], requires_grad=True)]
