@@ -3,13 +3,14 @@
 from recmodels.graphs.agreement import largest_of_confident, shares_by_agreement
 from recmodels.graphs.items import ItemGraph, cosine_graph, item_graph, largest_cosine_graph, smoothed
 from recmodels.graphs.nodes import ALL, Nodes, nodes_of
-from recmodels.graphs.propagation import MeanGraph, PrunedGraph, UserItemGraph
+from recmodels.graphs.propagation import InteractionGraph, MeanGraph, PrunedGraph, UserItemGraph
 from recmodels.graphs.users import UserGraph
 from recmodels.graphs.weighted import EdgesAt, UserItemEdges
 
 __all__ = [
     "ALL",
     "EdgesAt",
+    "InteractionGraph",
     "ItemGraph",
     "MeanGraph",
     "Nodes",

@@ -1,5 +1,6 @@
 """Messages between users and items over a fixed user-item graph."""
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -70,6 +71,26 @@ class MeanGraph(nn.Module):
     def forward(self, users: Tensor, items: Tensor) -> tuple[Tensor, Tensor]:
         """Make one hop: return users (U, D) from items (I, D), and items from users."""
         return self.to_users(items), self.to_items(users)
+
+
+class InteractionGraph(nn.Module):
+    """What users get from their items without regard to the items' degrees."""
+
+    def __init__(self, data: RecDataset):
+        super().__init__()
+        edges = edges_of(data)
+        self.of_sums = ConstantMatrix(edges.matrix(np.ones(len(edges))))
+        self.of_means = ConstantMatrix(edges.matrix(1 / edges.degrees()[0]))
+
+    def sum(self, items: Tensor) -> Tensor:
+        """Return the sum of each user's items, (U, D), from (I, D)."""
+        summed: Tensor = self.of_sums(items)
+        return summed
+
+    def mean(self, items: Tensor) -> Tensor:
+        """Return the mean of each user's items, (U, D), and zeros for a user without any."""
+        mean: Tensor = self.of_means(items)
+        return mean
 
 
 class PrunedGraph(nn.Module):

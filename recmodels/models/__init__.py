@@ -8,6 +8,7 @@ from recmodels.models.dualgnn import DualGNN
 from recmodels.models.freedom import FREEDOM
 from recmodels.models.grcn import GRCN
 from recmodels.models.layergcn import LayerGCN
+from recmodels.models.lgmrec import LGMRec
 from recmodels.models.lightgcn import LightGCN
 from recmodels.models.mgcn import MGCN
 from recmodels.models.mmgcn import MMGCN
@@ -25,6 +26,7 @@ MODELS: dict[str, type[Recommender]] = {
         DualGNN,
         FREEDOM,
         GRCN,
+        LGMRec,
         LayerGCN,
         LightGCN,
         MGCN,

@@ -27,7 +27,7 @@ from tests.recmodels.pretended_gpu import CUDA, DeviceMix, OnDevice, Pretended, 
 
 DATA = checkerboard(12)
 TRAINED = sorted(MODELS.keys() - {"Popularity"})
-DRAWING = ("BM3", "SelfCF")
+DRAWING = ("BM3", "LGMRec", "SelfCF")
 """The models that draw from the device's generator, another one than the CPU's."""
 KNOBS: dict[str, dict[str, Any]] = {"ssam_f": {"n_fisher": 2}}
 STRATEGIES = ("mg", "ssam_f", "ema")

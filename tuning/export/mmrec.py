@@ -27,6 +27,7 @@ WITHOUT_KEY = {
 }
 """Our parameter without a key in MMRec -> the value that MMRec trains with."""
 OF_MODELS = {
+    "LGMRec": {"n_hyper_layers": "n_hyper_layer", "hyper_weight": "alpha"},
     "MGCN": {"n_mm_layers": "n_layers", "cl_weight": "cl_loss"},
 }
 """Our model -> our parameter -> MMRec's key, of those that it has under another name."""

@@ -127,6 +127,15 @@ CASES = {
         | linear("alignment.last", "fac_text"),
         LONG,
     ),
+    "LGMRec": Case(
+        same(
+            *("embedding_size", "n_ui_layers", "n_mm_layers", "n_hyper_layers", "hyper_num"),
+            *("keep_rate", "cl_weight", "reg_weight"),
+        )
+        | {"hyper_weight": "alpha"},
+        EMBEDDINGS | {"content.{}.projection": "{}_proj", "content.{}.hyperedges": "{}_hyper"},
+        LONG,
+    ),
     "MGCN": Case(
         SIDED | same("knn_k"),
         EMBEDDINGS

@@ -23,7 +23,11 @@ SMALL: dict[str, dict[str, Any]] = {
     "FREEDOM": {"knn_k": 3},
     "MMGCN": {"latent_size": 7, "reg_weight": 0.1},
 }
-QUIET: dict[str, dict[str, Any]] = {"BM3": {"dropout": 0.0}, "SelfCF": {"dropout": 0.0, "variant": "paper"}}
+QUIET: dict[str, dict[str, Any]] = {
+    "BM3": {"dropout": 0.0},
+    "LGMRec": {"keep_rate": 1.0},
+    "SelfCF": {"dropout": 0.0, "variant": "paper"},
+}
 """Settings without a random draw in the loss."""
 BATCH = torch.tensor([[0, 1, 1, 5, 12], [3, 4, 7, 0, 28], [9, 8, 8, 11, 2]])
 
@@ -34,8 +38,12 @@ def hyper(name: str) -> dict[str, Any]:
 
 
 def make(name: str, data: RecDataset, **changes: Any) -> Recommender:
+    """A model whose loss draws nothing, if the changes do not make it draw."""
     torch.manual_seed(1)
-    return MODELS[name](data, **hyper(name) | changes)
+    model = MODELS[name](data, **hyper(name) | changes)
+    if name == "LGMRec":  # its noise has no setting
+        model._noisy = lambda logits: logits
+    return model
 
 
 def scores(model: Recommender) -> torch.Tensor:
@@ -120,10 +128,20 @@ def test_layergcn_prunes_by_degree_and_uniformly(monkeypatch: pytest.MonkeyPatch
     assert seen == uniform
 
 
-@pytest.mark.parametrize("name", ["BM3", "SelfCF"])
-def test_draws_anew_in_every_loss(name: str) -> None:
-    model = make(name, made("image"), dropout=0.5, variant="benchmark")
+@pytest.mark.parametrize(
+    ("name", "changes"),
+    [(name, {"dropout": 0.5, "variant": "benchmark"}) for name in ("BM3", "SelfCF")] + [("LGMRec", {"keep_rate": 0.5})],
+)
+def test_draws_anew_in_every_loss(name: str, changes: dict[str, Any]) -> None:
+    model = make(name, made("image"), **changes)
     assert loss(model) != loss(model)
+
+
+def test_lgmrecs_noise_is_gumbels() -> None:
+    torch.manual_seed(0)
+    noise = MODELS["LGMRec"](made("image"))._noisy(torch.full((1000, 100), 3.0)) - 3
+    assert noise.mean().item() == pytest.approx(0.5772, abs=0.02)
+    assert noise.var().item() == pytest.approx(torch.pi**2 / 6, abs=0.05)
 
 
 def test_layergcn_without_hops_of_an_isolated_user() -> None:

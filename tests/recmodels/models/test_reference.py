@@ -9,7 +9,7 @@ import pytest
 import torch
 from scipy import sparse
 
-from recmodels.graphs import UserItemGraph
+from recmodels.graphs import ALL, UserItemGraph
 from recmodels.graphs.edges import edges_of
 from recmodels.graphs.users import nearest_users
 from recmodels.models import Recommender
@@ -36,6 +36,8 @@ def replay(name: str, model: Recommender, z: dict[str, Any]) -> Recommender:
         model.user_graph = user_graph(z["user_graph_index"], z["user_graph_weight"])
     if name == "SelfCF":
         model.paper = True  # the main pass drops no edges
+    if name == "LGMRec":
+        model._noisy = lambda logits: logits
     return model
 
 
@@ -247,6 +249,29 @@ def test_selfcf_with_dropped_edges(monkeypatch: pytest.MonkeyPatch) -> None:
     masks = [z[f"drop_target_keep_{side}"] for side in ("user", "item")]
     model.dropout = Recorded(z["drop_hp_dropout"].item(), *masks)
     check_replay("SelfCF", model, z, "drop")
+
+
+def test_lgmrec_with_noise_and_dropout() -> None:
+    z = golden.load("lgmrec")
+    model, _ = golden_model("LGMRec", keep_rate=z["hp_replay_keep_rate"].item())
+    places = [(side, modality) for modality in LONG.values() for side in ("item", "user")]
+    noise = cycle([torch.from_numpy(z[f"replay_gumbel_{side}_{modality}"]) for side, modality in places])
+    model._noisy = lambda logits: logits + next(noise)
+    model.dropout = Recorded(
+        1 - z["hp_replay_keep_rate"].item(), *[z[f"replay_keep_{side}_{modality}"] for side, modality in places]
+    )
+    check_replay("LGMRec", model, z, "replay")
+
+
+def test_lgmrec_with_the_noise_that_the_reference_draws_for_a_ranking() -> None:
+    model, z = golden_model("LGMRec")
+    places = [(side, modality) for modality in LONG.values() for side in ("item", "user")]
+    noise = cycle([torch.from_numpy(z[f"eval_gumbel_{side}_{modality}"]) for side, modality in places])
+    model._noisy = lambda logits: logits + next(noise)
+    users, items, _ = model._propagate(ALL, drawing=True)
+    assert golden.error(users, z["eval_user_repr"]) < 1e-5
+    assert golden.error(items, z["eval_item_repr"]) < 1e-5
+    assert golden.error(users @ items.T, z["eval_scores"]) < 1e-5
 
 
 # --- graphs -----------------------------------------------------------------------------------------------------------
