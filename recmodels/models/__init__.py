@@ -15,6 +15,7 @@ from recmodels.models.mmgcn import MMGCN
 from recmodels.models.popularity import Popularity
 from recmodels.models.selfcf import SelfCF
 from recmodels.models.slmrec import SLMRec
+from recmodels.models.smore import SMORE
 from recmodels.models.vbpr import VBPR
 
 MODELS: dict[str, type[Recommender]] = {
@@ -33,6 +34,7 @@ MODELS: dict[str, type[Recommender]] = {
         MMGCN,
         Popularity,
         SLMRec,
+        SMORE,
         SelfCF,
         VBPR,
     )

@@ -29,6 +29,12 @@ WITHOUT_KEY = {
 OF_MODELS = {
     "LGMRec": {"n_hyper_layers": "n_hyper_layer", "hyper_weight": "alpha"},
     "MGCN": {"n_mm_layers": "n_layers", "cl_weight": "cl_loss"},
+    "SMORE": {
+        "n_mm_layers": "n_layers",
+        "cl_weight": "cl_loss",
+        "visual_knn_k": "image_knn_k",
+        "dropout": "dropout_rate",
+    },
 }
 """Our model -> our parameter -> MMRec's key, of those that it has under another name."""
 MODEL_NAMES = {"SelfCF": "SELFCFED_LGN"}

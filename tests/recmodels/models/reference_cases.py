@@ -146,6 +146,18 @@ CASES = {
         | {"query.2.weight": "query2_weight"},
         LONG,
     ),
+    "SMORE": Case(
+        SIDED | same("visual_knn_k", "text_knn_k", "dropout"),
+        EMBEDDINGS
+        | TABLES
+        | linear("queries.{}.0", "{}_query1")
+        | {"queries.{}.2.weight": "{}_query2_weight", "filters.{}": "{}_filter", "filters.(fused)": "fusion_filter"}
+        | linear("gates.{}", "{}_gate")
+        | linear("gates.(fused)", "fusion_gate")
+        | linear("preferences.{}", "{}_pref_gate")
+        | linear("preferences.(fused)", "fusion_pref_gate"),
+        LONG,
+    ),
 }
 """A `{}` in a name stands for each modality."""
 FROZEN = {

@@ -17,7 +17,7 @@ from recmodels.ops import ConstantMatrix, Sparse, cut_rows
 from tests.recmodels import reference as golden
 from tests.recmodels.models.reference_cases import CASES, FROZEN, LONG, SHORT, build, scores, total
 
-DOUBLE = ["VBPR", "GRCN", "MMGCN", "DualGNN", "MGCN"]
+DOUBLE = ["VBPR", "GRCN", "MMGCN", "DualGNN", "MGCN", "SMORE"]
 """Models whose files also hold a run in double precision."""
 
 
@@ -251,6 +251,15 @@ def test_selfcf_with_dropped_edges(monkeypatch: pytest.MonkeyPatch) -> None:
     check_replay("SelfCF", model, z, "drop")
 
 
+def test_smore_with_dropout() -> None:
+    model, z = golden_model("SMORE")
+    users, items = np.unique(z["users"]), np.unique(np.concatenate([z["pos"], z["neg"]])) + 30
+    streams = ("fusion", "visual", "text")
+    masks = [z[f"replay_keep_{stream}"][rows] for rows in (users, items) for stream in streams]
+    model.dropout = Recorded(z["hp_replay_dropout"].item(), *masks)
+    check_replay("SMORE", model, z, "replay")
+
+
 def test_lgmrec_with_noise_and_dropout() -> None:
     z = golden.load("lgmrec")
     model, _ = golden_model("LGMRec", keep_rate=z["hp_replay_keep_rate"].item())
@@ -313,6 +322,20 @@ def test_user_graph_counts() -> None:
     }
     theirs = zip(z["user_graph_row"], z["user_graph_col"], z["user_graph_count"], strict=True)
     assert {entry for entry in found if entry[1] >= 0} == {tuple(map(int, entry)) for entry in theirs}
+
+
+@pytest.mark.parametrize(
+    ("name", "graph", "array"),
+    [
+        *((name, graph, f"{LONG[graph]}_graph") for name in ("MGCN", "SMORE") for graph in LONG),
+        ("SMORE", "(fused)", "fusion_graph"),
+    ],
+)
+def test_weighted_item_graphs(name: str, graph: str, array: str) -> None:
+    model, z = golden_model(name)
+    expected = np.zeros((40, 40))
+    expected[z[f"{array}_row"], z[f"{array}_col"]] = z[f"{array}_val"]
+    assert golden.error(model.item_graphs[graph].matrix.rows.tensor(40).to_dense(), expected) < 1e-6
 
 
 # --- the papers' own forms --------------------------------------------------------------------------------------------

@@ -77,6 +77,11 @@ BIASES: dict[str, set[str]] = {name: set() for name in NO_BIAS} | {
         *(f"{side}_fusion.bias" for side in ("user", "item")),
         *(f"alignment.{part}.bias" for part in ("ids", "first", "maps.0", "narrow", "last")),
     },
+    "SMORE": {
+        *PROJECTIONS,
+        *(f"{part}.{name}.bias" for part in ("gates", "preferences") for name in ("image", "text", "(fused)")),
+        *(f"queries.{name}.0.bias" for name in ("image", "text")),
+    },
     "VBPR": {"bias"},
 }
 VARIANTS: dict[tuple[str, str], set[str]] = {

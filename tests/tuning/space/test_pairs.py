@@ -54,6 +54,7 @@ def test_every_graded_find_has_its_file() -> None:
         "MGCN": {"baby"},
         "MMGCN": amazon | {"tiktok"},
         "SLMRec": amazon | {"tiktok"},
+        "SMORE": amazon,
         "VBPR": amazon | {"tiktok", "pinterest"},
     }
     assert of.keys() <= MODELS.keys()
@@ -120,6 +121,7 @@ def test_its_ranges_lie_in_those_of_the_models_file(model: str, dataset: str) ->
         ("MMGCN", "sports", {"learning_rate": 1e-3}),
         ("GRCN", "tiktok", {"learning_rate": 0.01, "reg_weight": 0}),
         ("SLMRec", "sports", {"learning_rate": 1e-3, "ssl_temp": 0.5, "ssl_alpha": 0.01}),
+        ("SMORE", "baby", {"n_ui_layers": 4, "visual_knn_k": 40, "text_knn_k": 15, "dropout": 0.1}),
         ("BM3", "electronics", {"n_layers": 2, "dropout": 0.3, "reg_weight": 0.1}),
         ("FREEDOM", "clothing", {"dropout": 0.9, "reg_weight": 1e-3}),
         ("DRAGON", "clothing", {"learning_rate": 1e-4, "reg_weight": 0.1}),

@@ -102,7 +102,7 @@ def test_a_shift_is_a_model_on_other_features(name: str, modalities: tuple[str, 
     other = make(name, replace(data, features=moved, fingerprint=f"{name}-{modalities}-moved")).double()
     kept = {key: value for key, value in model.state_dict().items() if not key.endswith("table")}
     other.load_state_dict(other.state_dict() | kept)
-    for graph in {"item_graph", "user_graph", "graph"} & vars(model)["_modules"].keys():
+    for graph in {"item_graph", "item_graphs", "user_graph", "graph"} & vars(model)["_modules"].keys():
         setattr(other, graph, getattr(model, graph))
     names = sorted(of, key=lambda key: (key != ("text" if name == "VBPR" else "image"), key))
     deltas = [of[key] for key in names]
