@@ -2,6 +2,7 @@
 
 from recmodels.graphs.agreement import largest_of_confident, shares_by_agreement
 from recmodels.graphs.items import ItemGraph, cosine_graph, item_graph, largest_cosine_graph, smoothed
+from recmodels.graphs.lists import behaviour_graph, consistent_graph
 from recmodels.graphs.nodes import ALL, Nodes, nodes_of
 from recmodels.graphs.propagation import InteractionGraph, MeanGraph, PrunedGraph, UserItemGraph
 from recmodels.graphs.users import UserGraph
@@ -18,6 +19,8 @@ __all__ = [
     "UserGraph",
     "UserItemEdges",
     "UserItemGraph",
+    "behaviour_graph",
+    "consistent_graph",
     "cosine_graph",
     "item_graph",
     "largest_cosine_graph",

@@ -118,9 +118,14 @@ def _nearest(features: Tensor, k: int) -> NDArray[np.int32]:
     for block in torch.arange(len(unit)).split(max(1, BLOCK // len(unit))):
         cosines = unit[block] @ unit.t()
         cosines[torch.arange(len(block)), block] = torch.inf
-        largest, chosen = cosines.topk(k)
-        tied = (cosines >= largest[:, -1:]).sum(1) > k
-        if tied.any():
-            chosen[tied] = cosines[tied].sort(dim=1, descending=True, stable=True).indices[:, :k]
-        nearest[block.numpy()] = chosen.numpy()
+        nearest[block.numpy()] = largest_of_rows(cosines, k).numpy()
     return nearest
+
+
+def largest_of_rows(values: Tensor, k: int) -> Tensor:
+    """Return the columns of the k largest values of each row, (n, k), the largest first; of equal ones the first."""
+    largest, chosen = values.topk(k)
+    tied = (values >= largest[:, -1:]).sum(1) > k
+    if tied.any():
+        chosen[tied] = values[tied].sort(dim=1, descending=True, stable=True).indices[:, :k]
+    return chosen

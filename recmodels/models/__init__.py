@@ -3,6 +3,7 @@
 from recmodels.models.base import Recommender
 from recmodels.models.bm3 import BM3
 from recmodels.models.bpr import BPR
+from recmodels.models.damrs import DAMRS
 from recmodels.models.dragon import DRAGON
 from recmodels.models.dualgnn import DualGNN
 from recmodels.models.freedom import FREEDOM
@@ -23,6 +24,7 @@ MODELS: dict[str, type[Recommender]] = {
     for model in (
         BM3,
         BPR,
+        DAMRS,
         DRAGON,
         DualGNN,
         FREEDOM,

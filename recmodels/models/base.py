@@ -27,7 +27,8 @@ class Recommender(nn.Module, ABC):
     needs_negatives: ClassVar[bool] = True
     """False for a model whose batches are (2, B), without a row of negatives."""
     reads_features: ClassVar[bool] = True
-    """True for a model whose loss reads item features, as `ItemFeatures`."""
+    """True for a model whose loss reads item features, as `ItemFeatures`; one that only makes an `ItemGraph` of them
+    has False."""
 
     def __init__(self, data: RecDataset, **chosen: Any) -> None:
         """Keep the sizes. ValueError if one of the hyper-parameters `chosen` does not fit its type hint."""

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from recmodels.analysis.perturbed import has_item_graph
 from recmodels.data.dataset import Interactions, RecDataset
 from recmodels.data.sampling import BatchSampler
 from recmodels.models.base import Recommender
@@ -49,7 +50,7 @@ def check_model(model: type[Recommender], data: RecDataset | None = None, /, **h
         _check_loss(made, data)
     _check_saving(made, _made(model, data, hyper, seed=1))
     _check_renaming(_made(model, data, hyper), data, hyper)
-    if not model.reads_features:
+    if not (model.reads_features or has_item_graph(made)):
         without = _made(model, replace(data, features={}, fingerprint=f"{data.fingerprint}-bare"), hyper)
         same = torch.equal(_scores(without), _scores(_made(model, data, hyper)))
         assert same, "reads_features is False, but the scores depend on the features"

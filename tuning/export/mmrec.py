@@ -24,6 +24,8 @@ WITHOUT_KEY = {
     "clip_norm": None,
     "precision": "fp32",
     "initial_accumulator": 0.0,
+    "behaviour_k": 2,
+    "behaviour_min": 2,
 }
 """Our parameter without a key in MMRec -> the value that MMRec trains with."""
 OF_MODELS = {

@@ -14,12 +14,14 @@ LONG = {"image": "visual", "text": "text"}
 
 @dataclass
 class Case:
-    """`hyper`: our keyword -> their name. `parameters`: ours -> theirs. `loose`: where float32 cancels, how much."""
+    """`hyper`: our keyword -> their name. `parameters`: ours -> theirs. `loose`: where float32 cancels, how much.
+    `gradients`: the arrays' prefix; those of the reference's float32 run are less exact than ours in one model."""
 
     hyper: dict[str, str]
     parameters: dict[str, str]
     prefix: dict[str, str] = field(default_factory=dict)
     loose: dict[str, float] = field(default_factory=dict)
+    gradients: str = "grad"
 
     def arrays(self) -> dict[str, str]:
         """Parameter -> array, for both modalities."""
@@ -126,6 +128,14 @@ CASES = {
         | linear("alignment.narrow", "fac_chain")
         | linear("alignment.last", "fac_text"),
         LONG,
+    ),
+    "DAMRS": Case(
+        same(
+            *("embedding_size", "n_ui_layers", "n_mm_layers", "knn_k", "kl_weight", "neighbor_weight"),
+            *("behaviour_k", "behaviour_min"),
+        ),
+        EMBEDDINGS,
+        gradients="grad64",
     ),
     "LGMRec": Case(
         same(

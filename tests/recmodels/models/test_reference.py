@@ -13,7 +13,8 @@ from recmodels.graphs import ALL, UserItemGraph
 from recmodels.graphs.edges import edges_of
 from recmodels.graphs.users import nearest_users
 from recmodels.models import Recommender
-from recmodels.ops import ConstantMatrix, Sparse, cut_rows
+from recmodels.models.damrs import _weights
+from recmodels.ops import ConstantMatrix, Sparse, cut_rows, distinct_ids, neighbour_losses, unit_rows
 from tests.recmodels import reference as golden
 from tests.recmodels.models.reference_cases import CASES, FROZEN, LONG, SHORT, build, scores, total
 
@@ -77,7 +78,7 @@ def test_reproduces_the_reference(name: str) -> None:
     trained = {key: parameter for key, parameter in model.named_parameters() if parameter.requires_grad}
     assert set(trained) == set(CASES[name].arrays())
     for ours, parameter in trained.items():
-        theirs = z[array(name, ours, "grad")].reshape(parameter.shape)
+        theirs = z[array(name, ours, CASES[name].gradients)].reshape(parameter.shape)
         if cancels(name, ours):
             assert parameter.grad.abs().max() < 1e-6, ours
         else:
@@ -119,6 +120,24 @@ def test_reproduces_the_reference_in_double_precision(name: str) -> None:
     assert golden.error(scores(model), z["scores_f64"]) < 1e-9
     for ours in CASES[name].arrays():
         assert golden.error(model.get_parameter(ours).grad, z[array(name, ours, "grad64")]) < 1e-9, ours
+
+
+def test_damrs_terms_and_what_it_derives() -> None:
+    model, z = golden_model("DAMRS")
+    terms, batch = model.loss(golden.batch(z)), golden.batch(z)
+    assert golden.error(terms["bpr"], z["loss_bpr"]) < 1e-5
+    assert golden.error(terms["alignment"], z["hp_kl_weight"] * z["loss_kl"]) < 1e-5
+    distinct, views = distinct_ids(batch[1:]), dict(zip(model.item_graphs, model.views(), strict=True))
+    units = [unit_rows(view) for view in views.values()]
+    shares = torch.full((len(distinct.values),), 1 / len(distinct.values))
+    assert distinct.values.tolist() == z["distinct_items"].tolist()
+    for name, loss in zip(views, neighbour_losses(distinct.values, shares, 10, *units), strict=True):
+        assert golden.error(loss, z[f"loss_neighbour_{LONG.get(name, 'behaviour')}"]) < 1e-5
+        assert golden.error(views[name], z[f"h_{LONG.get(name, 'behaviour')}"]) < 1e-5
+    users, _ = model.embed()
+    chosen = [unit.index_select(0, distinct.values) for unit in units]
+    for weights, theirs in zip(_weights(users[batch[0]], chosen, distinct), ("pos_weight", "neg_weight"), strict=True):
+        assert golden.error(weights, z[theirs]) < 1e-5
 
 
 # --- one modality -----------------------------------------------------------------------------------------------------
@@ -334,6 +353,14 @@ def test_user_graph_counts() -> None:
 def test_weighted_item_graphs(name: str, graph: str, array: str) -> None:
     model, z = golden_model(name)
     expected = np.zeros((40, 40))
+    expected[z[f"{array}_row"], z[f"{array}_col"]] = z[f"{array}_val"]
+    assert golden.error(model.item_graphs[graph].matrix.rows.tensor(40).to_dense(), expected) < 1e-6
+
+
+@pytest.mark.parametrize("graph", [*LONG, "(behaviour)"])
+def test_damrs_item_graphs(graph: str) -> None:
+    model, z = golden_model("DAMRS")
+    array, expected = f"{LONG.get(graph, 'behaviour')}_graph", np.zeros((40, 40))
     expected[z[f"{array}_row"], z[f"{array}_col"]] = z[f"{array}_val"]
     assert golden.error(model.item_graphs[graph].matrix.rows.tensor(40).to_dense(), expected) < 1e-6
 

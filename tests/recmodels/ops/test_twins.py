@@ -52,6 +52,7 @@ class Case:
 
 E = int(pattern().sum())
 SOME = torch.tensor([1, 2, 5]), torch.tensor([0, 3, 4])  # an isolated user and an isolated item among them
+SHARES = torch.tensor([0.5, 0.2, 0.0, 0.3], dtype=torch.float64)
 OWN, REPEATS = torch.tensor([0, 3, 3, 1, 0, 2, 4]), torch.tensor([1.0, 3.0, 1.0, 2.0, 1.0], dtype=torch.float64)
 CASES = {
     "unit_rows": Case("unit_rows", ops.unit_rows, ((U, D),)),
@@ -121,6 +122,14 @@ CASES = {
             ((I, n), *[(E,)] * n),
         )
         for n in (1, 2, 3)
+    },
+    **{
+        f"neighbours in {n} views": Case(
+            "neighbour_losses",
+            lambda *views: ops.neighbour_losses(torch.tensor([0, 2, 3, 6]), SHARES, 2, *map(ops.unit_rows, views)),
+            ((U, D),) * n,
+        )
+        for n in (2, 3)
     },
     "cross entropies": Case(
         "summed_cross_entropy",

@@ -46,6 +46,7 @@ def test_every_graded_find_has_its_file() -> None:
     assert of == {
         "BM3": amazon | {"electronics", "tiktok"},
         "BPR": amazon | {"electronics", "tiktok"},
+        "DAMRS": amazon | {"tiktok"},
         "DRAGON": amazon,
         "FREEDOM": amazon | {"electronics"},
         "GRCN": amazon | {"tiktok"},
@@ -124,6 +125,7 @@ def test_its_ranges_lie_in_those_of_the_models_file(model: str, dataset: str) ->
         ("SMORE", "baby", {"n_ui_layers": 4, "visual_knn_k": 40, "text_knn_k": 15, "dropout": 0.1}),
         ("BM3", "electronics", {"n_layers": 2, "dropout": 0.3, "reg_weight": 0.1}),
         ("FREEDOM", "clothing", {"dropout": 0.9, "reg_weight": 1e-3}),
+        ("DAMRS", "tiktok", {"n_ui_layers": 3, "kl_weight": 0.01, "neighbor_weight": 0.01}),
         ("DRAGON", "clothing", {"learning_rate": 1e-4, "reg_weight": 0.1}),
     ],
 )
