@@ -2,17 +2,20 @@
 
 from recmodels.graphs.agreement import largest_of_confident, shares_by_agreement
 from recmodels.graphs.items import ItemGraph, cosine_graph, item_graph, largest_cosine_graph, smoothed
+from recmodels.graphs.learned import LearnedGraph
 from recmodels.graphs.lists import behaviour_graph, consistent_graph
 from recmodels.graphs.nodes import ALL, Nodes, nodes_of
-from recmodels.graphs.propagation import InteractionGraph, MeanGraph, PrunedGraph, UserItemGraph
+from recmodels.graphs.propagation import ClosedMeanGraph, InteractionGraph, MeanGraph, PrunedGraph, UserItemGraph
 from recmodels.graphs.users import UserGraph
 from recmodels.graphs.weighted import EdgesAt, UserItemEdges
 
 __all__ = [
     "ALL",
+    "ClosedMeanGraph",
     "EdgesAt",
     "InteractionGraph",
     "ItemGraph",
+    "LearnedGraph",
     "MeanGraph",
     "Nodes",
     "PrunedGraph",

@@ -66,7 +66,7 @@ def smoothed(graph: ConstantMatrix, items: Tensor, n_hops: int, nodes: Tensor | 
 def _mixed(data: RecDataset, weights: Mapping[str, float], k: int) -> sparse.csr_array:
     k = min(k, data.n_items)
     graphs = [
-        _listed(nearest_items(data, modality, k), np.full((data.n_items, k), weight / k))
+        listed(nearest_items(data, modality, k), np.full((data.n_items, k), weight / k))
         for modality, weight in weights.items()
     ]
     return sum(graphs[1:], start=graphs[0])
@@ -81,7 +81,7 @@ def _by_cosine(data: RecDataset, modality: str, k: int) -> sparse.csr_array:
         cosines[items] = torch.einsum("if,ikf->ik", unit_rows(features[items].double()), neighbours)
     sums = cosines.sum(1)
     roots = torch.where(sums > 0, sums, torch.inf).rsqrt()
-    return _listed(nearest, (cosines * roots.unsqueeze(1) * roots[near]).numpy())
+    return listed(nearest, (cosines * roots.unsqueeze(1) * roots[near]).numpy())
 
 
 def _largest_of(data: RecDataset, ks: Mapping[str, int]) -> sparse.csr_array:
@@ -96,7 +96,7 @@ def _largest_of(data: RecDataset, ks: Mapping[str, int]) -> sparse.csr_array:
     return sparse.csr_array((values[last], (rows[last], columns[last])), graphs[0].shape)
 
 
-def _listed(neighbours: NDArray[np.int32], values: NDArray[np.float64]) -> sparse.csr_array:
+def listed(neighbours: NDArray[np.integer], values: NDArray[np.floating]) -> sparse.csr_array:
     """Return the (I, I) matrix with `values` (I, k) at the columns `neighbours` (I, k)."""
     n, k = neighbours.shape
     return sparse.csr_array((values.ravel(), neighbours.ravel(), np.arange(0, n * k + 1, k)), (n, n))

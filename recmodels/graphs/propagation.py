@@ -73,6 +73,29 @@ class MeanGraph(nn.Module):
         return self.to_users(items), self.to_items(users)
 
 
+class ClosedMeanGraph(nn.Module):
+    """A hop that gives every node the mean of its neighbours and itself: D^-1 (A + Id), D = the sums of its rows."""
+
+    of_users: Tensor
+    of_items: Tensor
+
+    def __init__(self, data: RecDataset):
+        super().__init__()
+        edges = edges_of(data)
+        sizes = [
+            1 + np.bincount(ends, minlength=n) for ends, n in zip((edges.users, edges.items), edges.shape, strict=True)
+        ]
+        self.to_users = ConstantMatrix(edges.matrix(1 / sizes[0][edges.users]))
+        self.to_items = ConstantMatrix(edges.matrix(1 / sizes[1][edges.items]).t())
+        for name, size in zip(("of_users", "of_items"), sizes, strict=True):
+            share = torch.from_numpy(1 / size).to(torch.get_default_dtype()).unsqueeze(1)
+            self.register_buffer(name, share, persistent=False)  # (n, 1)
+
+    def forward(self, users: Tensor, items: Tensor) -> tuple[Tensor, Tensor]:
+        """Make one hop: return users (U, D) and items (I, D) from both."""
+        return self.to_users(items) + self.of_users * users, self.to_items(users) + self.of_items * items
+
+
 class InteractionGraph(nn.Module):
     """What users get from their items without regard to the items' degrees."""
 

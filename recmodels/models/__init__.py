@@ -8,6 +8,7 @@ from recmodels.models.dragon import DRAGON
 from recmodels.models.dualgnn import DualGNN
 from recmodels.models.freedom import FREEDOM
 from recmodels.models.grcn import GRCN
+from recmodels.models.lattice import LATTICE
 from recmodels.models.layergcn import LayerGCN
 from recmodels.models.lgmrec import LGMRec
 from recmodels.models.lightgcn import LightGCN
@@ -29,6 +30,7 @@ MODELS: dict[str, type[Recommender]] = {
         DualGNN,
         FREEDOM,
         GRCN,
+        LATTICE,
         LGMRec,
         LayerGCN,
         LightGCN,

@@ -48,6 +48,13 @@ class Recommender(nn.Module, ABC):
         A penalty of the weights is called "reg": adversarial training leaves that term out.
         """
 
+    def later_loss(self, batch: Tensor) -> dict[str, Tensor]:
+        """Return the terms of a batch of training that is not its epoch's first, whichever pass over it this is.
+
+        `loss`, unless a model learns some of its weights in first batches alone.
+        """
+        return self.loss(batch)
+
     @abstractmethod
     def embed(self) -> tuple[Tensor, Tensor]:
         """Return final users (U, D) and items (I, D) at the current weights; inner products are the scores."""

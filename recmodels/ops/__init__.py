@@ -6,7 +6,7 @@ from recmodels.ops.hops import sum_of_hops
 from recmodels.ops.neighbours import neighbour_losses
 from recmodels.ops.refined import sum_of_refined_hops
 from recmodels.ops.rows import cut_rows, select_rows
-from recmodels.ops.softmax import cross_entropy_of_own_key, summed_cross_entropy
+from recmodels.ops.softmax import cross_entropy_of_own_key, rows_at_a_time, summed_cross_entropy
 from recmodels.ops.sparse import ConstantMatrix, Csr, Pattern, Sparse, gather_and_add
 from recmodels.ops.tensors import Dropout, cosine, frobenius, shared_tensor, unit_rows, uploaded
 from recmodels.ops.top import top_columns
@@ -27,6 +27,7 @@ __all__ = [
     "gather_and_add",
     "neighbour_losses",
     "plain",
+    "rows_at_a_time",
     "select_rows",
     "shared_tensor",
     "sum_of_hops",

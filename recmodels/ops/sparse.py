@@ -36,6 +36,11 @@ class Csr(NamedTuple):
         values = self.values.contiguous()
         return torch.sparse_csr_tensor(self.indptr, self.indices, values, size=size, check_invariants=False)
 
+    def to_scipy(self, n_columns: int) -> sparse.csr_array:
+        """Return scipy's own form of the matrix, on the CPU."""
+        indptr, indices, values = (part.cpu().numpy() for part in self)
+        return sparse.csr_array((values, indices, indptr), (len(indptr) - 1, n_columns))
+
     def times(self, dense: Tensor) -> Tensor:
         """Return the product with (m, D), without a gradient."""
         if dense.is_cuda:

@@ -106,22 +106,25 @@ def _check_scores(model: Recommender) -> None:
 
 def _check_loss(model: Recommender, data: RecDataset) -> None:
     model.new_epoch()
-    for rows in BatchSampler(data, 32, negatives=model.needs_negatives).epoch(np.random.default_rng(0)):
-        batch = torch.from_numpy(rows)
+    batches = BatchSampler(data, 32, negatives=model.needs_negatives).epoch(np.random.default_rng(0))
+    for index, rows in enumerate(batches):
+        batch, loss = torch.from_numpy(rows), model.later_loss if index else model.loss
         torch.manual_seed(0)
-        terms = model.loss(batch)
+        terms = loss(batch)
         assert terms, "loss: there is no term"
         for name, term in terms.items():
             assert term.ndim == 0, f"loss: {name} must be a scalar, but has shape {tuple(term.shape)}"
             assert term.isfinite(), f"loss: {name} is not finite"
         torch.manual_seed(0)
         total = torch.stack([*terms.values()]).sum()
-        assert torch.equal(_loss(model, batch), total), "loss: must follow from torch's seed within an epoch"
+        same = torch.equal(torch.stack([*loss(batch).values()]).sum(), total)
+        assert same, "loss: must follow from torch's seed within an epoch"
+        model.zero_grad()
         total.backward()
-    for name, parameter in model.named_parameters():
-        if parameter.requires_grad:
-            assert parameter.grad is not None, f"loss: {name} has no gradient"
-            assert parameter.grad.isfinite().all(), f"loss: the gradient of {name} is not finite"
+        for name, parameter in model.named_parameters():
+            if parameter.requires_grad:
+                assert parameter.grad is not None, f"loss: {name} has no gradient"
+                assert parameter.grad.isfinite().all(), f"loss: the gradient of {name} is not finite"
 
 
 def _check_saving(model: Recommender, other: Recommender) -> None:

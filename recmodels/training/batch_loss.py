@@ -141,10 +141,11 @@ class BatchLoss:
 
     def _terms(self) -> Terms:
         """Run the forward pass."""
+        loss = self.model.later_loss if self.batch_index else self.model.loss
         if self.precision == "fp32":
-            return self.model.loss(self.rows)
+            return loss(self.rows)
         with torch.autocast(self.rows.device.type, torch.bfloat16):
-            return {name: term.float() for name, term in self.model.loss(self.rows).items()}
+            return {name: term.float() for name, term in loss(self.rows).items()}
 
     def gradients(self) -> Iterator[tuple[nn.Parameter, Tensor]]:
         """Yield each parameter that has a gradient, and the gradient, made dense if it is sparse."""

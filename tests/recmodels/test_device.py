@@ -29,6 +29,8 @@ DATA = checkerboard(12)
 TRAINED = sorted(MODELS.keys() - {"Popularity"})
 DRAWING = ("BM3", "LGMRec", "SelfCF")
 """The models that draw from the device's generator, another one than the CPU's."""
+HYPER: dict[str, dict[str, Any]] = {"LATTICE": {"knn_k": 12}}
+"""LATTICE has all items as neighbours: of those with equal features rounding would choose."""
 KNOBS: dict[str, dict[str, Any]] = {"ssam_f": {"n_fisher": 2}}
 STRATEGIES = ("mg", "ssam_f", "ema")
 COMBINED = [*product(TRAINED, STRATEGIES)]
@@ -40,7 +42,7 @@ EVERY = ("plain", "mg", *PERTURBED, "plain_lr", "plain_repeat", "ema", "swa", "a
 
 def fresh(name: str, strategy: str, device: str, seed: int = 1) -> TrainingState:
     torch.manual_seed(seed)
-    model = MODELS[name](DATA, embedding_size=4).to(device)
+    model = MODELS[name](DATA, embedding_size=4, **HYPER.get(name, {})).to(device)
     optimizer = make_optimizer("adam", model.parameters(), learning_rate=1e-2)
     made = make_strategy(strategy, model, KNOBS.get(strategy, {}), seed=seed)
     return TrainingState(model, optimizer, made, np.random.default_rng(seed))

@@ -29,6 +29,7 @@ WITHOUT_KEY = {
 }
 """Our parameter without a key in MMRec -> the value that MMRec trains with."""
 OF_MODELS = {
+    "LATTICE": {"n_mm_layers": "n_layers"},
     "LGMRec": {"n_hyper_layers": "n_hyper_layer", "hyper_weight": "alpha"},
     "MGCN": {"n_mm_layers": "n_layers", "cl_weight": "cl_loss"},
     "SMORE": {

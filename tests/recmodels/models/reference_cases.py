@@ -137,6 +137,16 @@ CASES = {
         EMBEDDINGS,
         gradients="grad64",
     ),
+    "LATTICE": Case(
+        same(
+            *("embedding_size", "n_ui_layers", "n_mm_layers", "knn_k", "lambda_coeff"),
+            *("reg_weight", "reg_batch_size"),
+        )
+        | {"feat_embed_dim": "embedding_size"},
+        EMBEDDINGS | TABLES | same("modal_weight"),
+        LONG,
+        loose={"modal_weight": 1e-4},  # the modalities nearly cancel
+    ),
     "LGMRec": Case(
         same(
             *("embedding_size", "n_ui_layers", "n_mm_layers", "n_hyper_layers", "hyper_num"),

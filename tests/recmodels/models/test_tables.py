@@ -57,6 +57,7 @@ BIASES: dict[str, set[str]] = {name: set() for name in NO_BIAS} | {
     "DualGNN": PERCEPTRONS,
     "FREEDOM": PROJECTIONS,
     "GRCN": {"content.image.bias", "content.text.bias"},
+    "LATTICE": PROJECTIONS,
     "MGCN": {
         *PROJECTIONS,
         *(f"{part}.{name}.bias" for part in ("gates", "preferences") for name in ("image", "text")),

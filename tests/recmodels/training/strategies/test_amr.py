@@ -192,6 +192,16 @@ def test_no_models_adversary_depends_on_its_penalty(name: str) -> None:
     torch.testing.assert_close(*found, rtol=1e-9, atol=1e-12)
 
 
+def test_a_model_that_reads_features_in_first_batches_alone_is_not_idle() -> None:
+    model = model_of("LATTICE")
+    strategy = make_strategy("amr", model)
+    strategy.new_epoch(0, lambda rng: iter(()))
+    for index in range(2):
+        strategy.loss(batch_of(model), batch_index=index)()
+        assert not strategy.idle()
+    assert not any(delta.any() for delta in strategy.transform.deltas)
+
+
 # --- the loss ---------------------------------------------------------------------------------------------------------
 
 
