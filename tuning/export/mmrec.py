@@ -94,6 +94,8 @@ def _parameters(export: Export) -> tuple[dict[str, Any], list[str]]:
     if "lr_decay" in train:
         settings["learning_rate_scheduler"] = [train["lr_decay"], train.get("lr_decay_epochs", 50)]
     without_key = WITHOUT_KEY | {"reg_batch_size": train.get("batch_size")}
+    if export.model == "LATTICE":  # whose layers are the length of a list of widths there
+        without_key |= {"n_ui_layers": 2}
     for section, values in export.parameters.items():
         for name, value in values.items():
             key = OF_MODELS.get(export.model, {}).get(name, name) if section == "model" else KEYS.get(name)

@@ -22,7 +22,7 @@ from recmodels.models.parts.item_features import feature_tables
 from recmodels.testing.models import small_data
 
 DATA = small_data("image", "text")
-READ_FEATURES = ("VBPR", "GRCN", "MMGCN", "DualGNN", "DRAGON", "SLMRec")
+READ_FEATURES = ("VBPR", "GRCN", "MMGCN", "DualGNN", "DRAGON", "LGMRec", "SLMRec")
 """The models whose scores depend on features beside an item graph."""
 EVERY = (*NAMES, "mix.image", "noise+rebuilt", "missing.text+rebuilt")
 
@@ -132,7 +132,7 @@ def test_rb_10_scores_are_those_of_a_model_made_of_the_edited_data(model: str, n
     assert not torch.allclose(under(subject, name, 0.4), under(subject, name, 0.0), rtol=1e-3)
 
 
-@pytest.mark.parametrize("model", ["FREEDOM", "DRAGON"])
+@pytest.mark.parametrize("model", ["FREEDOM", "DRAGON", "MGCN", "SMORE", "DAMRS", "LATTICE"])
 def test_a_rebuilt_item_graph_is_that_of_the_edited_data(model: str) -> None:
     subject = made(model)
     edited = replace(DATA, features={**DATA.features, **measure("mix").perturb(subject, DATA, 0.4, 5, 0).features})
@@ -143,7 +143,7 @@ def test_a_rebuilt_item_graph_is_that_of_the_edited_data(model: str) -> None:
     assert not torch.equal(under(subject, "mix+rebuilt", 0.4), under(subject, "mix", 0.4))
 
 
-@pytest.mark.parametrize("model", ["BM3", "FREEDOM", "BPR", "LightGCN"])
+@pytest.mark.parametrize("model", ["BM3", "FREEDOM", "BPR", "LightGCN", "DAMRS"])
 def test_rb_11_edited_features_leave_models_that_ignore_them_as_they_are(model: str) -> None:
     """BM3 and FREEDOM train the features, in their weights; only FREEDOM's item graph would change."""
     subject = made(model)

@@ -261,6 +261,16 @@ def test_a_model_whose_rate_falls_in_the_toolboxs_own_keys(tmp_path):
         to_mmrec(Export.read(exported(tmp_path, a_spec(model="MGCN"), record)))
 
 
+def test_layers_that_the_toolbox_has_as_a_list_are_the_usual_ones(tmp_path):
+    def exported_with(n):
+        record = replace(WINNER, params=WINNER.params | {"model": {"n_ui_layers": n, "n_mm_layers": 1}})
+        return to_mmrec(Export.read(exported(tmp_path, a_spec(model="LATTICE"), record)))
+
+    assert parse_yaml(exported_with(2), "text").data["n_layers"] == [1]
+    with pytest.raises(UserError, match="export format mmrec: n_ui_layers: expected one of 2, but got 3"):
+        exported_with(3)
+
+
 @pytest.mark.parametrize(("name", "value"), [("variant", "paper"), ("user_graph_k", 10), ("ssl_task", "fd")])
 def test_refuses_a_model_that_the_toolbox_does_not_have(tmp_path, name, value):
     record = replace(WINNER, params=WINNER.params | {"model": {name: value}})
