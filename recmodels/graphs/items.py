@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy import sparse
-from torch import Tensor
+from torch import Tensor, nn
 
 from recmodels.data.dataset import RecDataset
 from recmodels.data.derived import derived, stored
@@ -55,8 +55,11 @@ def largest_cosine_graph(data: RecDataset, ks: Mapping[str, int]) -> ItemGraph:
     return ItemGraph(data, partial(_largest_of, ks=dict(ks)))
 
 
-def smoothed(graph: ConstantMatrix, items: Tensor, n_hops: int, nodes: Tensor | None = None) -> Tensor:
-    """Return items (I, D) after `n_hops` hops on an item graph; `nodes` (m,): the rows of these alone, (m, D)."""
+def smoothed(graph: nn.Module, items: Tensor, n_hops: int, nodes: Tensor | None = None) -> Tensor:
+    """Return items (I, D) after `n_hops` hops on an item graph, a `ConstantMatrix`.
+
+    `nodes` (m,): the rows of these alone, (m, D).
+    """
     for _ in range(n_hops - 1):
         items = graph(items)
     hop: Tensor = graph(items, nodes) if n_hops else select_rows(items, nodes)

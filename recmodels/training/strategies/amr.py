@@ -50,8 +50,8 @@ class AMR(LossTransform):
     adv_type: Literal["grad", "sign", "rand"] = "grad"
     adv_warmup: Count | Literal["converged"] = 0
     adv_freeze: bool = False
-    converged = False  # no knob, as the next: it has no annotation
-    reads_features: ClassVar[bool | None] = None  # not known before the first pass
+    converged = False  # no knob, as the next two: it has no annotation
+    has_passed, reads_features = False, False
 
     def attach(self, model: Recommender, rng: np.random.Generator) -> None:
         self.tables, self.rng = feature_tables(model), rng
@@ -90,11 +90,9 @@ class AMR(LossTransform):
             return ""
         if not self._has_begun:
             return f"the adversary never began (adv_warmup={self.adv_warmup})"
-        return (
-            ""
-            if self.reads_features is not False
-            else "the adversary moved nothing (the loss reads no features at these values)"
-        )
+        if self.reads_features or not self.has_passed:
+            return ""
+        return "the adversary moved nothing (the loss reads no features at these values)"
 
     def state_dict(self) -> dict[str, Any]:
         return {"rng": self.rng.bit_generator.state, "converged": self.converged}
@@ -115,7 +113,8 @@ class AMR(LossTransform):
         leaves = [like.new_zeros(shape, requires_grad=True) for shape in shapes]
         with shifted(self.tables, items.values, leaves):
             value = loss.accumulate(replay=replay, leaves=leaves)
-        self.reads_features = bool(self.reads_features) or any(leaf.grad is not None for leaf in leaves)
+        self.has_passed = True
+        self.reads_features = self.reads_features or any(leaf.grad is not None for leaf in leaves)
         directions = [torch.zeros_like(leaf) if leaf.grad is None else leaf.grad for leaf in leaves]
         return value, self._scaled(directions, length)
 
