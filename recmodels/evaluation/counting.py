@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from recmodels.data.dataset import Interactions, Ints
+from recmodels.models.base import Scorer
 from recmodels.ops import shared_tensor
 
 BLOCK_SCORES = 2**19
@@ -66,21 +67,20 @@ class FullRanking:
         self.blocks = [self._block(users, positives, seen) for users in chosen]
 
     @torch.no_grad()
-    def count(self, users: Tensor, items: Tensor) -> Counts:
-        """Count for final embeddings (U, D) and (I, D), whose inner products are the scores.
-
-        A score that is not a number, and a positive that is seen, comes after all items.
-        """
-        found = items.new_zeros(2, self.n_positives)  # floats count exactly up to 2**24 items
+    def count(self, score: Scorer) -> Counts:
+        """Count by the scores. One that is not a number, and a positive that is seen, comes after all items."""
+        found = torch.zeros(2, self.n_positives, device=self.device)  # floats count exactly up to 2**24 items
         for block in self.blocks:
-            scores = items @ users.index_select(0, block.users).t()  # (I, b): twice as fast as (b, I)
+            scores = score(block.users)  # (I, b)
             entries = scores.view(-1)
             entries.index_fill_(0, block.seen, torch.nan)  # which compares as false with everything
             compared = torch.empty_like(scores)  # a sum of floats is much faster than one of truth values
             for entry, positives in block.rounds:
                 own, n = entries.index_select(0, entry), len(entry)
                 for row, compare in enumerate((torch.gt, torch.ge)):
-                    found[row].index_copy_(0, positives, compare(scores[:, :n], own, out=compared[:, :n]).sum(0))
+                    found[row].index_copy_(
+                        0, positives, compare(scores[:, :n], own, out=compared[:, :n]).sum(0).to(found)
+                    )
         better, not_below = found.cpu().numpy().astype(np.int64)
         last = not_below == 0  # not even itself
         return Counts(np.where(last, self.n_items, better), np.where(last, self.n_items, not_below - better))
@@ -114,11 +114,11 @@ class CandidateRanking:
         ]
 
     @torch.no_grad()
-    def count(self, users: Tensor, items: Tensor) -> Counts:
-        """Count for final embeddings (U, D) and (I, D), whose inner products are the scores."""
+    def count(self, score: Scorer) -> Counts:
+        """Count by the scores."""
         found = []
         for block, positives, candidates in zip(*self.rows, strict=True):
-            scores = users.index_select(0, block) @ items.t()
+            scores = score(block).t()
             own = scores.gather(1, positives.unsqueeze(1))
             found.append((~(scores.gather(1, candidates) < own)).sum(1))
         better = torch.cat(found).cpu().numpy()

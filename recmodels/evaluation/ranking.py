@@ -10,6 +10,7 @@ from recmodels.data.dataset import Ints, RecDataset, Split
 from recmodels.evaluation.counting import CandidateRanking, FullRanking
 from recmodels.evaluation.metrics import METRICS, Ranks, Values
 from recmodels.metric import Metric
+from recmodels.models.base import Recommender, Scorer, inner_products
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,9 +61,20 @@ class Evaluator:
 
     def per_user(self, users: Tensor, items: Tensor) -> PerUser:
         """Return the ranks of each evaluated user's positives from final embeddings (U, D) and (I, D)."""
+        return self._per_user(inner_products(users, items), items.device)
+
+    def of(self, model: Recommender) -> PerUser:
+        """Return the ranks of each evaluated user's positives by the scores of a model."""
+        return self._per_user(model.scorer(), model.device)
+
+    def metrics(self, model: Recommender) -> dict[str, float]:
+        """Return metrics such as "recall@20", means over the evaluated users, by the scores of a model."""
+        return self.of(model).mean(self.ks)
+
+    def _per_user(self, score: Scorer, device: torch.device) -> PerUser:
         counts = self.positives.counts
         evaluated = counts.nonzero()[0]
-        return PerUser(evaluated, Ranks.of(counts[evaluated], *self._ranking(items.device).count(users, items)))
+        return PerUser(evaluated, Ranks.of(counts[evaluated], *self._ranking(device).count(score)))
 
     def _ranking(self, device: torch.device) -> FullRanking | CandidateRanking:
         """Return what ranks on this device; it is made once, as all rankings of a trial are on the same one."""

@@ -18,13 +18,13 @@ def user_values(model: Recommender, data: RecDataset, split: Split, metric: Metr
 
     The model is in evaluation mode afterwards.
     """
-    return Evaluator(data, split, (metric.k,)).per_user(*model.eval().embed()).values(metric)
+    return Evaluator(data, split, (metric.k,)).of(model.eval()).values(metric)
 
 
 @torch.no_grad()
 def evaluate(model: Recommender, data: RecDataset, split: Split, ks: Sequence[int]) -> dict[str, float]:
     """Return all metrics of a model on one split. The model is in evaluation mode afterwards."""
-    return Evaluator(data, split, ks)(*model.eval().embed())
+    return Evaluator(data, split, ks).metrics(model.eval())
 
 
 def popularity_scores(data: RecDataset, ks: Sequence[int]) -> dict[str, dict[str, float]]:

@@ -1,6 +1,7 @@
 """The contract of a model: a loss of a batch, and two matrices whose inner products are the scores."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from itertools import chain
 from typing import Any, ClassVar, Literal
 
@@ -13,6 +14,15 @@ from recmodels.signatures import check_values
 
 Variant = Literal["benchmark", "paper"]
 """The form of a model that the field's reference code computes (the published tables come from it), or the paper's."""
+
+
+Scorer = Callable[[Tensor], Tensor]
+"""Users (n,) -> the scores of all items for them, a new matrix (I, n)."""
+
+
+def inner_products(users: Tensor, items: Tensor) -> Scorer:
+    """Return the scorer of final users (U, D) and items (I, D)."""
+    return lambda chosen: items @ users.index_select(0, chosen).t()  # (I, n): twice as fast as (n, I)
 
 
 class Recommender(nn.Module, ABC):
@@ -58,6 +68,12 @@ class Recommender(nn.Module, ABC):
     @abstractmethod
     def embed(self) -> tuple[Tensor, Tensor]:
         """Return final users (U, D) and items (I, D) at the current weights; inner products are the scores."""
+
+    def scorer(self) -> Scorer:
+        """Return what scores items at the current weights, without a gradient; a model that scores in another way than
+        by inner products of small matrices overrides it."""
+        with torch.no_grad():
+            return inner_products(*self.embed())
 
     def new_epoch(self) -> None:
         """Prepare an epoch; a model that draws part of its structure in each epoch does it here."""

@@ -130,7 +130,7 @@ def train(
         valid, valid_seconds = {}, 0.0
         if state.epoch % eval_every == 0 or state.epoch == last:
             with state.strategy.evaluation_weights(), torch.no_grad():
-                valid = evaluator(*state.model.embed())
+                valid = evaluator.metrics(state.model)
             valid_seconds = time.perf_counter() - trained
         counts = state.strategy.counts - before
         yield EpochReport(state.epoch, loss, terms, valid, trained - start, valid_seconds, counts)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from recmodels.data.dataset import RecDataset
 from recmodels.losses import bpr, margins
 from recmodels.models import Recommender
+from recmodels.models.base import Scorer, inner_products
 from recmodels.models.parts.item_features import ItemFeatures
 from recmodels.models.parts.tables import ItemTable, NodeTable, UserTable, xavier_normal
 from recmodels.testing import check_model, small_data
@@ -124,6 +125,11 @@ class Flat(Right):
         return torch.zeros_like(users), items
 
 
+class OtherScores(Right):
+    def scorer(self) -> Scorer:
+        return inner_products(self.user_emb, self.item_emb + 1)
+
+
 class NoTerm(Right):
     def loss(self, batch: Tensor) -> dict[str, Tensor]:
         return {}
@@ -202,6 +208,7 @@ class PeeksAtFeatures(Right):
         (WrongShape, r"embed: wrong shapes, users \(13, 6\) and items \(6, 29\)"),
         (NotFiniteScores, "embed: scores are not finite"),
         (Flat, "embed: all scores are equal"),
+        (OtherScores, "scorer: the scores are not the inner products of embed"),
         (NoTerm, "loss: there is no term"),
         (PerRow, r"loss: margin must be a scalar, but has shape \(32,\)"),
         (NotFiniteLoss, "loss: reg is not finite"),
