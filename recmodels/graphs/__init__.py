@@ -5,6 +5,7 @@ from recmodels.graphs.items import ItemGraph, cosine_graph, item_graph, largest_
 from recmodels.graphs.learned import LearnedGraph
 from recmodels.graphs.lists import behaviour_graph, consistent_graph
 from recmodels.graphs.nodes import ALL, Nodes, nodes_of
+from recmodels.graphs.principal import principal_edges
 from recmodels.graphs.propagation import ClosedMeanGraph, InteractionGraph, MeanGraph, PrunedGraph, UserItemGraph
 from recmodels.graphs.users import UserGraph
 from recmodels.graphs.weighted import EdgesAt, UserItemEdges
@@ -29,6 +30,7 @@ __all__ = [
     "largest_cosine_graph",
     "largest_of_confident",
     "nodes_of",
+    "principal_edges",
     "shares_by_agreement",
     "smoothed",
 ]

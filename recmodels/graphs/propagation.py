@@ -2,6 +2,7 @@
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from recmodels.data.dataset import RecDataset
@@ -13,12 +14,13 @@ from recmodels.ops import ConstantMatrix, Sparse, sum_of_hops
 class UserItemGraph(nn.Module):
     """D^-1/2 A D^-1/2 of a bipartite graph without self-loops, as its (U, I) block; He et al., LightGCN, SIGIR 2020.
 
-    Users and items stay apart: a hop is one product with the block and one with its transpose.
+    Users and items stay apart: a hop is one product with the block and one with its transpose. `weights` (E,): of the
+    edges, in the place of those of that matrix.
     """
 
-    def __init__(self, edges: Edges):
+    def __init__(self, edges: Edges, weights: NDArray[np.float64] | None = None):
         super().__init__()
-        self.block = ConstantMatrix(edges.matrix(edges.symmetric_weights()))
+        self.block = ConstantMatrix(edges.matrix(edges.symmetric_weights() if weights is None else weights))
 
     @classmethod
     def of(cls, data: RecDataset) -> "UserItemGraph":

@@ -13,7 +13,10 @@ from recmodels.models.layergcn import LayerGCN
 from recmodels.models.lgmrec import LGMRec
 from recmodels.models.lightgcn import LightGCN
 from recmodels.models.mgcn import MGCN
+from recmodels.models.mmgcf import MMGCF
 from recmodels.models.mmgcn import MMGCN
+from recmodels.models.mvgae import MVGAE
+from recmodels.models.pgl import PGL
 from recmodels.models.popularity import Popularity
 from recmodels.models.selfcf import SelfCF
 from recmodels.models.slmrec import SLMRec
@@ -35,7 +38,10 @@ MODELS: dict[str, type[Recommender]] = {
         LayerGCN,
         LightGCN,
         MGCN,
+        MMGCF,
         MMGCN,
+        MVGAE,
+        PGL,
         Popularity,
         SLMRec,
         SMORE,

@@ -26,8 +26,8 @@ from tests.recmodels.faults import with_faults
 from tests.recmodels.pretended_gpu import CUDA, DeviceMix, OnDevice, Pretended, host
 
 DATA = checkerboard(12)
-TRAINED = sorted(MODELS.keys() - {"Popularity"})
-DRAWING = ("BM3", "LGMRec", "SelfCF")
+TRAINED = sorted(name for name, model in MODELS.items() if model.trains)
+DRAWING = ("BM3", "LGMRec", "MVGAE", "SelfCF")
 """The models that draw from the device's generator, another one than the CPU's."""
 HYPER: dict[str, dict[str, Any]] = {"LATTICE": {"knn_k": 12}}
 """LATTICE has all items as neighbours: of those with equal features rounding would choose."""

@@ -15,13 +15,15 @@ LONG = {"image": "visual", "text": "text"}
 @dataclass
 class Case:
     """`hyper`: our keyword -> their name. `parameters`: ours -> theirs. `loose`: where float32 cancels, how much.
-    `gradients`: the arrays' prefix; those of the reference's float32 run are less exact than ours in one model."""
+    `gradients`: the arrays' prefix; those of the reference's float32 run are less exact than ours in one model.
+    `fixed`: keywords of the file's main run that it does not hold."""
 
     hyper: dict[str, str]
     parameters: dict[str, str]
     prefix: dict[str, str] = field(default_factory=dict)
     loose: dict[str, float] = field(default_factory=dict)
     gradients: str = "grad"
+    fixed: dict[str, Any] = field(default_factory=dict)
 
     def arrays(self) -> dict[str, str]:
         """Parameter -> array, for both modalities."""
@@ -100,6 +102,11 @@ CASES = {
         | PERCEPTRONS,
         SHORT,
     ),
+    "MMGCF": Case(
+        same("embedding_size", "reg_weight", "n_ui_layers", "dropout"),
+        EMBEDDINGS | linear("content.{}.projection", "{}_proj"),
+        LONG,
+    ),
     "MMGCN": Case(
         same("embedding_size", "reg_weight") | {"latent_size": "visual_latent_dim"},
         linear("branches.image.projection", "v_mlp")
@@ -115,6 +122,30 @@ CASES = {
             )
         },
         SHORT,
+    ),
+    "MVGAE": Case(
+        same("embedding_size", "kl_weight", "dropout"),
+        {
+            f"{ours}.{layer}.{part}": f"{theirs}_{their_layer}_{part}"
+            for ours, theirs in {"content.image": "visual", "content.text": "text", "collaborative": "id"}.items()
+            for layer, their_layer in {
+                "mlp": "mlp",
+                "conv": "conv1",
+                "mix": "mix1",
+                **{
+                    f"{head}.{layer}": f"{layer}_{their_head}"
+                    for head, their_head in (("mean", "mu"), ("log_variance", "logvar"))
+                    for layer in ("conv", "own", "mix")
+                },
+            }.items()
+            for part in ("weight", "bias")
+        },
+        fixed={"noise_scale": 0.0, "variant": "benchmark"},
+    ),
+    "PGL": Case(
+        same("embedding_size", "reg_weight", "n_mm_layers", "n_ui_layers", "knn_k", "mm_image_weight", "dropout"),
+        {"preferences.{}": "{}_user_emb"} | TABLES,
+        LONG,
     ),
     "SLMRec": Case(
         same("embedding_size", "n_layers", "temp", "ssl_temp", "ssl_alpha"),
@@ -186,6 +217,10 @@ FROZEN = {
     "branches.text.preference": "fixed_t_preference",
 }
 """Parameters that MMGCN draws and never trains in the benchmark: ours -> array."""
+OTHER_FORMS = {"gate": "param_modal_gate"} | {
+    f"{ours}.map.{part}": f"param_{ours}_{part}" for ours in ("content_fusion", "fusion") for part in ("weight", "bias")
+}
+"""Parameters that MMGCF has in other forms than its default one: ours -> array."""
 
 
 def build(name: str, z: dict[str, Any], *features: str, **changes: Any) -> Recommender:
@@ -194,8 +229,8 @@ def build(name: str, z: dict[str, Any], *features: str, **changes: Any) -> Recom
     present = (features or SHORT) if "v_feat" in z else ()
     chosen = {modality: z[f"{SHORT[modality]}_feat"] for modality in present}
     hyper = {ours: z[f"hp_{theirs}"].item() for ours, theirs in case.hyper.items()}
-    model = MODELS[name](golden.dataset(z, **chosen), **hyper | changes).to(torch.get_default_dtype())
-    arrays = FROZEN | {ours: f"param_{theirs}" for ours, theirs in case.arrays().items()}
+    model = MODELS[name](golden.dataset(z, **chosen), **hyper | case.fixed | changes).to(torch.get_default_dtype())
+    arrays = FROZEN | OTHER_FORMS | {ours: f"param_{theirs}" for ours, theirs in case.arrays().items()}
     weights = {ours: torch.from_numpy(z[arrays[ours]]).reshape(p.shape) for ours, p in model.named_parameters()}
     model.load_state_dict(model.state_dict() | weights)
     return model

@@ -25,10 +25,14 @@ SMALL: dict[str, dict[str, Any]] = {
     "DualGNN": {"user_graph_k": 20},
     "FREEDOM": {"knn_k": 3},
     "MMGCN": {"latent_size": 7, "reg_weight": 0.1},
+    "PGL": {"knn_k": 3, "reg_weight": 0.1},
 }
 QUIET: dict[str, dict[str, Any]] = {
     "BM3": {"dropout": 0.0},
     "LGMRec": {"keep_rate": 1.0},
+    "MMGCF": {"dropout": 0.0},
+    "MVGAE": {"dropout": 0.0, "noise_scale": 0.0},
+    "PGL": {"dropout": 0.0},
     "SelfCF": {"dropout": 0.0, "variant": "paper"},
 }
 """Settings without a random draw in the loss."""
@@ -111,9 +115,10 @@ def test_says_that_it_needs_features(name: str) -> None:
         make(name, made())
 
 
-@pytest.mark.parametrize("name", ["FREEDOM", "LayerGCN", "DRAGON", "DualGNN"])
+@pytest.mark.parametrize("name", ["FREEDOM", "LayerGCN", "DRAGON", "DualGNN", "MMGCF", "PGL"])
 def test_redraws_its_structure_in_each_epoch(name: str) -> None:
-    model = make(name, made("image", "text"), **({"dropout": 0.5} if name in ("FREEDOM", "LayerGCN") else {}))
+    pruned = name in ("FREEDOM", "LayerGCN", "MMGCF")
+    model = make(name, made("image", "text"), **({"dropout": 0.5} if pruned else {}))
     losses = set()
     for _ in range(4):
         model.new_epoch()
@@ -131,20 +136,53 @@ def test_layergcn_prunes_by_degree_and_uniformly(monkeypatch: pytest.MonkeyPatch
     assert seen == uniform
 
 
+def test_lgmrecs_noise_is_gumbels() -> None:
+    torch.manual_seed(0)
+    noise = MODELS["LGMRec"](made("image"))._noisy(torch.full((1000, 100), 3.0)) - 3
+    assert noise.mean().item() == pytest.approx(0.5772, abs=0.02)
+    assert noise.var().item() == pytest.approx(torch.pi**2 / 6, abs=0.05)
+
+
 @pytest.mark.parametrize(
     ("name", "changes"),
-    [(name, {"dropout": 0.5, "variant": "benchmark"}) for name in ("BM3", "SelfCF")] + [("LGMRec", {"keep_rate": 0.5})],
+    [
+        *((name, {"dropout": 0.5, "variant": "benchmark"}) for name in ("BM3", "MVGAE", "SelfCF")),
+        ("LGMRec", {"keep_rate": 0.5}),
+        ("PGL", {"dropout": 0.5}),
+    ],
 )
 def test_draws_anew_in_every_loss(name: str, changes: dict[str, Any]) -> None:
     model = make(name, made("image"), **changes)
     assert loss(model) != loss(model)
 
 
-def test_lgmrecs_noise_is_gumbels() -> None:
-    torch.manual_seed(0)
-    noise = MODELS["LGMRec"](made("image"))._noisy(torch.full((1000, 100), 3.0)) - 3
-    assert noise.mean().item() == pytest.approx(0.5772, abs=0.02)
-    assert noise.var().item() == pytest.approx(torch.pi**2 / 6, abs=0.05)
+@pytest.mark.parametrize("mode", ["mean", "sum", "concat"])
+@pytest.mark.parametrize("weighting", ["equal", "alpha", "normalized"])
+def test_every_form_of_mmgcf_keeps_the_contract(weighting: str, mode: str) -> None:
+    for data in (made("image", "text", "audio"), made("audio")):
+        check_model(MODELS["MMGCF"], data, **hyper("MMGCF") | {"weighting": weighting, "fusion_mode": mode})
+
+
+def test_mmgcfs_gate_is_no_bias() -> None:
+    assert "gate" not in make("MMGCF", made("image"), weighting="alpha").biases()
+
+
+@pytest.mark.parametrize("name", ["draws", "features"])
+def test_what_mvgae_never_trains_is_saved_with_it(name: str) -> None:
+    model = make("MVGAE", made("image"))
+    names = {"draws": "collaborative.features.table", "features": "content.image.features.table"}
+    assert (names[name] in model.state_dict()) == (name == "draws")
+    assert "content.image.users" in model.state_dict()
+    assert model.id_tables() == {}
+
+
+@pytest.mark.parametrize("size", [1, 6, 40])
+def test_pgls_global_subgraph_keeps_the_contract_and_is_never_redrawn(size: int) -> None:
+    check_model(MODELS["PGL"], **hyper("PGL") | {"mode": "global", "embedding_size": size})
+    model = make("PGL", made("image"), mode="global")
+    before = loss(model)
+    model.new_epoch()
+    assert torch.equal(loss(model), before)
 
 
 def test_layergcn_without_hops_of_an_isolated_user() -> None:

@@ -19,7 +19,7 @@ from recmodels.ops import ConstantMatrix, Sparse, cut_rows, distinct_ids, neighb
 from tests.recmodels import reference as golden
 from tests.recmodels.models.reference_cases import CASES, FROZEN, LONG, SHORT, build, scores, total
 
-DOUBLE = ["VBPR", "GRCN", "MMGCN", "DualGNN", "MGCN", "SMORE", "LATTICE"]
+DOUBLE = ["VBPR", "GRCN", "MMGCN", "DualGNN", "MGCN", "SMORE", "LATTICE", "MVGAE"]
 """Models whose files also hold a run in double precision."""
 
 
@@ -40,6 +40,12 @@ def replay(name: str, model: Recommender, z: dict[str, Any]) -> Recommender:
         model.paper = True  # the main pass drops no edges
     if name == "LGMRec":
         model._noisy = lambda logits: logits
+    if name == "MVGAE":
+        for branch, theirs in (*zip(model.content.values(), LONG.values(), strict=True), (model.collaborative, "id")):
+            branch.users = unit_rows(torch.from_numpy(z[f"fixed_{theirs}_preference"]).to(branch.users))
+        model.collaborative.features.table = torch.from_numpy(z["fixed_id_item"]).to(branch.users)
+    if name == "PGL" and model.is_local:
+        model.graph.pruned = UserItemGraph(model.graph.edges.subset(mask_of(model, z, z["kept_edges"])))
     return model
 
 
@@ -61,7 +67,11 @@ def array(name: str, parameter: str, prefix: str) -> str:
 
 def cancels(name: str, parameter: str) -> bool:
     """Say whether the true gradient is zero, so that only round-off appears."""
-    zero = {"FREEDOM": ["projection.bias"], "SLMRec": ["alignment.first.bias", "alignment.last.bias"]}
+    zero = {
+        "FREEDOM": ["projection.bias"],
+        "MMGCF": ["projection.bias"],
+        "SLMRec": ["alignment.first.bias", "alignment.last.bias"],
+    }
     return any(end in parameter for end in zero.get(name, ()))
 
 
@@ -86,7 +96,9 @@ def test_reproduces_the_reference(name: str) -> None:
             assert golden.error(parameter.grad, theirs) < CASES[name].loose.get(ours, 1e-5), ours
 
 
-@pytest.mark.parametrize("name", ["LightGCN", "SelfCF", "LayerGCN", "FREEDOM", "GRCN", "DualGNN", "DRAGON"])
+@pytest.mark.parametrize(
+    "name", ["LightGCN", "SelfCF", "LayerGCN", "FREEDOM", "GRCN", "DualGNN", "DRAGON", "MMGCF", "PGL"]
+)
 def test_reproduces_the_reference_with_the_last_hop_at_the_batchs_nodes(
     monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
@@ -240,15 +252,62 @@ def test_bm3_with_dropout() -> None:
     check_replay("BM3", model, z, "replay")
 
 
-def test_freedom_on_a_pruned_graph(monkeypatch: pytest.MonkeyPatch) -> None:
-    model, z = golden_model("FREEDOM", dropout=golden.load("freedom")["hp_replay_dropout"].item())
+@pytest.mark.parametrize("name", ["FREEDOM", "MMGCF"])
+def test_on_a_pruned_graph(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    model, z = golden_model(name, dropout=golden.load(name.lower())["hp_replay_dropout"].item())
     keep(monkeypatch, model, z, z["replay_kept_edges"])
     model.new_epoch()
-    block = dense(model.graph.pruned)
+    if name == "FREEDOM":
+        expected = np.zeros((70, 70))
+        expected[z["replay_adj_row"], z["replay_adj_col"]] = z["replay_adj_val"]
+        assert golden.error(dense(model.graph.pruned), expected[:30, 30:]) < 1e-6
+    check_replay(name, model, z, "replay")
+
+
+def test_pgl_on_a_drawn_subgraph_and_with_masked_columns(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, z = golden_model("PGL", dropout=golden.load("pgl")["hp_replay_dropout"].item())
+    keep(monkeypatch, model, z, z["kept_edges"])
+    model.new_epoch()
     expected = np.zeros((70, 70))
-    expected[z["replay_adj_row"], z["replay_adj_col"]] = z["replay_adj_val"]
-    assert golden.error(block, expected[:30, 30:]) < 1e-6
-    check_replay("FREEDOM", model, z, "replay")
+    expected[z["train_adj_row"], z["train_adj_col"]] = z["train_adj_val"]
+    assert golden.error(dense(model.graph.pruned), expected[:30, 30:]) < 1e-6
+    masks = [z[f"replay_keep_{side}_{view}"] for side in ("user", "item") for view in (1, 2)]
+    model.dropout = Recorded(z["hp_replay_dropout"].item(), *masks)
+    check_replay("PGL", model, z, "replay")
+
+
+def test_pgl_on_the_global_subgraph() -> None:
+    z = golden.load("pgl")
+    model = build("PGL", z | {"edges": z["global_edges"]}, mode="global")
+    expected = np.zeros((70, 70))
+    expected[z["global_adj_row"], z["global_adj_col"]] = z["global_adj_val"]
+    assert golden.error(dense(model.graph.pruned), expected[:30, 30:]) < 1e-6
+    model.new_epoch()  # draws nothing
+    check_replay("PGL", model, z, "global")
+    assert golden.error(scores(model), z["global_scores"]) < 1e-5
+
+
+@pytest.mark.parametrize(
+    ("name", "terms"),
+    [
+        (
+            "MVGAE",
+            {
+                "reconstruction": {f"loss_recon_{which}": 1.0 for which in ("joint", "visual", "text", "id")},
+                "kl": {f"loss_kl_{which}": 0.3 for which in ("joint", "visual", "text", "id")},
+            },
+        ),
+        ("PGL", {"bpr": {"loss_bpr": 1.0}, "contrast": {"loss_cl_user": 0.025, "loss_cl_item": 0.025}}),
+    ],
+)
+def test_each_term_of_the_loss(name: str, terms: dict[str, dict[str, float]]) -> None:
+    """A term is the weighted sum of arrays of the file."""
+    model, z = golden_model(name)
+    found = model.loss(golden.batch(z))
+    assert found.keys() == terms.keys()
+    for ours, theirs in terms.items():
+        expected = sum(weight * z[array] for array, weight in theirs.items())
+        assert golden.error(found[ours], expected) < 1e-5, ours
 
 
 @pytest.mark.parametrize("epoch", [0, 1, 2])
@@ -263,16 +322,22 @@ def test_layergcn_on_a_pruned_graph(monkeypatch: pytest.MonkeyPatch, epoch: int)
 
 def keep(monkeypatch: pytest.MonkeyPatch, model: Recommender, z: dict[str, Any], kept: np.ndarray) -> None:
     """Let the next pruning keep the given rows of the file's edges."""
-    edges = model.graph.edges
-    chosen = {tuple(pair) for pair in z["edges"][kept].tolist()}
-    mask = np.array([pair in chosen for pair in zip(edges.users.tolist(), edges.items.tolist(), strict=True)])
-    assert mask.sum() == len(kept)
+    mask = mask_of(model, z, kept)
 
     def sample(n_edges: int, share: float, weights: torch.Tensor | None) -> np.ndarray:
         assert (n_edges, int(n_edges * share)) == (len(mask), mask.sum())
         return mask
 
     monkeypatch.setattr("recmodels.graphs.propagation.sample_edges", sample)
+
+
+def mask_of(model: Recommender, z: dict[str, Any], kept: np.ndarray) -> np.ndarray:
+    """The given rows of the file's edges among the model's, (E,)."""
+    edges = model.graph.edges
+    chosen = {tuple(pair) for pair in z["edges"][kept].tolist()}
+    mask = np.array([pair in chosen for pair in zip(edges.users.tolist(), edges.items.tolist(), strict=True)])
+    assert mask.sum() == len(kept)
+    return mask
 
 
 def dense(graph: UserItemGraph) -> torch.Tensor:
@@ -324,6 +389,29 @@ def test_lgmrec_with_the_noise_that_the_reference_draws_for_a_ranking() -> None:
     assert golden.error(users @ items.T, z["eval_scores"]) < 1e-5
 
 
+def test_mvgae_with_dropout_and_noise() -> None:
+    z = golden.load("mvgae")
+    model, _ = golden_model("MVGAE", dropout=z["hp_replay_dropout"].item())
+    branches = ("visual", "text", "id")
+    layers = [(branch, "conv1") for branch in branches]
+    layers += [(branch, f"conv_{head}") for branch in branches for head in ("mu", "logvar")]
+    model.dropout = Recorded(z["hp_replay_dropout"].item(), *(z[f"replay_keep_{b}_{layer}"] for b, layer in layers))
+    nodes = np.unique(golden.batch(z))
+    model.noise = RecordedNoise(0.1, *(z[f"replay_noise_{which}"][nodes] for which in ("joint", *branches)))
+    check_replay("MVGAE", model, z, "replay")
+
+
+class RecordedNoise(torch.nn.Module):
+    """In the place of MVGAE's noise: gives one array after the other."""
+
+    def __init__(self, scale: float, *arrays: np.ndarray):
+        super().__init__()
+        self.scale, self.arrays = scale, [torch.from_numpy(array) for array in arrays]
+
+    def forward(self, like: torch.Tensor) -> torch.Tensor:
+        return self.scale * self.arrays.pop(0)
+
+
 # --- graphs -----------------------------------------------------------------------------------------------------------
 
 
@@ -333,7 +421,15 @@ def test_adjacency(name: str) -> None:
     assert golden.error(dense(UserItemGraph.of(golden.dataset(z))), z["adj_norm"][:30, 30:]) < 1e-6
 
 
-@pytest.mark.parametrize(("name", "weights"), [("layergcn", "edge_weight"), ("freedom", "edge_sampling_weight")])
+@pytest.mark.parametrize(
+    ("name", "weights"),
+    [
+        ("layergcn", "edge_weight"),
+        ("freedom", "edge_sampling_weight"),
+        ("pgl", "edge_sampling_weight"),
+        ("mmgcf", "edge_sampling_weight"),
+    ],
+)
 def test_edge_weights(name: str, weights: str) -> None:
     z = golden.load(name)
     edges = edges_of(golden.dataset(z))
@@ -342,7 +438,7 @@ def test_edge_weights(name: str, weights: str) -> None:
     assert golden.error(torch.from_numpy(edges.symmetric_weights()), theirs) < 1e-6
 
 
-@pytest.mark.parametrize("name", ["FREEDOM", "DRAGON"])
+@pytest.mark.parametrize("name", ["FREEDOM", "DRAGON", "PGL"])
 def test_item_graph(name: str) -> None:
     model, z = golden_model(name)
     expected = np.zeros((40, 40))
@@ -419,3 +515,48 @@ def test_mmgcn_with_trained_ids() -> None:
     for ours, fixed in FROZEN.items():
         theirs = z[fixed.replace("fixed", "auxgrad")]
         assert golden.error(model.get_parameter(ours).grad, theirs) < 1e-5, ours
+
+
+def test_mvgae_with_the_rows_of_items() -> None:
+    model, z = golden_model("MVGAE", variant="paper")
+    check_replay("MVGAE", model, z, "shifted")
+
+
+# --- the forms of MMGCF -----------------------------------------------------------------------------------------------
+
+FORMS = [(weighting, fusion) for weighting in ("equal", "alpha", "normalized") for fusion in ("mean", "sum", "concat")]
+
+
+def mmgcf(weighting: str, fusion: str, *features: str) -> tuple[Recommender, dict[str, Any]]:
+    z = golden.load("mmgcf")
+    last = "id_content_fusion" if weighting == "equal" else "all_fusion"
+    z |= {f"param_fusion_{part}": z[f"param_{last}_{part}"] for part in ("weight", "bias")}
+    return build("MMGCF", z, *features, weighting=weighting, fusion_mode=fusion), z | {"last": last}
+
+
+@pytest.mark.parametrize(("weighting", "fusion"), FORMS)
+def test_every_form_of_mmgcf(weighting: str, fusion: str) -> None:
+    model, z = mmgcf(weighting, fusion)
+    prefix = "" if (weighting, fusion) == ("equal", "mean") else f"{weighting}_{fusion}_"
+    loss = total(model, z)
+    loss.backward()
+    assert golden.error(loss, z[f"{prefix}loss"]) < 1e-5
+    assert golden.error(scores(model), z[f"{prefix}scores"]) < 1e-5
+    names = CASES["MMGCF"].arrays() | {"gate": "modal_gate"}
+    names |= {f"content_fusion.map.{part}": f"content_fusion_{part}" for part in ("weight", "bias")}
+    names |= {f"fusion.map.{part}": f"{z['last']}_{part}" for part in ("weight", "bias")}
+    for ours, parameter in model.named_parameters():
+        if ours.endswith("map.bias") or (weighting != "normalized" and cancels("MMGCF", ours)):
+            assert parameter.grad.abs().max() < 1e-6, ours
+        else:
+            theirs = z[f"{prefix}grad_{names[ours]}"].reshape(parameter.shape)
+            assert golden.error(parameter.grad, theirs) < 1e-5, ours
+
+
+@pytest.mark.parametrize(("weighting", "fusion"), [each for each in FORMS if each[1] != "concat"])
+@pytest.mark.parametrize("modality", SHORT)
+def test_every_form_of_mmgcf_with_one_modality(modality: str, weighting: str, fusion: str) -> None:
+    model, z = mmgcf(weighting, fusion, modality)
+    prefix = f"only_{LONG[modality]}_{weighting}_{fusion}"
+    assert golden.error(total(model, z), z[f"{prefix}_loss"]) < 1e-5
+    assert golden.error(scores(model), z[f"{prefix}_scores"]) < 1e-5

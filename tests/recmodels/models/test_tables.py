@@ -51,6 +51,7 @@ def test_a_frozen_table_is_left_out() -> None:
 NO_BIAS = ("BPR", "DAMRS", "LGMRec", "LayerGCN", "LightGCN", "Popularity")
 PERCEPTRONS = {f"views.perceptrons.{name}.{layer}.bias" for name in ("image", "text") for layer in (0, 2)}
 PROJECTIONS = {f"content.{name}.projection.bias" for name in ("image", "text")}
+HEADS = ("mean", "log_variance")
 BIASES: dict[str, set[str]] = {name: set() for name in NO_BIAS} | {
     "BM3": {"predictor.bias", *PROJECTIONS},
     "DRAGON": PERCEPTRONS,
@@ -72,6 +73,13 @@ BIASES: dict[str, set[str]] = {name: set() for name in NO_BIAS} | {
             for part in ("own", "fuse")
         ),
     },
+    "MMGCF": PROJECTIONS,
+    "MVGAE": {
+        f"{branch}.{layer}.bias"
+        for branch in ("content.image", "content.text", "collaborative")
+        for layer in ("mlp", "conv", "mix", *(f"{h}.{part}" for h in HEADS for part in ("conv", "own", "mix")))
+    },
+    "PGL": PROJECTIONS,
     "SelfCF": {"predictor.bias"},
     "SLMRec": {
         *PROJECTIONS,

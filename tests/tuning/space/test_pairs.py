@@ -54,7 +54,9 @@ def test_every_graded_find_has_its_file() -> None:
         "LGMRec": amazon | {"tiktok"},
         "LightGCN": amazon | {"electronics", "tiktok"},
         "MGCN": {"baby"},
+        "MMGCF": {"baby"},
         "MMGCN": amazon | {"tiktok"},
+        "PGL": amazon,
         "SLMRec": amazon | {"tiktok"},
         "SMORE": amazon,
         "VBPR": amazon | {"tiktok", "pinterest"},
@@ -129,6 +131,8 @@ def test_its_ranges_lie_in_those_of_the_models_file(model: str, dataset: str) ->
         ("BM3", "electronics", {"n_layers": 2, "dropout": 0.3, "reg_weight": 0.1}),
         ("FREEDOM", "clothing", {"dropout": 0.9, "reg_weight": 1e-3}),
         ("DAMRS", "tiktok", {"n_ui_layers": 3, "kl_weight": 0.01, "neighbor_weight": 0.01}),
+        ("MMGCF", "baby", {"fusion_mode": "sum", "weighting": "normalized", "dropout": 0.8, "reg_weight": 1e-3}),
+        ("PGL", "sports", {"dropout": 0.05, "reg_weight": 0.1}),
         ("DRAGON", "clothing", {"learning_rate": 1e-4, "reg_weight": 0.1}),
     ],
 )
