@@ -7,6 +7,7 @@ from recmodels.graphs.lists import behaviour_graph, consistent_graph
 from recmodels.graphs.nodes import ALL, Nodes, nodes_of
 from recmodels.graphs.principal import principal_edges
 from recmodels.graphs.propagation import ClosedMeanGraph, InteractionGraph, MeanGraph, PrunedGraph, UserItemGraph
+from recmodels.graphs.similar import MostSimilar, similar_by_content, similar_by_users
 from recmodels.graphs.users import UserGraph
 from recmodels.graphs.weighted import EdgesAt, UserItemEdges
 
@@ -18,6 +19,7 @@ __all__ = [
     "ItemGraph",
     "LearnedGraph",
     "MeanGraph",
+    "MostSimilar",
     "Nodes",
     "PrunedGraph",
     "UserGraph",
@@ -32,5 +34,7 @@ __all__ = [
     "nodes_of",
     "principal_edges",
     "shares_by_agreement",
+    "similar_by_content",
+    "similar_by_users",
     "smoothed",
 ]

@@ -6,8 +6,11 @@ from recmodels.models.bpr import BPR
 from recmodels.models.damrs import DAMRS
 from recmodels.models.dragon import DRAGON
 from recmodels.models.dualgnn import DualGNN
+from recmodels.models.ease import EASE
 from recmodels.models.freedom import FREEDOM
 from recmodels.models.grcn import GRCN
+from recmodels.models.itemknn import ItemKNN
+from recmodels.models.itemknncbf import ItemKNNCBF
 from recmodels.models.lattice import LATTICE
 from recmodels.models.layergcn import LayerGCN
 from recmodels.models.lgmrec import LGMRec
@@ -31,8 +34,11 @@ MODELS: dict[str, type[Recommender]] = {
         DAMRS,
         DRAGON,
         DualGNN,
+        EASE,
         FREEDOM,
         GRCN,
+        ItemKNN,
+        ItemKNNCBF,
         LATTICE,
         LGMRec,
         LayerGCN,

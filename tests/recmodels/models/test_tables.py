@@ -48,7 +48,7 @@ def test_a_frozen_table_is_left_out() -> None:
     assert model.id_tables().keys() == EXPECTED.keys() - {"ids"}
 
 
-NO_BIAS = ("BPR", "DAMRS", "LGMRec", "LayerGCN", "LightGCN", "Popularity")
+NO_BIAS = ("BPR", "DAMRS", "EASE", "ItemKNN", "ItemKNNCBF", "LGMRec", "LayerGCN", "LightGCN", "Popularity")
 PERCEPTRONS = {f"views.perceptrons.{name}.{layer}.bias" for name in ("image", "text") for layer in (0, 2)}
 PROJECTIONS = {f"content.{name}.projection.bias" for name in ("image", "text")}
 HEADS = ("mean", "log_variance")
