@@ -9,7 +9,7 @@ from torch import Tensor
 
 from recmodels.data.dataset import RecDataset
 from recmodels.errors import DataError
-from recmodels.models.parts.item_to_item import ItemToItem
+from recmodels.models.item_to_item import ItemToItem
 from recmodels.ops import Csr
 from recmodels.signatures import Positive
 
@@ -60,7 +60,8 @@ def closed_form(data: RecDataset, reg_weight: float) -> Tensor:
 
 def _check_size(data: RecDataset) -> None:
     size = 4 * data.n_items**2
-    there = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else size
+    known = "SC_PHYS_PAGES" in getattr(os, "sysconf_names", ())
+    there = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") if known else size
     if data.n_items > LARGEST or size > there:
         found = f"{data.n_items:,} items by {data.n_items:,}, {size / 2**30:.1f} GiB"
         limit = f"{LARGEST:,} items and {there / 2**30:.1f} GiB, the memory of this machine"

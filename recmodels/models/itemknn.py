@@ -2,7 +2,7 @@
 
 from recmodels.data.dataset import RecDataset
 from recmodels.graphs import similar_by_users
-from recmodels.models.parts.item_to_item import Neighbourhood
+from recmodels.models.item_to_item import Neighbourhood
 from recmodels.signatures import CountFromOne, NotNegative
 
 

@@ -3,7 +3,7 @@ Progress? A Worrying Analysis of Recent Neural Recommendation Approaches, RecSys
 
 from recmodels.data.dataset import RecDataset
 from recmodels.graphs import similar_by_content
-from recmodels.models.parts.item_to_item import Neighbourhood
+from recmodels.models.item_to_item import Neighbourhood
 from recmodels.models.parts.modalities import modalities
 from recmodels.signatures import CountFromOne, NotNegative
 

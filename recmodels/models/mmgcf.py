@@ -72,7 +72,7 @@ class MMGCF(Recommender):
 
     def embed(self) -> tuple[Tensor, Tensor]:
         users, ids = self.graph.full.mean_of_hops(self.user_emb, self.item_emb, self.n_ui_layers)
-        return users, self._fused(ids, [content.of_all() for content in self.content.values()])
+        return users, self._fused(ids, [content() for content in self.content.values()])
 
     def loss(self, batch: Tensor) -> dict[str, Tensor]:
         graph = self.graph.pruned

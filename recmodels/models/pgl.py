@@ -77,7 +77,7 @@ class PGL(Recommender):
     def _propagate(self, graph: UserItemGraph, nodes: Nodes) -> tuple[Tensor, Tensor]:
         """Return users (n, M * D) and items (m, M * D) at the nodes, the M modalities side by side."""
         users = torch.cat([*self.preferences.values()], dim=1)
-        items = torch.cat([unit_rows(content.of_all()) for content in self.content.values()], dim=1)
+        items = torch.cat([unit_rows(content()) for content in self.content.values()], dim=1)
         user, item = graph.mean_of_hops(users, items, self.n_ui_layers, nodes)
         return user, item + smoothed(self.item_graph, items, self.n_mm_layers, nodes.items)
 

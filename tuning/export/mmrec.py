@@ -42,6 +42,10 @@ OF_MODELS = {
 """Our model -> our parameter -> MMRec's key, of those that it has under another name."""
 MODEL_NAMES = {"SelfCF": "SELFCFED_LGN"}
 """Our model -> MMRec's name of it, if that differs."""
+UNLIKE = {"MVGAE": "its kl_weight has there the key of Mirror Gradient's interval"}
+"""Our model -> why MMRec would train it differently whatever its parameters are."""
+UNTRAINED = ("ItemKNNCBF",)
+"""The models without training that MMRec has too."""
 SCALARS = ("train_batch_size", "learner", "weight_decay", "embedding_size", "learning_rate_scheduler")
 """MMRec's keys that hold one value. Those of other parameters hold a list of values to search."""
 METRICS = {"recall": "Recall", "precision": "Precision", "map": "MAP", "ndcg": "NDCG"}
@@ -72,8 +76,10 @@ def check_mmrec(model: str, strategy: str, metric: str) -> None:
     """Raise UserError if MMRec has no such model, strategy or metric."""
     from recmodels.models import MODELS  # it loads torch
 
-    if model in MODELS and not MODELS[model].trains:
+    if model in MODELS and not MODELS[model].trains and model not in UNTRAINED:
         raise UserError(f"export format mmrec: model: {model} is not one of theirs")
+    if model in UNLIKE:
+        raise UserError(f"export format mmrec: model: {model} would be trained differently: {UNLIKE[model]}")
     _check("strategy", strategy, ("plain", "mg"))
     _check("metric", Metric(metric).name, METRICS)
 

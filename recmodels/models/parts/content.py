@@ -24,10 +24,6 @@ class FeatureTable(ItemFeatures):
             return self.linear(self.projection.weight, self.projection.bias)
         return self.projection(self.rows(items))
 
-    def of_all(self) -> Tensor:
-        """Return the projected rows of all items, (I, size)."""
-        return self.linear(self.projection.weight, self.projection.bias)
-
 
 class ModalityViews(nn.Module):
     """Each modality's users and items, side by side: the sum of their unit vectors over 0, 1 and 2 hops.

@@ -148,6 +148,7 @@ def test_lgmrecs_noise_is_gumbels() -> None:
     ("name", "changes"),
     [
         *((name, {"dropout": 0.5, "variant": "benchmark"}) for name in ("BM3", "MVGAE", "SelfCF")),
+        ("MVGAE", {"noise_scale": 0.1}),
         ("LGMRec", {"keep_rate": 0.5}),
         ("PGL", {"dropout": 0.5}),
     ],

@@ -11,8 +11,7 @@ from recmodels.data.dataset import RecDataset
 from recmodels.errors import DataError
 from recmodels.evaluation import Evaluator
 from recmodels.graphs import similar
-from recmodels.models import MODELS, Recommender, ease
-from recmodels.models.parts import item_to_item
+from recmodels.models import MODELS, Recommender, ease, item_to_item
 from recmodels.testing import small_data
 from tests.recmodels import reference as golden
 from tests.recmodels.factories import held_out

@@ -278,6 +278,12 @@ def test_refuses_a_model_that_the_toolbox_does_not_have(tmp_path, name, value):
         to_mmrec(Export.read(exported(tmp_path, a_spec(), record)))
     with pytest.raises(UserError, match=r"^export format mmrec: model: Popularity is not one of theirs$"):
         to_mmrec(Export.read(exported(tmp_path, a_spec(model="Popularity"))))
+    with pytest.raises(UserError, match=r"^export format mmrec: model: MVGAE would be trained differently: its kl_"):
+        to_mmrec(Export.read(exported(tmp_path, a_spec(model="MVGAE"))))
+
+
+def test_the_toolbox_has_one_model_without_training(tmp_path):
+    assert to_mmrec(Export.read(exported(tmp_path, a_spec(model="ItemKNNCBF"))))
 
 
 @pytest.mark.parametrize(
