@@ -31,7 +31,8 @@ class Fusion(nn.Module):
 
     def forward(self, parts: Sequence[Tensor]) -> Tensor:
         """Return (m, D) from n matrices (m, D)."""
-        return torch.stack(tuple(parts)).sum(0) * self.scale if self.map is None else self.map(torch.cat(parts, dim=1))
+        parts = tuple(parts)
+        return torch.stack(parts).sum(0) * self.scale if self.map is None else self.map(torch.cat(parts, dim=1))
 
 
 class MMGCF(Recommender):

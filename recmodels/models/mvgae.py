@@ -76,10 +76,10 @@ class MVGAE(Recommender):
         super().__init__(data, kl_weight=kl_weight, dropout=dropout, noise_scale=noise_scale, variant=variant)
         names = modalities(data, "MVGAE")
         self.kl_weight, self.first_item = kl_weight, data.n_users if variant == "paper" else 0
-        self.content = nn.ModuleDict()
-        for name in names:
-            self.content[name] = Branch(data, ItemFeatures(data.features[name]), embedding_size)
+        content = {name: Branch(data, ItemFeatures(data.features[name]), embedding_size) for name in names}
+        self.content = nn.ModuleDict(content)
         self.collaborative = Branch(data, RandomFeatures(data.n_items, embedding_size), embedding_size)
+        self.branches = [*content.values(), self.collaborative]
         self.graph = ClosedMeanGraph(data)
         self.dropout, self.noise = Dropout(dropout), Noise(noise_scale)
 
@@ -100,11 +100,10 @@ class MVGAE(Recommender):
 
     def _distributions(self, drop: nn.Module) -> list[Normal]:
         """Return the joint distribution of the nodes, users first, and that of each branch."""
-        branches = [*self.content.values(), self.collaborative]
-        around = self._means_around([branch.started() for branch in branches])
-        hidden = [branch.first(own, drop) for branch, own in zip(branches, around, strict=True)]
+        around = self._means_around([branch.started() for branch in self.branches])
+        hidden = [branch.first(own, drop) for branch, own in zip(self.branches, around, strict=True)]
         around = self._means_around(hidden)
-        found = [branch.distribution(*of, drop) for branch, *of in zip(branches, hidden, around, strict=True)]
+        found = [branch.distribution(*of, drop) for branch, *of in zip(self.branches, hidden, around, strict=True)]
         joint = product_of_experts([product_of_experts(found[:-1]), found[-1]])
         return [joint, *found]
 
