@@ -103,7 +103,10 @@ class MVGAE(Recommender):
         around = self._means_around([branch.started() for branch in self.branches])
         hidden = [branch.first(own, drop) for branch, own in zip(self.branches, around, strict=True)]
         around = self._means_around(hidden)
-        found = [branch.distribution(*of, drop) for branch, *of in zip(self.branches, hidden, around, strict=True)]
+        found = [
+            branch.distribution(own, mean, drop)
+            for branch, own, mean in zip(self.branches, hidden, around, strict=True)
+        ]
         joint = product_of_experts([product_of_experts(found[:-1]), found[-1]])
         return [joint, *found]
 

@@ -10,6 +10,7 @@ import torch
 
 from recmodels.data.dataset import Interactions, RecDataset
 from recmodels.graphs import (
+    ClosedMeanGraph,
     MeanGraph,
     Nodes,
     PrunedGraph,
@@ -26,6 +27,7 @@ from recmodels.graphs.edges import sample_edges
 from recmodels.graphs.items import nearest_items
 from recmodels.graphs.users import _fill_up, nearest_users
 from recmodels.ops import sum_of_hops
+from recmodels.testing import small_data
 
 U, I, D = 7, 5, 3  # noqa: E741
 
@@ -377,3 +379,13 @@ def test_what_is_slow_to_derive_is_kept(tmp_path: Path) -> None:
     again = nearest_users(replace(data, train=data.train), 4), nearest_items(data, "image", 4)
     assert (first[0][0] == again[0][0]).all()
     assert (first[1] == again[1]).all()
+
+
+def test_a_closed_mean_has_the_node_itself_in_it() -> None:
+    data = small_data()  # one user has no training pair
+    adjacency = torch.zeros(42, 42)
+    adjacency[data.train.users, 13 + data.train.items] = 1
+    adjacency = adjacency + adjacency.T + torch.eye(42)
+    nodes = torch.randn(42, 3)
+    found = torch.cat(ClosedMeanGraph(data)(*nodes.split([13, 29])))
+    torch.testing.assert_close(found, adjacency / adjacency.sum(1, keepdim=True) @ nodes)
