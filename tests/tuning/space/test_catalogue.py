@@ -19,7 +19,7 @@ from tuning.space.catalogue import TRAIN, check_begins, check_space, known_param
 
 LEFT_OUT = {"GRCN": {"n_layers"}, "MMGCN": {"reg_weight"}, "SLMRec": {"ssl_dropout"}}
 """What a model's file does not offer because it changes nothing in the model's usual form."""
-DECAYING = {"LATTICE", "MGCN", "SMORE"}
+DECAYING = {"LATTICE", "MGCN", "PGL", "SMORE"}
 """The models whose published training lowers the learning rate in the course of time."""
 USUAL: dict[str, Any] = {"optimizer": "adam", "learning_rate": 1e-3, "batch_size": 64, "weight_decay": 0.0}
 
