@@ -63,13 +63,13 @@ class Evaluator:
         """Return the ranks of each evaluated user's positives from final embeddings (U, D) and (I, D)."""
         return self._per_user(inner_products(users, items), items.device)
 
-    def of(self, model: Recommender) -> PerUser:
+    def rank(self, model: Recommender) -> PerUser:
         """Return the ranks of each evaluated user's positives by the scores of a model."""
         return self._per_user(model.scorer(), model.device)
 
     def metrics(self, model: Recommender) -> dict[str, float]:
         """Return metrics such as "recall@20", means over the evaluated users, by the scores of a model."""
-        return self.of(model).mean(self.ks)
+        return self.rank(model).mean(self.ks)
 
     def _per_user(self, score: Scorer, device: torch.device) -> PerUser:
         counts = self.positives.counts

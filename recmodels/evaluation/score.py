@@ -18,7 +18,7 @@ def user_values(model: Recommender, data: RecDataset, split: Split, metric: Metr
 
     The model is in evaluation mode afterwards.
     """
-    return Evaluator(data, split, (metric.k,)).of(model.eval()).values(metric)
+    return Evaluator(data, split, (metric.k,)).rank(model.eval()).values(metric)
 
 
 @torch.no_grad()

@@ -180,5 +180,5 @@ class TestedRuns:
         weights = load_weights(trial.best_weights(record.best_epoch or 0))
         model = trained_model(trial.plan(), self.search.model, self.data, weights)
         with torch.no_grad():
-            found = Evaluator(self.data, "test", (self.metric.k,)).of(model)
+            found = Evaluator(self.data, "test", (self.metric.k,)).rank(model)
         return dict(zip(found.users.tolist(), found.values(self.metric).tolist(), strict=True))
