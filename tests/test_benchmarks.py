@@ -1,6 +1,7 @@
 """The benchmarks of epochs and of strategies: their tables, and what is counted where an epoch is cut short."""
 
 import json
+import math
 import statistics
 import subprocess
 import threading
@@ -181,6 +182,21 @@ def test_the_reference_follows_from_the_commit_beside_it() -> None:
     assert layout.means([found, found])[4:] == [f"{ratio:.2f}" for ratio in found.ratios(reference=True)]
     other = replace(found, model="New")  # neither it nor its bound was measured
     assert layout.cells(other)[1:] == ["1.00", "1.00", "2.00", "2.00", "3.00", "2.50"]
+
+
+def test_a_newer_models_reference_follows_from_the_yardstick() -> None:
+    """A machine where the commit trains GRCN in half the time would give the reference half the time."""
+    now, yardstick = against.Costs(0.5, 1.0, 0.1), against.Costs(3.34 / 2, 0.3, 0.1)
+    newer = against.Compared("MGCN", now, yardstick, {})
+    assert newer.ratios(reference=True) == [None, None, None, pytest.approx(13.3 / 2 / 0.5), None]
+    layout = against.Layout(bounded=True, reference=True)
+    assert layout.cells(newer)[1:] == ["0.500", "1.00", "1.50", "", "", "", "13.30", ""]
+    older = against.Compared("BPR", now, now, {})
+    shown = float(layout.means([newer, older])[7])
+    assert shown == pytest.approx(math.sqrt(13.3 * bounds.MEASURED["BPR"].train_ratio), abs=0.01)
+    assert newer.ratios(reference=False)[0] == pytest.approx(3.34)  # beside another commit, which has the model
+    assert bounds.NEWER.keys().isdisjoint(bounds.MEASURED)
+    assert bounds.NEWER.keys() | bounds.MEASURED.keys() <= MODELS.keys()
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 Two processes hold the model, one of either tree, and take an epoch and a ranking in turn while the other waits: both
 see the same load of the machine. On tiktok the reference toolbox's ratio follows from what was measured at one commit.
+A model that is newer than the commit is measured beside the commit's YARDSTICK, which scales the reference's seconds.
 """
 
 import json
@@ -19,7 +20,7 @@ from pathlib import Path
 from typing import IO, Any, TypedDict, cast
 
 from recmodels.errors import UserError
-from tests.benchmarks.bounds import MEASURED
+from tests.benchmarks.bounds import MEASURED, NEWER, scaled_reference
 from tests.benchmarks.measure import Job
 from tests.benchmarks.table import MEANS, number
 
@@ -54,16 +55,20 @@ class Costs:
 
 @dataclass(frozen=True)
 class Compared:
-    """One model in this tree, `now`, and at the commit, `then`. `turns`: each turn of both, unrounded, to keep."""
+    """One model in this tree, `now`, and at the commit, `then`; or YARDSTICK at the commit, for a model in NEWER beside
+    COMMIT. `turns`: each turn of both, unrounded, to keep."""
 
     model: str
     now: Costs
     then: Costs
     turns: dict[str, list[Turn]]
 
-    def ratios(self, reference: bool) -> list[float]:
-        """How many times faster than then: training, ranking, epoch; `reference`: than the reference, too."""
+    def ratios(self, reference: bool) -> list[float | None]:
+        """How many times faster than then: training, ranking, epoch; `reference`: than the reference, too. None is what
+        was not measured."""
         now, then = self.now, self.then
+        if reference and self.model in NEWER:
+            return [None, None, None, scaled_reference(self.model, then.train) / now.train, None]
         own = [then.train / now.train, then.rank / now.rank, then.epoch / now.epoch]
         known = MEASURED.get(self.model) if reference else None
         return own if known is None else [*own, own[0] * known.train_ratio, own[2] * known.epoch_ratio]
@@ -149,14 +154,14 @@ class Turns:
         return cast(Turn, self.read())
 
 
-def compare(job: Job, then: Path, cache: Path) -> Compared | None:
-    """Measure a model in both trees in turn; None for one that has nothing to train. RuntimeError, one line that names
-    the tree, if either of them fails."""
+def compare(job: Job, job_then: Job, then: Path, cache: Path) -> Compared | None:
+    """Measure a model in both trees in turn, at the commit that of `job_then`; None for one that has nothing to train.
+    RuntimeError, one line that names the tree, if either of them fails."""
     with ExitStack() as stack:
         # Both start at once, on two cores; only the turns are measured.
         sides = {
             "now": stack.enter_context(turns(job, ROOT, cache / "now")),
-            "then": stack.enter_context(turns(job, then, cache / "then")),
+            "then": stack.enter_context(turns(job_then, then, cache / "then")),
         }
         try:
             sizes = {(side := name): each.read() for name, each in sides.items()}
@@ -196,7 +201,7 @@ class Layout:
     def cells(self, found: Compared) -> list[str]:
         """A model's row."""
         row = [found.model, *map(number, (found.now.train, found.now.rank, found.now.epoch))]
-        row += [f"{ratio:.2f}" for ratio in found.ratios(self.reference)]
+        row += [_ratio(ratio) for ratio in found.ratios(self.reference)]
         if self.bounded and (known := MEASURED.get(found.model)):
             step = 1e3 * found.now.step
             row += [number(step), number(known.bound_ms), f"{step / known.bound_ms:.2f}"]
@@ -204,5 +209,10 @@ class Layout:
 
     def means(self, rows: list[Compared]) -> list[str]:
         """The last row: geometric means of the ratios."""
-        ratios = zip(*(found.ratios(self.reference) for found in rows), strict=False)
-        return [MEANS, "", "", "", *(f"{statistics.geometric_mean(column):.2f}" for column in ratios)]
+        columns = zip(*(found.ratios(self.reference) for found in rows), strict=False)
+        known = [[ratio for ratio in column if ratio is not None] for column in columns]
+        return [MEANS, "", "", "", *(_ratio(statistics.geometric_mean(each) if each else None) for each in known)]
+
+
+def _ratio(ratio: float | None) -> str:
+    return "" if ratio is None else f"{ratio:.2f}"

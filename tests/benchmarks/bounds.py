@@ -1,4 +1,5 @@
-"""What was measured once, on tiktok: the reference toolbox beside commit 2e551f3, and what the memory allows a step."""
+"""What was measured once, on tiktok: the reference toolbox, commit 2e551f3 beside it, and what the memory allows a
+step."""
 
 from dataclasses import dataclass
 
@@ -55,3 +56,22 @@ MEASURED = {
     "SLMRec": SideBySide(17.0, 1.05, 4.76, 0.21, 4.80, 1011, 3.7),
     "MMGCN": SideBySide(37.0, 1.20, 14.8, 0.45, 15.1, 1741, 8.3),
 }
+
+NEWER = {
+    "MMGCF": 2.3,
+    "PGL": 11.3,
+    "MGCN": 13.3,
+    "SMORE": 16.0,
+    "LGMRec": 42.5,
+    "LATTICE": 94.5,
+    "DAMRS": 105.9,
+    "MVGAE": 592.0,
+}
+"""CPU seconds of an epoch of the reference, of models that COMMIT does not have."""
+YARDSTICK = "GRCN"
+"""The model of COMMIT that is measured in turn with one of NEWER: how fast a machine is beside that of then."""
+
+
+def scaled_reference(model: str, yardstick: float) -> float:
+    """CPU seconds that an epoch of the reference would take where COMMIT trains YARDSTICK in `yardstick` seconds."""
+    return NEWER[model] * yardstick / MEASURED[YARDSTICK].commit_train

@@ -11,7 +11,8 @@ are medians after one epoch of each kind to warm up. Hyper-parameters are the de
 --against COMMIT prints another table: one training epoch, one ranking and both, in CPU seconds of one thread, of this
 tree and how many times faster they are than with that commit's code, which is measured in turn; plain training, without
 construction. On tiktok, with default hyper-parameters, it adds the time of a step beside its bound and, for the commit
-that was once measured beside the reference toolbox, how many times faster than that.
+that was once measured beside the reference toolbox, how many times faster than that. Beside a model that this commit
+does not have it trains its GRCN, from which follows what the reference would take on this machine.
 
     python -m tests.benchmarks.epochs --dataset tiktok --data-dir DIR --steps 9 --against 2e551f3 --output FILE.json
 
@@ -26,7 +27,7 @@ import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,7 @@ from recmodels.data import RecDataset, load_dataset
 from recmodels.errors import UserError, did_you_mean
 from recmodels.models import MODELS
 from tests.benchmarks.against import Compared, Layout, compare, revision, tree_of
-from tests.benchmarks.bounds import COMMIT, WHEN
+from tests.benchmarks.bounds import COMMIT, NEWER, WHEN, YARDSTICK
 from tests.benchmarks.machine import Calibration, calibrate
 from tests.benchmarks.measure import Figures, Job, measure
 from tests.benchmarks.table import Growing, number, output_path
@@ -88,9 +89,12 @@ def run_against(jobs: list[Job], output: Path | None, commit: str, *, defaults: 
         layout = Layout(bounded, bounded and revision(commit).startswith(COMMIT))
         print(f"{data}\n\n{conditions(job, data)}; CPU seconds, in turn with commit {commit}")
         print(f"The reference and the bounds: {WHEN}.\n" if bounded else "")
+        yardstick = replace(job, model=YARDSTICK, base=_base(YARDSTICK, job.dataset, ()))
         table = Growing(layout.columns, jobs, {**about(job, data), "against": revision(commit)}, output)
         found: list[Compared] = []
-        for _, compared in table.each(lambda job: compare(job, then, Path(cache))):
+        for _, compared in table.each(
+            lambda job: compare(job, yardstick if layout.reference and job.model in NEWER else job, then, Path(cache))
+        ):
             found.append(compared)
             table.add(layout.cells(compared), asdict(compared))
         if found:
