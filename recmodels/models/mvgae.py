@@ -154,7 +154,9 @@ class Head(nn.Module):
 
     def forward(self, hidden: Tensor, around: Tensor, drop: nn.Module) -> Tensor:
         convolved = drop(unit_rows(torch.addmm(self.conv.bias, around, self.conv.weight)))
-        return self.mix(F.leaky_relu(convolved)) + F.leaky_relu(self.own(hidden))
+        found = self.mix(F.leaky_relu(convolved)) + F.leaky_relu(self.own(hidden))
+        # Exponentials and near-equal scores follow, for which bfloat16 has too few digits.
+        return found.to(torch.promote_types(found.dtype, torch.float32))
 
 
 class Convolution(nn.Module):
@@ -206,7 +208,7 @@ def reconstruction(drawn: Tensor, places: Tensor) -> Tensor:
     sigmoids.
     """
     user, positive, negative = torch.sigmoid(drawn).index_select(0, places.flatten()).chunk(3)
-    with torch.no_grad():
+    with torch.no_grad(), torch.autocast(drawn.device.type, enabled=False):
         hardest = (user @ negative.t()).argmax(dim=1)
     above = torch.sigmoid((user * positive).sum(dim=1))
     below = torch.sigmoid((user * negative.index_select(0, hardest)).sum(dim=1))
