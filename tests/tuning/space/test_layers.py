@@ -285,8 +285,8 @@ def test_a_step_of_exactly_the_range():
         (
             "train:\n  lr: 1",
             ":2: training has no parameter 'lr'; "
-            "known: batch_size, clip_norm, initial_accumulator, learning_rate, momentum, optimizer, precision, "
-            "weight_decay",
+            "known: batch_size, clip_norm, initial_accumulator, learning_rate, lr_decay, lr_decay_epochs, momentum, "
+            "optimizer, precision, weight_decay",
         ),
         ("train:\n  reg_weight: 1", ":2: 'reg_weight' belongs in section 'model', not 'train'"),
         ("train: {}\nmodle: {}", ":2: unknown section 'modle'; did you mean 'model'?"),
