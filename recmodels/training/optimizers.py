@@ -71,7 +71,7 @@ def make_optimizer(
     for parameter in parameters:
         by_factor.setdefault((rate_factors or {}).get(parameter, 1.0), []).append(parameter)
     groups: list[dict[str, Any]] = [{"params": group, "lr": rate * factor} for factor, group in by_factor.items()]
-    per_epoch = settings.get("lr_decay", 1.0) ** (1 / settings.get("lr_decay_epochs", 50.0))
+    per_epoch = _decay_per_epoch(settings)
     if per_epoch != 1:
         groups = [group | {"first_lr": group["lr"], "decay_per_epoch": per_epoch} for group in groups]
     return OPTIMIZERS[name](groups, lr=rate, weight_decay=decay, **special.get(name, {}))
@@ -85,6 +85,17 @@ def decay_rates(optimizer: optim.Optimizer, epoch: int) -> None:
     for group in optimizer.param_groups:
         if "decay_per_epoch" in group:
             group["lr"] = group["first_lr"] * group["decay_per_epoch"] ** epoch
+
+
+def learning_rate(settings: Mapping[str, Any], epoch: int) -> float:
+    """Return the learning rate that an optimiser with these settings has in an epoch, counted from 0."""
+    rate: float = settings["learning_rate"]
+    return rate * _decay_per_epoch(settings) ** epoch
+
+
+def _decay_per_epoch(settings: Mapping[str, Any]) -> float:
+    factor: float = settings.get("lr_decay", 1.0) ** (1 / settings.get("lr_decay_epochs", 50.0))
+    return factor
 
 
 SETTINGS = tuple(keywords(check_optimizer))

@@ -12,6 +12,7 @@ from recmodels.analysis.flatness import Reading, Task, measured
 from recmodels.data import RecDataset
 from recmodels.models import Recommender
 from recmodels.training import make_strategy
+from recmodels.training.optimizers import learning_rate
 from tuning.analyses.fixed import Advance, Fixed
 from tuning.analyses.results import Results, finite
 from tuning.analyses.subjects import Analyzed, Trained
@@ -127,10 +128,12 @@ def _timed(task: Task, loss: FixedLoss, fixed: Fixed, further: Further) -> dict[
 
 
 def penalty(export: Export, model: Recommender, readings: Sequence[Reading]) -> list[Reading]:
-    """Return the first-order penalty of Theorem 3.2 that the export's own strategy adds; [] if it does not mirror."""
+    """Return the first-order penalty of Theorem 3.2 that the export's own strategy adds, at the learning rate of the
+    epoch of its weights; [] if it does not mirror."""
     squared = {reading.measure: reading.value for reading in readings}["gradient_norm_squared"]
     rule = make_strategy(export.strategy, model, export.parameters["strategy"], seed=export.seed).rule
-    terms = {} if squared is None else rule.penalty(export.parameters["train"]["learning_rate"], squared)
+    rate = learning_rate(export.parameters["train"], export.training.best_epoch - 1)
+    terms = {} if squared is None else rule.penalty(rate, squared)
     return [Reading(name, finite(value), None, "alpha beta learning rate / 2 |g|^2") for name, value in terms.items()]
 
 

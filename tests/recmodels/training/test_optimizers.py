@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from recmodels.training.optimizers import OPTIMIZERS, SETTINGS, decay_rates, make_optimizer
+from recmodels.training.optimizers import OPTIMIZERS, SETTINGS, decay_rates, learning_rate, make_optimizer
 
 RATE = {"learning_rate": 0.1}
 
@@ -32,15 +32,18 @@ def test_settings_are_the_keywords() -> None:
 def test_the_rate_falls_by_a_power_of_the_epoch() -> None:
     """By `lr_decay` in `lr_decay_epochs` epochs, each group from its own; at a decay of 1 groups know nothing of it."""
     fast, slow = nn.Parameter(torch.ones(2)), nn.Parameter(torch.ones(3))
-    optimizer = make_optimizer("adam", [fast, slow], {slow: 0.01}, **RATE, lr_decay=0.9, lr_decay_epochs=20)
+    falling = RATE | {"lr_decay": 0.9, "lr_decay_epochs": 20}
+    optimizer = make_optimizer("adam", [fast, slow], {slow: 0.01}, **falling)
     for epoch in (40, 0, 1, 10):
         decay_rates(optimizer, epoch)
+        assert learning_rate(falling, epoch) == pytest.approx(optimizer.param_groups[0]["lr"], rel=1e-12)
         assert [group["lr"] for group in optimizer.param_groups] == pytest.approx(
             [0.1 * 0.9 ** (epoch / 20), 0.001 * 0.9 ** (epoch / 20)], rel=1e-12
         )
     constant = make_optimizer("adam", [fast], **RATE)
     before = [{key: value for key, value in group.items() if key != "params"} for group in constant.param_groups]
     decay_rates(constant, 7)
+    assert learning_rate(RATE, 7) == RATE["learning_rate"]
     after = [{key: value for key, value in group.items() if key != "params"} for group in constant.param_groups]
     assert before == after
     assert "first_lr" not in after[0]

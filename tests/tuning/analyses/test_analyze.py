@@ -19,9 +19,11 @@ from recmodels.training.strategies.mg import MirrorGradient
 from tests.tuning.analyses.factories import BOARD, LANDSCAPE, SHARPNESS, SMALL, analyze, made_export, made_search_of
 from tests.tuning.cli.conftest import board, here
 from tests.tuning.cli.helpers import refused
+from tests.tuning.cli.test_recommend import EXPORT
 from tuning.analyses.fixed import flattest
 from tuning.analyses.subjects import folder_name, read_subjects
 from tuning.cli import analyze_landscape, analyze_sharpness, analyzed
+from tuning.export.model import Export
 from tuning.export.replay import load_model
 from tuning.export.weights import kept_weights
 from tuning.pages.analyses_section import analyses_sections
@@ -39,7 +41,7 @@ __all__ = ["board", "here"]
 @pytest.fixture
 def exports(here: Path, board: None) -> Path:
     made_export("plain")
-    made_export("mg", "mg")
+    made_export("mg", "mg", parameters={"train": EXPORT["parameters"]["train"] | {"lr_decay": 0.9}})
     return here
 
 
@@ -117,7 +119,8 @@ def test_sharpness_of_two_exports(exports: Path, capsys: pytest.CaptureFixture[s
         assert row["sizes"].keys() == {"user_emb", "item_emb"}
         assert row["checkpoint"]
     gradient = by_name["mg", "all", "gradient_norm_squared", None]["value"]
-    expected = MirrorGradient(alpha=1.0, beta=0.5, interval=1).penalty(0.05, gradient)["mg_penalty"]
+    rate = 0.05 * 0.9 ** ((Export.read(Path("mg.yaml")).training.best_epoch - 1) / 50)
+    expected = MirrorGradient(alpha=1.0, beta=0.5, interval=1).penalty(rate, gradient)["mg_penalty"]
     assert by_name["mg", "all", "mg_penalty", None]["value"] == pytest.approx(expected)
     assert ("plain", "all", "mg_penalty", None) not in by_name
     assert table[0]["sizes"].startswith("user_emb=0.")
