@@ -8,10 +8,12 @@ from torch import Tensor
 from recmodels.ops.fast import fast
 from recmodels.ops.rows import add_rows, select_rows
 from recmodels.ops.sparse import Csr, Sparse
-from recmodels.ops.tensors import inverse_lengths, lengths, unit_rows
+from recmodels.ops.tensors import inverse_lengths, is_longer, lengths, unit_rows
 
 LEAST = 1e-8
-"""Shorter rows are taken to be this long when their cosine is computed."""
+"""Shorter rows of a hop are taken to be this long when their cosine is computed."""
+LEAST_START = 1e-12
+"""The same of the rows that the hops start from."""
 
 ALL = None, None
 """All users and all items."""
@@ -33,7 +35,7 @@ def _forward(
     n_hops: int,
     nodes: tuple[Tensor | None, Tensor | None] = ALL,
 ) -> tuple[Tensor, ...]:
-    inverses = [inverse_lengths(start, 1e-12) for start in (users, items)]
+    inverses = [inverse_lengths(start, LEAST_START) for start in (users, items)]
     units = [start * inverse for start, inverse in zip((users, items), inverses, strict=True)]
     totals = tuple(torch.zeros_like(select_rows(unit, own)) for unit, own in zip(units, nodes, strict=True))
     last_to_users, last_to_items = to_users.at(nodes[0]), to_items.at(nodes[1])
@@ -72,11 +74,12 @@ def _backward(ctx: Any, *grads: Tensor) -> tuple[Any, ...]:
             along = (flow * rows).sum(dim=1, keepdim=True).mul_(inverse)
             _add_products(of_units[side], made[side], rows, along)
             unit = select_rows(units[side], made[side])
-            flow.mul_(cosine).addcmul_(unit, along).addcmul_(rows, along * inverse * cosine, value=-1)
+            of_length = along * inverse * cosine * is_longer(inverse, LEAST)
+            flow.mul_(cosine).addcmul_(unit, along).addcmul_(rows, of_length, value=-1)
         of_scaled = [to_user.times(of_scaled[1]), to_item.times(of_scaled[0])]
         (to_user, to_item), made, kept = ctx.transposed, ALL, ctx.nodes
     for flow, of_unit, unit, inverse in zip(of_scaled, of_units, units, inverses, strict=True):
-        along = (of_unit * unit).sum(dim=1, keepdim=True)
+        along = (of_unit * unit).sum(dim=1, keepdim=True).mul_(is_longer(inverse, LEAST_START))
         flow.addcmul_(of_unit.addcmul_(unit, along, value=-1), inverse)
     return None, None, *of_scaled, None, None
 

@@ -48,7 +48,7 @@ def inverse_lengths(matrix: Tensor, least: float) -> Tensor:
     return torch.linalg.vector_norm(matrix, dim=1, keepdim=True).clamp_(min=least).reciprocal_()
 
 
-def _is_longer(inverse: Tensor, least: float) -> Tensor:
+def is_longer(inverse: Tensor, least: float) -> Tensor:
     """Return 1 for a row whose `inverse_lengths` is that of its own length, 0 for one that is taken to be `least` long:
     that length is a constant, (n, 1)."""
     return (inverse * least < 1 - 1e-6).to(inverse)
@@ -63,7 +63,7 @@ def _unit_rows_forward(ctx: Any, matrix: Tensor) -> Tensor:
 
 def _unit_rows_backward(ctx: Any, grad: Tensor) -> Tensor:
     unit, inverse = ctx.saved_tensors
-    along = (grad * unit).sum(dim=1, keepdim=True).mul_(_is_longer(inverse, 1e-12))
+    along = (grad * unit).sum(dim=1, keepdim=True).mul_(is_longer(inverse, 1e-12))
     return torch.addcmul(grad, unit, along, value=-1).mul_(inverse)
 
 
@@ -89,8 +89,8 @@ def _cosine_backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | No
     across, along = grad * of_a * of_b, grad * cosine
     for_a, for_b = ctx.needs_input_grad
     return (
-        (b * across).addcmul_(a, along * of_a * of_a * _is_longer(of_a, 1e-12), value=-1) if for_a else None,
-        (a * across).addcmul_(b, along * of_b * of_b * _is_longer(of_b, 1e-12), value=-1) if for_b else None,
+        (b * across).addcmul_(a, along * of_a * of_a * is_longer(of_a, 1e-12), value=-1) if for_a else None,
+        (a * across).addcmul_(b, along * of_b * of_b * is_longer(of_b, 1e-12), value=-1) if for_b else None,
     )
 
 

@@ -218,6 +218,21 @@ def test_a_row_shorter_than_the_least_length_has_a_constant_one(name: str, lengt
     torch.testing.assert_close(*gradients)
 
 
+@pytest.mark.parametrize("scales", [(1.0, 1e-10), (1e-10, 1.0), (1e-14, 1e-10)])
+def test_refined_hops_of_short_rows_have_constant_lengths(scales: tuple[float, float]) -> None:
+    """Lengths below 1e-8 of a hop, and below 1e-12 of the rows it starts from."""
+    case = CASES["sum of 3 refined hops"]
+    inputs = case.inputs()
+    for each, scale in zip(inputs, scales, strict=True):
+        each.data *= scale
+    with ops.plain():
+        plain = case.run(*inputs)
+    weights = torch.randn_like(plain)
+    fast, slow = (torch.autograd.grad(made, inputs, weights) for made in (case.run(*inputs), plain))
+    for one, other in zip(fast, slow, strict=True):
+        assert (one - other).norm() < 1e-9 * other.norm()
+
+
 def test_equal_weights_share_the_gradient_and_negative_ones_have_none() -> None:
     nodes, confidence = torch.tensor([0, 0, 1]), torch.tensor([[1.0, 2.0], [1.0, -1.0]])
     weights = [torch.tensor([2.0, -1.0, 0.0], requires_grad=True), torch.tensor([1.0, -1.0, 3.0], requires_grad=True)]
