@@ -20,6 +20,9 @@ from tuning.spec import SearchSpec, WarmStart
 
 CONFIRM = tuple(Confirm.model_fields)
 """The parts of --confirm-top and --confirm-seeds."""
+OF_COMPARISONS = ("baseline", "tune_base", *(f"confirm_{part}" for part in CONFIRM))
+OF_TRAINING = ("strategy", "compare", "controls", "tune", *OF_COMPARISONS)
+"""Options that say nothing of a model with nothing to train."""
 
 
 def new_experiment(given: Given) -> Experiment | None:
@@ -79,6 +82,8 @@ def _compared(given: Given) -> list[str]:
     """Return the strategies of --compare, the reference first."""
     refuse(given, ("strategy", "baseline", "export_format", "points"), "has no meaning with --compare")
     refuse(given, ("objectives", "pick"), "is for one strategy, as --compare compares by the metric")
+    if (model := MODELS.get(given.get("model", ""))) and not model.trains:
+        raise UserError(f"--compare: {given['model']} has nothing to train, so that all strategies are the same")
     if given.get("tune", "strategy") not in SECTIONS_OF_TUNE:
         raise UserError(f"--tune {given['tune']}: expected one of {', '.join(SECTIONS_OF_TUNE)} with --compare")
     named = [REFERENCE, *given["compare"].split(","), *(CONTROLS if "controls" in given else ())]
@@ -87,7 +92,7 @@ def _compared(given: Given) -> list[str]:
 
 def _with_reference(given: Given, own: SearchSpec) -> list[str]:
     """Return the strategy of a search, behind the reference if it has one."""
-    wanted = [name for name in ("baseline", "tune_base", *(f"confirm_{part}" for part in CONFIRM)) if given.get(name)]
+    wanted = [name for name in OF_COMPARISONS if given.get(name)]
     if not MODELS[own.model].trains:
         refuse(given, wanted, f"{own.model} has nothing to train, so there is nothing to confirm or to compare")
     if base := given.get("tune_base"):

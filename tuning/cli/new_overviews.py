@@ -9,7 +9,7 @@ from recmodels.models import MODELS
 from tuning.cli.arguments import Given, flag, name_options
 from tuning.cli.datasets import directory
 from tuning.cli.experiment import gone_on
-from tuning.cli.new_experiments import any_experiment
+from tuning.cli.new_experiments import OF_TRAINING, any_experiment
 from tuning.cli.options import all_options
 from tuning.cli.pairs import WHOLE, AskedPair, asked_pairs
 from tuning.cli.search import file_name, stamped
@@ -50,14 +50,16 @@ def grown(overview: Overview, given: Given) -> Overview:
 def _planned(asked: Sequence[AskedPair], given: Given, kept: Given, name: str, shares: int) -> list[PlannedPair]:
     """Make the experiments of the pairs. UserError, one line, that names everything wrong with them.
 
-    `kept`: the options for all pairs. `name`: of the overview. `shares`: see `Overview`.
+    `kept`: the options for all pairs; those about training are not for a model with nothing to train. `name`: of the
+    overview. `shares`: see `Overview`.
     """
     if unknown := _unknown(asked, given):
         raise UserError("; ".join(unknown))
     once: Given = {name: given[name] for name in ("output_dir", "export_anyway") if name in given}
     pairs, faults = [], dict[str, list[str]]()
     for pair in asked:
-        options = kept | pair.own
+        shared = kept if MODELS[pair.model].trains else {key: kept[key] for key in kept if key not in OF_TRAINING}
+        options = shared | pair.own
         names = {"model": pair.model, "dataset": pair.dataset, "name": file_name(f"{name}-{pair.model}-{pair.dataset}")}
         try:
             pairs.append(PlannedPair(options=options, experiment=_experiment(options | once | names, shares)))

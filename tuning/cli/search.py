@@ -202,7 +202,7 @@ def new_spec(given: Given) -> SearchSpec:
         raise UserError(f"--model: there is no model {model!r}{did_you_mean(model, MODELS)}")
     named = known_strategy(given["strategy"]) if "strategy" in given else None
     strategy, tune = what_to_tune(given.get("tune", "strategy"), named)
-    if not MODELS[model].trains:  # all trials of a search would be the same
+    if not MODELS[model].trains:  # no strategy changes anything
         strategy, tune = named or "plain", "base"
     space = search_space(
         model,

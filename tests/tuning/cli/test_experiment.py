@@ -174,6 +174,7 @@ def test_a_grid_is_the_strategys_where_the_base_is_not_finite() -> None:
         (("--strategy", "plain", "--baseline"), "--baseline: the search is one of plain training itself"),
         (("--tune", "base", "--strategy", "mg", "--tune-base", "4"), "--tune-base: --tune base searches it"),
         (("--model", "Popularity", "--confirm-top", "1"), "--confirm-top: Popularity has nothing to train"),
+        (("--model", "EASE", "--compare", "mg"), "--compare: EASE has nothing to train, so that all strategies are"),
         (("--compare", "mg", "--baseline"), "--baseline: has no meaning with --compare"),
         (("--name", "x" * 90), "--name: String should match pattern"),
     ],

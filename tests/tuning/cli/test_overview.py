@@ -90,6 +90,21 @@ def test_the_options_of_an_experiment_hold_for_every_pair(
         assert bool(experiment.confirm.runs) == confirmed
 
 
+@pytest.mark.parametrize("options", [("--compare", "mg,sam", "--controls"), ("--strategy", "sam", "--tune-base", "2")])
+def test_a_model_with_nothing_to_train_is_searched_alone_beside_the_others(
+    started: Started, options: tuple[str, ...]
+) -> None:
+    models = ("--model", "BPR,EASE", "--dataset", "demo", "--name", "o", "--tracking-uri", "none")
+    assert run_search.main([*models, *options, "--confirm-top", "1", "--trials", "3"]) == 0
+    trained, floor = started.experiments
+    assert len(trained.searches) > 1
+    assert trained.confirm.runs
+    (search,) = floor.searches
+    assert (search.strategy, search.budget.trials, floor.confirm.runs) == ("plain", 3, 0)
+    assert run_search.main(["--resume", "o", "--model", "ItemKNN", "--dataset", "demo"]) == 0  # added later
+    assert [spec.strategy for spec in started.experiments[-1].searches] == ["plain"]
+
+
 def test_an_interrupted_overview_is_resumed_and_what_ended_is_left_alone(started: Started, capsys: Any) -> None:
     started.codes[NAMES[1]] = 130
     assert run_search.main([*TWO, "--trials", "3"]) == 130
