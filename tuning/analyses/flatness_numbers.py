@@ -46,7 +46,8 @@ class Summary:
 
 
 def sharpness_of(asked: Asked, rows: Sequence[Row]) -> list[Quantity]:
-    """Return the measures of sharpness, the primary one first, and the loss and the norm that they depend on."""
+    """Return the measures of sharpness, the primary one first, and what they depend on: loss, norm and the length of
+    training, which may foretell as much."""
     found = []
     for place, task in sorted(enumerate(asked.tasks), key=lambda each: each[1].measure != PRIMARY):
         title = f"{MEASURES[task.measure].title}{'' if task.level is None else f', level {task.level:g}'}"
@@ -59,7 +60,8 @@ def sharpness_of(asked: Asked, rows: Sequence[Row]) -> list[Quantity]:
                 found.append(Quantity(f"{name} / loss", f"{title}, as a share of the loss", share))
     loss = Quantity("loss", "the training loss of the fixed batches", lambda row: row.sharpness[0].loss)
     norm = Quantity("norm of weights", "the Euclidean norm of the weights", lambda row: row.sharpness[0].norm)
-    return [*found, loss, norm]
+    epoch = Quantity("best_epoch", "epochs that the weights were trained for", lambda row: row.run.record.best_epoch)
+    return [*found, loss, norm, epoch]
 
 
 def _reading(row: Row, place: int, name: str, of_loss: bool = False) -> float | None:

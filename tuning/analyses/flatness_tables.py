@@ -141,7 +141,6 @@ def trial_record(row: Row, columns: Sequence[Quantity]) -> dict[str, Any]:
         "strategy": run.strategy,
         "seed": run.record.seed,
         "status": run.record.status,
-        "best_epoch": run.record.best_epoch,
         "parameters": " ".join(
             f"{name}={value}" for section in run.record.params.values() for name, value in section.items()
         ),

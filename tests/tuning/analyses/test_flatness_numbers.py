@@ -159,10 +159,11 @@ def test_runs_of_one_seed_count_by_their_mean() -> None:
 def test_each_measure_is_one_quantity_and_the_primary_one_is_first() -> None:
     rows: list[Row] = PREDICTS[:1]
     names = [each.name for each in sharpness_of(ASKED, rows)]
-    assert names == ["adaptive_max", "adaptive_max / loss", "gradient_norm", "loss", "norm of weights"]
+    assert names == ["adaptive_max", "adaptive_max / loss", "gradient_norm", "loss", "norm of weights", "best_epoch"]
     values = {each.name: each.of(rows[0]) for each in quantities(ASKED, rows)}
     assert values["adaptive_max / loss"] == pytest.approx(1.0 / 0.25)
     assert values["norm of weights"] == 3.0
+    assert values["best_epoch"] == rows[0].run.record.best_epoch
     assert values["recall@20, mix 1"] is None
 
 
