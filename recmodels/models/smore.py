@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from recmodels.data.dataset import RecDataset
 from recmodels.graphs import Nodes, cosine_graph, largest_cosine_graph, smoothed
-from recmodels.models.mgcn import SidedRecommender
 from recmodels.models.parts.modalities import VISUAL, modalities
+from recmodels.models.sided import SidedRecommender
 from recmodels.ops import Dropout
 from recmodels.signatures import CountFromOne, ShareBelowOne
 
