@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import torch
 
 from recmodels.data.dataset import RecDataset, Split
+from recmodels.data.derived import derived
 from recmodels.evaluation.metrics import Values
 from recmodels.evaluation.ranking import Evaluator
 from recmodels.metric import Metric
@@ -27,7 +28,11 @@ def evaluate(model: Recommender, data: RecDataset, split: Split, ks: Sequence[in
     return Evaluator(data, split, ks).metrics(model.eval())
 
 
-def popularity_scores(data: RecDataset, ks: Sequence[int]) -> dict[str, dict[str, float]]:
-    """Return split -> the metrics of the items with the most training interactions, a ranking without any learning."""
+@derived()
+def popularity_scores(data: RecDataset, ks: tuple[int, ...]) -> dict[str, dict[str, float]]:
+    """Return split -> the metrics of the items with the most training interactions, a ranking without any learning.
+
+    An experiment asks for them in each of its searches, and ranks once.
+    """
     model = Popularity(data)
     return {"valid": evaluate(model, data, "valid", ks), "test": evaluate(model, data, "test", ks)}

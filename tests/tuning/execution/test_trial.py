@@ -319,9 +319,17 @@ def test_a_trial_without_anything_to_train_ends_after_one_evaluation(tmp_path: P
 def test_popularity_is_measured_at_every_cutoff(data: RecDataset) -> None:
     scores = popularity_scores(data, Training(metric="ndcg@7", ks=(1,)).cutoffs)
     assert {name for split in scores.values() for name in split} >= {"ndcg@7", "recall@1"}
-    swapped = popularity_scores(replace(data, valid=data.test, test=data.valid), (1, 7))
+    swapped = popularity_scores(replace(data, valid=data.test, test=data.valid, fingerprint="swapped"), (1, 7))
     assert (swapped["valid"], swapped["test"]) == (scores["test"], scores["valid"])
     assert scores["valid"] != scores["test"]
+
+
+def test_popularity_is_ranked_once_for_all_searches_of_an_experiment(
+    data: RecDataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scores = popularity_scores(data, (3, 9))
+    monkeypatch.setattr(score, "evaluate", lambda *_: pytest.fail("it ranks again"))
+    assert popularity_scores(data, (3, 9)) == scores
 
 
 def test_flatness_is_measured_every_few_epochs_and_changes_nothing(tmp_path: Path, data: RecDataset) -> None:
