@@ -1,10 +1,11 @@
 """The sections that say where results come from: spec, versions and machine, data, and commands to repeat them."""
 
 import shlex
+from functools import lru_cache
 from pathlib import Path
 
 from recmodels.data import load_dataset
-from recmodels.data.inspection import inspect_data
+from recmodels.data.inspection import Facts, inspect_data
 from recmodels.errors import UserError
 from tuning.commandlines import next_steps, public, report_command, resume_command
 from tuning.pages.content import Content, Listing, Notes, Section, Table, Text
@@ -87,15 +88,12 @@ def commands_section(
 
 
 def _facts(spec: SearchSpec, fingerprint: str) -> list[Content]:
-    folders = (Path(path) if path else None for path in (spec.data_dir, spec.cache_dir))
     try:
-        with collected_warnings() as warnings:
-            loaded = load_dataset(spec.dataset, *folders)
+        facts, warnings = _inspected(spec.dataset, spec.data_dir, spec.cache_dir, fingerprint)
     except UserError as error:
         return [Text(f"More is not known, as the data set is not here now ({error}).")]
-    if loaded.fingerprint != fingerprint:
+    except _AnotherError:
         return [Text("More is not known, as the data set of this name is another one now.")]
-    facts = inspect_data(loaded)
     degrees = [
         (f"of {name}", *values.values())
         for name, values in (("a user", facts["degrees"]["user"]), ("an item", facts["degrees"]["item"]))
@@ -120,7 +118,28 @@ def _facts(spec: SearchSpec, fingerprint: str) -> list[Content]:
             for name, each in features.items()
         ]
         parts.append(Table.of("Features", header, lines))
-    return parts + ([Notes(tuple(warnings))] if warnings else [])
+    return parts + ([Notes(warnings)] if warnings else [])
+
+
+class _AnotherError(Exception):
+    """A data set of the same name has another fingerprint."""
+
+
+@lru_cache(maxsize=4)
+def _inspected(
+    dataset: str, data_dir: str | None, cache_dir: str | None, fingerprint: str
+) -> tuple[Facts, tuple[str, ...]]:
+    """Return what there is to know of the data set with this fingerprint, and the warnings of reading it.
+
+    It is kept, as the pages of an experiment and of its searches ask for the same, and a page that is renewed asks
+    again. UserError if the data set is not there, _AnotherError if there is another one.
+    """
+    folders = (Path(path) if path else None for path in (data_dir, cache_dir))
+    with collected_warnings() as warnings:
+        loaded = load_dataset(dataset, *folders)
+    if loaded.fingerprint != fingerprint:
+        raise _AnotherError
+    return inspect_data(loaded), tuple(warnings)
 
 
 def _public_yaml(spec: SearchSpec) -> str:

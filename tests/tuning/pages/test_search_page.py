@@ -2,16 +2,19 @@
 
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from recmodels.data import load_dataset
 from recmodels.errors import UserError
 from tests.tuning.factories import made_confirmation
 from tests.tuning.pages.factories import SEALED, made_search, made_spec
-from tuning.pages import page_of, write_page
+from tuning.pages import origins, page_of, write_page
 from tuning.pages.content import Figure, Listing, Notes, Page, Section, Table, Text
 from tuning.records import SearchFolder
+from tuning.records.environment import DataFacts
 
 ORDER = (
     *("winner", "cost", "map", "values", "parallel", "importance", "curves", "seeds", "trials", "confirmed"),
@@ -142,6 +145,20 @@ def test_the_data_card_says_when_the_data_are_others_now(tmp_path: Path) -> None
     assert Text("More is not known, as the data set of this name is another one now.") in section(page, "data").parts
     page = page_of(made_search(made_spec(tmp_path, "gone", dataset="gone")))
     assert any("the data set is not here now" in text for text in texts(section(page, "data")))
+
+
+def test_the_data_card_reads_the_data_once_however_often_the_page_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = made_search(made_spec(tmp_path, "s"))
+    environment = SearchFolder(path).environment()
+    assert environment is not None
+    here = replace(environment, data=DataFacts.of(load_dataset("demo")))
+    SearchFolder(path).write_environment(here)
+    card = section(page_of(path), "data")
+    assert any(isinstance(part, Table) and part.caption == "Training interactions" for part in card.parts)
+    monkeypatch.setattr(origins, "load_dataset", lambda *_: pytest.fail("it reads the data again"))
+    assert section(page_of(path), "data") == card
 
 
 def test_a_folder_that_was_copied_has_its_own_name_and_commands(tmp_path: Path) -> None:
